@@ -1,0 +1,298 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/sugarlabs/beamrider/remora"
+)
+
+// Options tune a Library. The zero value, or nil, is good.
+type Options struct {
+	// Path names the file the View is saved to and loaded from; "" keeps it in memory only. Its
+	// folder must exist.
+	Path string
+	// Poll is how often the feed is asked after a change (250 ms if 0), Idle how often when
+	// nothing has changed for a while (500 ms if 0).
+	Poll, Idle time.Duration
+	// StaleAfter is how long without an answer of the feed until the View counts as stale (5 s if 0).
+	StaleAfter time.Duration
+	// Downloads is how often the download counts are read (1 minute if 0).
+	Downloads time.Duration
+	// Logger hears of trouble; nil: nobody does.
+	Logger *slog.Logger
+}
+
+// A Library follows a feed. Make it with [New], then call Run.
+type Library struct {
+	feed remora.Feed
+	o    Options
+	log  *slog.Logger
+
+	view  atomic.Pointer[View]
+	ready chan struct{}
+	once  sync.Once
+	mark  atomic.Pointer[mark]
+	pull  singleflight.Group
+
+	mu      sync.Mutex // guards what follows; held while a change is applied
+	contact time.Time  // of the last answer of the feed
+	fault   error      // of the last question, nil if answered
+	state   layers
+	saved   remora.Position
+	downs   map[int64]int64
+}
+
+// Status is how a Library stands.
+type Status struct {
+	Position   remora.Position
+	Activities int
+	Contact    time.Time // when the feed last answered; zero: never
+	Stale      bool      // no answer for longer than Options.StaleAfter
+	Fault      error     // why the last question was not answered
+	Ready      bool      // there is something to serve
+}
+
+// New returns a Library that will follow feed. It starts nothing and touches nothing.
+func New(feed remora.Feed, o *Options) (*Library, error) {
+	if feed == nil {
+		return nil, errors.New("live: a feed is required")
+	}
+	l := &Library{feed: feed, ready: make(chan struct{})}
+	if o != nil {
+		l.o = *o
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		def   time.Duration
+		name  string
+	}{
+		{&l.o.Poll, 250 * time.Millisecond, "Poll"},
+		{&l.o.Idle, 500 * time.Millisecond, "Idle"},
+		{&l.o.StaleAfter, 5 * time.Second, "StaleAfter"},
+		{&l.o.Downloads, time.Minute, "Downloads"},
+	} {
+		if *d.value < 0 {
+			return nil, fmt.Errorf("live: Options.%s is negative", d.name)
+		}
+		if *d.value == 0 {
+			*d.value = d.def
+		}
+	}
+	l.log = l.o.Logger
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	l.view.Store(emptyView())
+	return l, nil
+}
+
+// View returns the present picture; before the first one is loaded, an empty one.
+func (l *Library) View() *View { return l.view.Load() }
+
+// Ready is closed once there is a picture to serve, from the feed or from the file.
+func (l *Library) Ready() <-chan struct{} { return l.ready }
+
+// Status returns how the library stands now.
+func (l *Library) Status() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status()
+}
+
+func (l *Library) status() Status {
+	v := l.View()
+	s := Status{Position: v.Position(), Activities: v.Len(), Contact: l.contact, Fault: l.fault}
+	s.Stale = time.Since(l.contact) > l.o.StaleAfter
+	select {
+	case <-l.ready:
+		s.Ready = true
+	default:
+	}
+	return s
+}
+
+// mark is the text of Mark and what it was made for; it is kept because every answer carries it
+// and it changes once a second at most.
+type mark struct {
+	until time.Time
+	seq   int64
+	text  string
+}
+
+// Mark returns how old the picture is, as the value of the header Remora-Snapshot:
+// "seq=N, age=S" with S the seconds since the store last answered, and ", stale" behind it when
+// that is longer than Options.StaleAfter.
+func (l *Library) Mark() string {
+	seq := l.View().Position().Seq
+	now := time.Now()
+	if m := l.mark.Load(); m != nil && m.seq == seq && now.Before(m.until) {
+		return m.text
+	}
+	s := l.Status()
+	age := 0
+	if !s.Contact.IsZero() {
+		age = int(now.Sub(s.Contact).Seconds())
+	}
+	m := &mark{until: now.Add(time.Second / 2), seq: seq, text: fmt.Sprintf("seq=%d, age=%d", seq, age)}
+	if s.Stale {
+		m.text += ", stale"
+	}
+	l.mark.Store(m)
+	return m.text
+}
+
+// Refresh asks the feed now instead of at the next poll, and returns when its answer is in the
+// View. Calls at the same time share one question.
+func (l *Library) Refresh(ctx context.Context) error {
+	done := l.pull.DoChan("", func() (any, error) {
+		// The question must not die with the first of several who wait for it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), feedTimeout)
+		defer cancel()
+		changed, err := l.ask(ctx)
+		return changed, err
+	})
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case r := <-done:
+		return r.Err
+	}
+}
+
+// feedTimeout bounds one question to the feed; a full load is bounded by loadTimeout.
+const (
+	feedTimeout = 5 * time.Second
+	loadTimeout = 10 * time.Minute
+)
+
+// Run follows the feed until ctx ends, then saves the View and returns. It must be called once.
+func (l *Library) Run(ctx context.Context) error {
+	if l.o.Path != "" {
+		l.restore()
+	}
+	var wg sync.WaitGroup
+	kick := make(chan struct{}, 1) // to the folder: there may be something to merge
+	wg.Go(func() { l.foldLoop(ctx, kick) })
+	l.poll(ctx, kick)
+	wg.Wait()
+	l.save()
+	return nil
+}
+
+func (l *Library) poll(ctx context.Context, kick chan<- struct{}) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var changedAt, failingSince, counted time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		changed, err := l.step(ctx)
+		now := time.Now()
+		wait := l.o.Idle
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			if failingSince.IsZero() {
+				failingSince = now
+				l.log.Warn("the catalog does not answer; serving the last view", "error", err)
+			}
+			// Slower and slower, but never so slow that a person notices the recovery late.
+			wait = min(l.o.Idle+now.Sub(failingSince)/4, 2*time.Second)
+		default:
+			if !failingSince.IsZero() {
+				l.log.Info("the catalog answers again", "away", now.Sub(failingSince).Round(time.Millisecond))
+				failingSince = time.Time{}
+			}
+			if changed {
+				changedAt = now
+			}
+			if now.Sub(changedAt) < 10*time.Second {
+				wait = l.o.Poll
+			}
+			if now.Sub(counted) > l.o.Downloads {
+				counted = now
+				l.countDownloads(ctx)
+			}
+			select {
+			case kick <- struct{}{}:
+			default:
+			}
+		}
+		timer.Reset(wait)
+	}
+}
+
+// step asks once, with a full load where the feed cannot tell what changed.
+func (l *Library) step(ctx context.Context) (changed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	v, err, _ := l.pull.Do("", func() (any, error) { return l.ask(ctx) })
+	if err != nil {
+		return false, err
+	}
+	return v.(bool), nil
+}
+
+// ask must not run twice at once; l.pull sees to it.
+func (l *Library) ask(ctx context.Context) (changed bool, err error) {
+	changed, err = l.follow(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fault = err
+	if err == nil {
+		l.contact = time.Now()
+		l.once.Do(func() { close(l.ready) })
+	}
+	return changed, err
+}
+
+func (l *Library) follow(ctx context.Context) (changed bool, err error) {
+	at := l.View().Position()
+	if at != (remora.Position{}) {
+		ctx, cancel := context.WithTimeout(ctx, feedTimeout)
+		delta, err := l.feed.Since(ctx, at)
+		cancel()
+		if err == nil {
+			return l.apply(delta), nil
+		}
+		if !errors.Is(err, remora.ErrGap) {
+			return false, err
+		}
+		l.log.Info("the change feed has a gap; loading the whole catalog", "epoch", at.Epoch, "seq", at.Seq)
+	}
+	var b remora.SnapshotBuilder
+	header, err := l.feed.Load(ctx, func(a remora.Activity) error {
+		b.Add(a)
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	l.replace(finishLayer(&b, header, nil), header)
+	return true, nil
+}
+
+func (l *Library) countDownloads(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
+	defer cancel()
+	counts, err := l.feed.Downloads(ctx)
+	if err != nil {
+		l.log.Warn("cannot read the download counts; showing the last ones", "error", err)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.downs = counts
+}
