@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/sugarlabs/beamrider/internal/backup"
+	"github.com/sugarlabs/beamrider/internal/progress"
+	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/sqlstore"
+)
+
+type backupCmd struct {
+	Folder string `arg:"" help:"Folder to copy into; the same one again copies only what is new." type:"path"`
+	JSON   bool   `help:"Write JSON."`
+}
+
+func (c *backupCmd) Help() string {
+	return `Copies the database and all bundles while the server goes on. The copy is complete when the command
+says so; one that was interrupted is finished by running it again, and until then the folder still
+holds the backup before it.
+
+  remora-server backup /media/stick/remora
+  remora-server restore /media/stick/remora --verify --data /srv/new-remora`
+}
+
+func (c *backupCmd) Run(ctx context.Context, a *app) error {
+	return with(ctx, a, func(h *house) error {
+		db, ok := h.conns.(*sqlstore.SQLite)
+		if !ok {
+			return remora.Errorf(remora.KindInvalid, "backup.engine", "This backs up the embedded database. A MariaDB database is backed up with its own tools, such as mariadb-dump --single-transaction, and the files folder by copying it afterwards.")
+		}
+		bar := progress.New(a.stderr, "files")
+		m, err := backup.Make(ctx, db, h.files, c.Folder, openBackupFiles, bar)
+		bar.Done()
+		if err != nil {
+			return err
+		}
+		return printManifest(a, m, "backed up", c.JSON)
+	})
+}
+
+func printManifest(a *app, m backup.Manifest, did string, asJSON bool) error {
+	if asJSON {
+		return printJSON(a.stdout, m)
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s %d files, %d bytes, as of change %d\n", did, m.Blobs, m.Bytes, m.Seq)
+	return err
+}
+
+type restoreCmd struct {
+	Folder string `arg:"" help:"Folder that holds the backup." type:"existingdir"`
+	Verify bool   `help:"Read everything back afterwards and compare it with the backup."`
+	DryRun bool   `help:"Check the backup without restoring it."`
+	JSON   bool   `help:"Write JSON."`
+}
+
+func (c *restoreCmd) Help() string {
+	return `Makes a data folder from a backup. The folder must be empty or absent; one that an interrupted
+restore has left is finished by running it again.
+
+  remora-server restore /media/stick/remora --verify --data /srv/new-remora
+  remora-server restore /media/stick/remora --dry-run`
+}
+
+func (c *restoreCmd) Run(ctx context.Context, a *app) (err error) {
+	if a.config.database.text() != "" {
+		return remora.Errorf(remora.KindInvalid, "restore.engine", "This restores the embedded database; unset database.url.")
+	}
+	bar := progress.New(a.stderr, "files")
+	defer bar.Done()
+	r := &backup.Restoring{From: c.Folder, To: a.config.dataDir, Open: openBackupFiles, Bar: bar, Verify: c.Verify}
+	if c.DryRun {
+		m, err := r.Check(ctx)
+		if err != nil {
+			return err
+		}
+		bar.Done()
+		return printManifest(a, m, "the backup is whole:", c.JSON)
+	}
+	if _, err := backup.ReadManifest(c.Folder); err != nil {
+		return err // before anything is made
+	}
+	if err := os.MkdirAll(r.To, 0o755); err != nil {
+		return err
+	}
+	lock, err := lockDir(r.To, lockAlone)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	m, err := r.Run(ctx)
+	if err != nil {
+		return err
+	}
+	bar.Done()
+	did := "restored"
+	if c.Verify {
+		did = "restored and verified"
+	}
+	return printManifest(a, m, did, c.JSON)
+}
+
+// unfinished refuses a data folder that a restore has not finished filling.
+func unfinished(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, backup.RestoringFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return remora.Errorf(remora.KindUnavailable, "data.restoring", "A restore into %s was interrupted; run it again first.", dir)
+}

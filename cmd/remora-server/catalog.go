@@ -1,0 +1,498 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sugarlabs/beamrider/internal/durable"
+	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/intake"
+)
+
+type catalogCmd struct {
+	List        catalogListCmd    `cmd:"" help:"List the activities."`
+	Show        catalogShowCmd    `cmd:"" help:"Show one activity with all its versions."`
+	Why         catalogWhyCmd     `cmd:"" help:"Say which version a laptop is offered, and why not the others."`
+	Set         catalogSetCmd     `cmd:"" help:"Set a Sugar range, categories, tags, texts, or whether it is listed."`
+	Hide        catalogHideCmd    `cmd:"" help:"Withdraw an activity or a version; it can come back."`
+	Unhide      catalogUnhideCmd  `cmd:"" help:"Bring back what was hidden."`
+	Remove      catalogRemoveCmd  `cmd:"" help:"Withdraw an activity or a version for good."`
+	Feature     catalogFeatureCmd `cmd:"" help:"Put an activity on the first page."`
+	ExportIndex catalogExportCmd  `cmd:"" name:"export-index" help:"Write an index that import --index reads."`
+	Audit       catalogAuditCmd   `cmd:"" help:"Show who changed what, when and why."`
+}
+
+// A target names an activity, or with Only one version of it.
+type target struct {
+	Activity string `arg:"" help:"Id, bundle id or short name of the activity."`
+	Only     string `name:"number" help:"One version of it, by number." placeholder:"NUMBER"`
+}
+
+// find returns the activity that the target names; v is nil when it names no version.
+func (t *target) find(ctx context.Context, h *house) (a *remora.Activity, v *remora.Version, err error) {
+	err = h.store.Activities(ctx, remora.ActivityQuery{Ref: t.Activity}, func(found remora.Activity) error {
+		if a != nil {
+			return remora.Errorf(remora.KindConflict, "activity.ambiguous", "More than one activity is called %s (%s and %s); name it by its id.", t.Activity, a.BundleID, found.BundleID)
+		}
+		a = &found
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if a == nil {
+		return nil, nil, remora.Errorf(remora.KindNotFound, "activity.unknown", "There is no activity %s. \"remora-server catalog list\" shows all.", t.Activity)
+	}
+	if t.Only == "" {
+		return a, nil, nil
+	}
+	n, err := remora.ParseNumber(t.Only)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range a.Versions {
+		if w := &a.Versions[i]; w.Number.String() == t.Only || v == nil && w.Number.Compare(n) == 0 {
+			v = w
+		}
+	}
+	if v == nil {
+		return nil, nil, remora.Errorf(remora.KindNotFound, "version.unknown", "%s has no version %s. \"remora-server catalog show %s\" shows all.", a.BundleID, t.Only, t.Activity)
+	}
+	return a, v, nil
+}
+
+// A why is the reason that goes into the audit log.
+type why struct {
+	Reason string `help:"Why; it goes into the log of changes." placeholder:"TEXT"`
+}
+
+func (w *why) actor() remora.Actor {
+	return remora.Actor{UserID: remora.SystemUser, Reason: w.Reason}
+}
+
+func (w *why) needed() error {
+	if strings.TrimSpace(w.Reason) == "" {
+		return remora.Errorf(remora.KindInvalid, "reason.missing", "Say why with --reason; whoever looks after the library next will want to know.")
+	}
+	return nil
+}
+
+// with opens the data folder around f.
+func with(ctx context.Context, a *app, f func(h *house) error) error {
+	h, err := openReady(ctx, a.config, lockShared, newLog(a.config, a.stderr))
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(h), h.Close())
+}
+
+type catalogListCmd struct {
+	State string `help:"Only those active, disabled or deleted." placeholder:"STATE"`
+	JSON  bool   `help:"Write JSON, one activity a line."`
+}
+
+func (c *catalogListCmd) Run(ctx context.Context, a *app) error {
+	var q remora.ActivityQuery
+	if c.State != "" {
+		s, err := remora.ParseActivityState(c.State)
+		if err != nil {
+			return err
+		}
+		q.State = &s
+	}
+	return with(ctx, a, func(h *house) error {
+		tw := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+		n := 0
+		err := h.store.Activities(ctx, q, func(x remora.Activity) error {
+			n++
+			v := viewOf(&x)
+			if c.JSON {
+				return printLine(a.stdout, v)
+			}
+			_, err := fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\n", v.ID, v.BundleID, v.Name, v.Newest, v.State, strings.Join(v.Categories, ","))
+			return err
+		})
+		if err == nil && n == 0 && !c.JSON {
+			fmt.Fprintln(a.stderr, "The catalog is empty; \"remora-server import FOLDER\" fills it.")
+		}
+		return errors.Join(err, tw.Flush())
+	})
+}
+
+// An activityView is an activity as commands show it.
+type activityView struct {
+	ID         int64         `json:"id"`
+	BundleID   string        `json:"bundle_id"`
+	Name       string        `json:"name"`
+	State      string        `json:"state"`
+	Listed     bool          `json:"listed"`
+	Newest     string        `json:"newest"`
+	Categories []string      `json:"categories"`
+	Tags       []string      `json:"tags"`
+	Featured   int           `json:"featured"`
+	License    string        `json:"license"`
+	Downloads  int64         `json:"downloads"`
+	Versions   []versionView `json:"versions"`
+}
+
+type versionView struct {
+	ID          int64  `json:"id"`
+	FileID      int64  `json:"file_id"`
+	Number      string `json:"number"`
+	State       string `json:"state"`
+	Channel     string `json:"channel"`
+	Sugar       string `json:"sugar"`
+	SugarSource string `json:"sugar_source"`
+	Interpreter string `json:"interpreter"`
+	Filename    string `json:"filename"`
+	Size        int64  `json:"size"`
+	SHA256      string `json:"sha256"`
+}
+
+func viewOf(a *remora.Activity) activityView {
+	name, _ := a.Name.In("en", a.DefaultLocale)
+	v := activityView{
+		ID: a.ID, BundleID: a.BundleID, Name: name, State: a.State.String(), Listed: a.Listed, Categories: append([]string{}, a.Categories...),
+		Tags: append([]string{}, a.Tags...), Featured: a.FeaturedRank, License: a.License, Downloads: a.Downloads, Versions: []versionView{},
+	}
+	if v.License == "" {
+		v.License = a.LicenseText
+	}
+	if newest := a.Select(remora.Client{Experimental: true}); newest != nil {
+		v.Newest = newest.Number.String()
+	}
+	for i := range a.Versions {
+		w := &a.Versions[i]
+		v.Versions = append(v.Versions, versionView{
+			ID: w.ID, FileID: w.FileID, Number: w.Number.String(), State: w.State.String(), Channel: w.Channel.String(), Sugar: w.Range.String(),
+			SugarSource: w.RangeSource.String(), Interpreter: w.Interpreter.String(), Filename: w.Filename, Size: w.Size, SHA256: w.SHA256.String(),
+		})
+	}
+	return v
+}
+
+type catalogShowCmd struct {
+	target
+	JSON bool `help:"Write JSON."`
+}
+
+func (c *catalogShowCmd) Run(ctx context.Context, a *app) error {
+	return with(ctx, a, func(h *house) error {
+		x, only, err := c.find(ctx, h)
+		if err != nil {
+			return err
+		}
+		if only != nil {
+			x.Versions = []remora.Version{*only}
+		}
+		v := viewOf(x)
+		if c.JSON {
+			return printJSON(a.stdout, v)
+		}
+		listed := "listed"
+		if !v.Listed {
+			listed = "not listed"
+		}
+		fmt.Fprintf(a.stdout, "%s  (%s, id %d)\n%s, %s; categories %s; tags %s; licence %s; %d downloads\n\n", v.Name, v.BundleID, v.ID,
+			v.State, listed, orNone(v.Categories), orNone(v.Tags), v.License, v.Downloads)
+		tw := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(tw, "VERSION\tSTATE\tCHANNEL\tSUGAR\tINTERPRETER\tBYTES\tFILE")
+		for _, w := range v.Versions {
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s (%s)\t%s\t%d\t%s\n", w.Number, w.State, w.Channel, w.Sugar, w.SugarSource, w.Interpreter, w.Size, w.Filename)
+		}
+		return tw.Flush()
+	})
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+type catalogWhyCmd struct {
+	target
+	Sugar        string `help:"Sugar release of the laptop, such as 0.98; unset: unknown." placeholder:"X.Y"`
+	Arch         string `help:"Its processor as \"uname -m\" says; unset: unknown."`
+	Experimental bool   `help:"It asks for experimental versions too."`
+	JSON         bool   `help:"Write JSON."`
+}
+
+func (c *catalogWhyCmd) Run(ctx context.Context, a *app) error {
+	client := remora.Client{Arch: c.Arch, Experimental: c.Experimental}
+	if c.Sugar != "" {
+		n, err := remora.ParseSugar(c.Sugar)
+		if err != nil {
+			return err
+		}
+		client.Sugar = n
+	}
+	return with(ctx, a, func(h *house) error {
+		x, only, err := c.find(ctx, h)
+		if err != nil {
+			return err
+		}
+		type row struct {
+			Number  string `json:"number"`
+			Reason  string `json:"reason"`
+			Because string `json:"because"`
+		}
+		rows := []row{}
+		for _, v := range x.Explain(client) {
+			if only == nil || v.Release.ID == only.ID {
+				rows = append(rows, row{v.Release.Number.String(), v.Reason.String(), because(v, x.State)})
+			}
+		}
+		if c.JSON {
+			return printJSON(a.stdout, rows)
+		}
+		tw := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+		for _, r := range rows {
+			fmt.Fprintf(tw, "%s\t%s\n", r.Number, r.Because)
+		}
+		return tw.Flush()
+	})
+}
+
+// because says a verdict in a sentence.
+func because(v remora.Verdict, state remora.ActivityState) string {
+	r := v.Release
+	if state != remora.ActivityActive {
+		return fmt.Sprintf("not offered: the activity is %s", state)
+	}
+	switch v.Reason {
+	case remora.ReasonOffered:
+		return fmt.Sprintf("offered: the newest for Sugar %s", r.Range) + inferredMark(r)
+	case remora.ReasonNewer:
+		return "not offered: a newer one fits too"
+	case remora.ReasonState:
+		return fmt.Sprintf("not offered: it is %s", r.State)
+	case remora.ReasonChannel:
+		return "not offered: it is experimental"
+	case remora.ReasonPin:
+		return fmt.Sprintf("not offered: version %s was asked for", v.Client.Pin)
+	case remora.ReasonRange:
+		return fmt.Sprintf("not offered: it is for Sugar %s%s, not %s", r.Range, inferredMark(r), v.Client.Sugar)
+	case remora.ReasonInterpreter:
+		return fmt.Sprintf("not offered: it needs %s", r.Interpreter)
+	case remora.ReasonArch:
+		return fmt.Sprintf("not offered: its programs are for %s, not %s", strings.Join(r.Archs, ", "), v.Client.Arch)
+	}
+	return v.Reason.String()
+}
+
+func inferredMark(r remora.Release) string {
+	if r.RangeSource == remora.RangeInferred {
+		return " (inferred from " + r.Interpreter.String() + ")"
+	}
+	return ""
+}
+
+type catalogSetCmd struct {
+	target
+	why
+	Sugar    *string           `help:"Sugar releases, such as 0.100-0.116 or 0.114-open; \"inferred\" goes back to what the interpreter says." placeholder:"MIN-MAX"`
+	Channel  *string           `help:"stable or experimental; with --number." placeholder:"CHANNEL"`
+	Category []string          `help:"Categories, by short name; replaces those it has." placeholder:"NAME"`
+	Tag      []string          `help:"Tags; replaces those it has." placeholder:"TAG"`
+	Listed   *bool             `help:"Show it in lists and search." negatable:""`
+	Name     map[string]string `help:"Name in a locale, as in es=Danza; empty: what the bundle says." placeholder:"LOCALE=TEXT"`
+	Summary  map[string]string `help:"Summary in a locale." placeholder:"LOCALE=TEXT"`
+}
+
+func (c *catalogSetCmd) Run(ctx context.Context, a *app) error {
+	var ve remora.VersionEdit
+	if c.Sugar != nil {
+		ve.Range = &remora.RangeEdit{Source: remora.RangeInferred}
+		if *c.Sugar != "inferred" {
+			r, err := remora.ParseRange(*c.Sugar)
+			if err != nil {
+				return err
+			}
+			ve.Range = &remora.RangeEdit{Range: r, Source: remora.RangeSet}
+		}
+	}
+	if c.Channel != nil {
+		if c.Only == "" {
+			return remora.Errorf(remora.KindInvalid, "set.version", "A channel is set for one version; name it with --number.")
+		}
+		ch, err := remora.ParseChannel(*c.Channel)
+		if err != nil {
+			return err
+		}
+		ve.Channel = &ch
+	}
+	ae := remora.ActivityEdit{Listed: c.Listed}
+	if c.Category != nil {
+		ae.Categories = &c.Category
+	}
+	if c.Tag != nil {
+		ae.Tags = &c.Tag
+	}
+	for field, texts := range map[string]map[string]string{"name": c.Name, "summary": c.Summary} {
+		for locale, value := range texts {
+			ae.Texts = append(ae.Texts, remora.TextEdit{Field: field, Locale: remora.NormalizeLocale(locale), Value: value})
+		}
+	}
+	editsActivity := ae.Listed != nil || ae.Categories != nil || ae.Tags != nil || ae.Texts != nil
+	if !editsActivity && ve == (remora.VersionEdit{}) {
+		return remora.Errorf(remora.KindInvalid, "set.nothing", "Say what to set; \"remora-server catalog set --help\" shows what there is.")
+	}
+	return with(ctx, a, func(h *house) error {
+		x, only, err := c.find(ctx, h)
+		if err != nil {
+			return err
+		}
+		if editsActivity {
+			if err := h.store.EditActivity(ctx, c.actor(), x.ID, ae); err != nil {
+				return err
+			}
+		}
+		if ve == (remora.VersionEdit{}) {
+			return nil
+		}
+		versions := x.Versions
+		if only != nil {
+			versions = []remora.Version{*only}
+		}
+		for i := range versions {
+			if versions[i].State == remora.StateDeleted {
+				continue
+			}
+			if err := h.store.EditVersion(ctx, c.actor(), versions[i].ID, ve); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+type catalogHideCmd struct {
+	target
+	why
+}
+
+func (c *catalogHideCmd) Run(ctx context.Context, a *app) error {
+	return withdraw(ctx, a, &c.target, &c.why, false)
+}
+
+type catalogRemoveCmd struct {
+	target
+	why
+}
+
+func (c *catalogRemoveCmd) Help() string {
+	return "What is removed does not come back, and its number stays taken. To take something away for a while, hide it."
+}
+
+func (c *catalogRemoveCmd) Run(ctx context.Context, a *app) error {
+	return withdraw(ctx, a, &c.target, &c.why, true)
+}
+
+func withdraw(ctx context.Context, a *app, t *target, w *why, gone bool) error {
+	if err := w.needed(); err != nil {
+		return err
+	}
+	return onShelf(ctx, a, t, func(s *intake.Shelf, x *remora.Activity, v *remora.Version) error {
+		if v != nil {
+			return s.HideVersion(ctx, w.actor(), v.ID, gone)
+		}
+		return s.HideActivity(ctx, w.actor(), x.ID, gone)
+	})
+}
+
+func onShelf(ctx context.Context, a *app, t *target, f func(s *intake.Shelf, x *remora.Activity, v *remora.Version) error) error {
+	return with(ctx, a, func(h *house) error {
+		x, v, err := t.find(ctx, h)
+		if err != nil {
+			return err
+		}
+		s, err := h.shelf()
+		if err != nil {
+			return err
+		}
+		return f(s, x, v)
+	})
+}
+
+type catalogUnhideCmd struct {
+	target
+	why
+}
+
+func (c *catalogUnhideCmd) Run(ctx context.Context, a *app) error {
+	return onShelf(ctx, a, &c.target, func(s *intake.Shelf, x *remora.Activity, v *remora.Version) error {
+		if v != nil {
+			return s.ShowVersion(ctx, c.actor(), x.ID, v)
+		}
+		return s.ShowActivity(ctx, c.actor(), x)
+	})
+}
+
+type catalogFeatureCmd struct {
+	Activity string `arg:"" help:"Id, bundle id or short name of the activity."`
+	Rank     string `arg:"" help:"Its place, 1 being the first; \"none\" takes it off."`
+	why
+}
+
+func (c *catalogFeatureCmd) Run(ctx context.Context, a *app) error {
+	rank := 0
+	if c.Rank != "none" {
+		var err error
+		if rank, err = strconv.Atoi(c.Rank); err != nil || rank < 1 {
+			return remora.Errorf(remora.KindInvalid, "feature.rank", "The place %q is neither a number from 1 on nor \"none\".", c.Rank)
+		}
+	}
+	return with(ctx, a, func(h *house) error {
+		x, _, err := (&target{Activity: c.Activity}).find(ctx, h)
+		if err != nil {
+			return err
+		}
+		return h.store.EditActivity(ctx, c.actor(), x.ID, remora.ActivityEdit{FeaturedRank: &rank})
+	})
+}
+
+type catalogExportCmd struct {
+	File string `arg:"" optional:"" help:"File to write; unset: standard output." type:"path"`
+}
+
+func (c *catalogExportCmd) Run(ctx context.Context, a *app) error {
+	return with(ctx, a, func(h *house) error {
+		var list []remora.Activity
+		err := h.store.Activities(ctx, remora.ActivityQuery{}, func(x remora.Activity) error {
+			if x.State != remora.ActivityDeleted {
+				list = append(list, x)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if c.File == "" {
+			return intake.WriteIndex(a.stdout, list)
+		}
+		return durable.Replace(c.File, func(w io.Writer) error { return intake.WriteIndex(w, list) })
+	})
+}
+
+type catalogAuditCmd struct {
+	JSON bool `help:"Write JSON, one entry a line."`
+}
+
+func (c *catalogAuditCmd) Run(ctx context.Context, a *app) error {
+	return with(ctx, a, func(h *house) error {
+		return h.store.Audit(ctx, func(e remora.AuditEntry) error {
+			if c.JSON {
+				return printLine(a.stdout, e)
+			}
+			_, err := fmt.Fprintf(a.stdout, "%s  user %d  %s  %s  %s\n", e.At.Time().Format("2006-01-02 15:04:05Z"), e.ActorID, e.Action, e.Target, e.Reason)
+			return err
+		})
+	})
+}

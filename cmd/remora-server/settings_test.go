@@ -1,0 +1,213 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sugarlabs/beamrider/remora"
+)
+
+var update = flag.Bool("update", false, "write docs/configuration.md anew")
+
+func noEnv(string) (string, bool) { return "", false }
+
+func env(m map[string]string) func(string) (string, bool) {
+	return func(k string) (string, bool) { v, ok := m[k]; return v, ok }
+}
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLaterSourcesWin(t *testing.T) {
+	file := writeFile(t, "c.toml", "[data]\ndir = \"/file\"\n[http]\nlisten = \"127.0.0.1:1\"\n[site]\nname = \"From the file\"\nhosts = [\"a\", \"b\"]\n")
+	c, origins, err := loadConfig(file, env(map[string]string{"REMORA_DATA_DIR": "/env", "REMORA_HTTP_LISTEN": "127.0.0.1:2"}), map[string]string{"data.dir": "/flag"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{c.dataDir, c.listen, c.siteName, strings.Join(c.siteHosts, " "), c.logLevel}
+	want := []string{"/flag", "127.0.0.1:2", "From the file", "a b", "info"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	from := []string{origins["data.dir"].from, origins["http.listen"].from, origins["site.name"].from, origins["log.level"].from}
+	if d := cmp.Diff([]string{"flag", "environment", "file", "default"}, from); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
+func TestMistakesAreToldAllAtOnceWithTheirLine(t *testing.T) {
+	_, _, err := loadConfig("", env(map[string]string{"REMORA_HTTP_LISTEN": "nowhere", "REMORA_LOG_LEVEL": "loud", "REMORA_SITE_PROXIES": "10.0.0.0"}), nil)
+	for _, want := range []string{"http.listen", "log.level", "site.proxies"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not speak of %s: %v", want, err)
+		}
+	}
+	_, _, err = loadConfig(writeFile(t, "c.toml", "[data]\ndir = \"x\"\n\n[http]\nlissten = \":80\"\n"), noEnv, nil)
+	if err == nil || !strings.Contains(err.Error(), "lissten") || !strings.Contains(err.Error(), "5|") {
+		t.Errorf("the error does not show the unknown key and its line: %v", err)
+	}
+}
+
+func TestSecretsStaySecret(t *testing.T) {
+	const password = "pa55word"
+	file := writeFile(t, "secret", "mysql://remora:"+password+"@db.example/remora\n")
+	c, _, err := loadConfig("", env(map[string]string{"REMORA_DATABASE_URL_FILE": file}), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(c.database.text(), password) {
+		t.Fatal("the secret was not read from its file")
+	}
+	shown := fmt.Sprintf("%v %+v %#v %s", c.database, c.database, c.database, c.database)
+	if b, err := c.database.MarshalText(); err != nil || strings.Contains(shown+string(b)+c.database.LogValue().String(), password) {
+		t.Errorf("the secret shows: %s %s", shown, b)
+	}
+	_, _, err = loadConfig("", env(map[string]string{"REMORA_DATABASE_URL": "postgres://x:" + password + "@y/z"}), nil)
+	if err == nil || strings.Contains(err.Error(), password) {
+		t.Errorf("the error shows the secret: %v", err)
+	}
+	for _, bad := range []string{"mysql://u:" + password + "@/db", "mysql://u:" + password + "@h/", "mysql://h/db?" + password + "=1", "mysql://u:" + password + "@h:x/db"} {
+		_, err := mariaDSN(bad)
+		var e *remora.Error
+		if !errors.As(err, &e) || strings.Contains(strings.ReplaceAll(err.Error(), "parameter \""+password, ""), password) {
+			t.Errorf("%s: %v", strings.ReplaceAll(bad, password, "…"), err)
+		}
+	}
+	dsn, err := mariaDSN("mysql://remora:p%40ss@127.0.0.1/library")
+	if err != nil || dsn[:strings.Index(dsn, "?")] != "remora:p@ss@tcp(127.0.0.1:3306)/library" {
+		t.Errorf("%s %v", dsn, err)
+	}
+}
+
+// TestFlagsAreTheTables holds the command line against the table of settings.
+func TestFlagsAreTheTables(t *testing.T) {
+	parser, err := kong.New(&grammar{}, kong.BindTo(t.Context(), new(any)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := map[string]string{}
+	err = kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
+		if f, ok := node.(*kong.Flag); ok && f.Tag.Get("setting") != "" {
+			flags[f.Tag.Get("setting")] = f.Name + " " + f.Help
+		}
+		return next(nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range settings {
+		have, ok := flags[s.key]
+		if ok != (s.flag != "") {
+			t.Errorf("%s: flag %q in the table, %q on the command line", s.key, s.flag, have)
+		}
+		if ok && (!strings.HasPrefix(have, s.flag+" ") || !strings.Contains(have, "("+s.def+")")) {
+			t.Errorf("%s: the flag is %q, the table says --%s with default %s", s.key, have, s.flag, s.def)
+		}
+		delete(flags, s.key)
+	}
+	if len(flags) > 0 {
+		t.Errorf("flags for settings that there are not: %v", flags)
+	}
+}
+
+// configurationDoc is the page of documentation that the table makes.
+func configurationDoc() string {
+	var b strings.Builder
+	b.WriteString("# Settings\n\nMade from the table in `cmd/remora-server/settings.go` by `go test ./cmd/remora-server -run TestConfigurationDoc -update`.\n\n" +
+		"A setting comes from, in order of rising precedence: its default, the TOML file named by `--config` (or `REMORA_CONFIG`), its\n" +
+		"environment variable, its flag. An unknown key in the file is an error that names its line. `remora-server config show` prints\n" +
+		"what is in force and where it comes from. A secret is never printed, and may be read from a file: put the file's name in the\n" +
+		"variable with `_FILE` behind it.\n")
+	section := ""
+	for _, s := range settings {
+		sec, name, _ := strings.Cut(s.key, ".")
+		if sec != section {
+			section = sec
+			fmt.Fprintf(&b, "\n## [%s]\n", sec)
+		}
+		fmt.Fprintf(&b, "\n### %s\n\n%s\n\n", name, s.doc)
+		def := "unset"
+		if s.def != "" {
+			def = "`" + s.def + "`"
+		}
+		fmt.Fprintf(&b, "- Default: %s\n- Environment: `%s`", def, s.env)
+		if s.secret {
+			fmt.Fprintf(&b, ", or a file named by `%s_FILE`; secret", s.env)
+		}
+		if s.flag != "" {
+			fmt.Fprintf(&b, "\n- Flag: `--%s`", s.flag)
+		}
+		fmt.Fprintf(&b, "\n- In the file: `%s = %s`\n", name, s.example)
+	}
+	return b.String()
+}
+
+func TestConfigurationDoc(t *testing.T) {
+	const path = "../../docs/configuration.md"
+	want := configurationDoc()
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, string(got)); d != "" {
+		t.Errorf("docs/configuration.md is stale; run go test ./cmd/remora-server -run TestConfigurationDoc -update\n%s", d)
+	}
+}
+
+// TestExamplesInTheDocAreGood puts every example of the page into one file and loads it.
+func TestExamplesInTheDocAreGood(t *testing.T) {
+	var b strings.Builder
+	section := ""
+	for _, s := range settings {
+		sec, name, _ := strings.Cut(s.key, ".")
+		if sec != section {
+			section = sec
+			fmt.Fprintf(&b, "[%s]\n", sec)
+		}
+		fmt.Fprintf(&b, "%s = %s\n", name, s.example)
+	}
+	if _, _, err := loadConfig(writeFile(t, "c.toml", b.String()), noEnv, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTheCommandStaysSmall keeps the reference server a place where libraries are wired together.
+func TestTheCommandStaysSmall(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for _, f := range files {
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines += strings.Count(string(b), "\n")
+	}
+	if lines == 0 || lines > 2500 {
+		t.Errorf("cmd/remora-server has %d lines; what is not wiring belongs into a package", lines)
+	}
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/sugarlabs/beamrider/internal/backup"
+	"github.com/sugarlabs/beamrider/nfsstore"
+	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/intake"
+	"github.com/sugarlabs/beamrider/remora/sqlstore"
+	"github.com/sugarlabs/beamrider/remora/sugar"
+	"github.com/sugarlabs/beamrider/remora/xo"
+)
+
+// The libraries meet here and nowhere else; they fit by structure.
+var (
+	_ remora.Files      = (*nfsstore.Store)(nil)
+	_ remora.Store      = (*sqlstore.Store)(nil)
+	_ intake.Store      = (*sqlstore.Store)(nil)
+	_ intake.ShelfStore = (*sqlstore.Store)(nil)
+	_ sugar.Counter     = (*sugar.Downloads)(nil)
+)
+
+// conns is a database that can be closed.
+type conns interface {
+	Write(ctx context.Context) *sql.DB
+	Read(ctx context.Context) *sql.DB
+	Close() error
+}
+
+// A house is the opened data folder: the catalog and its files.
+type house struct {
+	config *config
+	engine sqlstore.Engine
+	conns  conns
+	store  *sqlstore.Store
+	files  *files
+	lock   *os.File
+}
+
+// files turns the sentinels of nfsstore into kinds.
+type files struct{ *nfsstore.Store }
+
+// openHouse opens what the configuration names and makes what is absent. It does not talk to a
+// database server: that one is away is a state, not a reason not to start.
+func openHouse(c *config, lock lockMode, log *slog.Logger) (h *house, err error) {
+	if err := os.MkdirAll(c.dataDir, 0o755); err != nil {
+		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "The data folder cannot be made. Choose another with --data.", Err: err}
+	}
+	h = &house{config: c}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	if h.lock, err = lockDir(c.dataDir, lock); err != nil {
+		return nil, err
+	}
+	if err := unfinished(c.dataDir); err != nil {
+		return nil, err
+	}
+	filesDir := c.filesDir
+	if filesDir == "" {
+		filesDir = filepath.Join(c.dataDir, "files")
+	}
+	store, err := nfsstore.Open(filesDir, nil)
+	if err != nil {
+		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "The files folder " + filesDir + " cannot be used.", Err: err}
+	}
+	h.files = &files{store}
+	if c.database.text() == "" {
+		h.engine = sqlstore.SQLite
+		h.conns, err = sqlstore.OpenSQLite(filepath.Join(c.dataDir, backup.CatalogFile), nil)
+	} else {
+		var dsn string
+		if dsn, err = mariaDSN(c.database.text()); err == nil {
+			h.engine = sqlstore.MariaDB
+			h.conns, err = sqlstore.OpenMariaDB(dsn, nil)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	h.store, err = sqlstore.New(h.conns, h.engine, &sqlstore.Options{Logger: log})
+	return h, err
+}
+
+// openBackupFiles opens the files of a backup as those of a library are.
+func openBackupFiles(folder string) (backup.Files, error) {
+	store, err := nfsstore.Open(folder, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &files{store}, nil
+}
+
+// openReady is openHouse for commands that need the database at once.
+func openReady(ctx context.Context, c *config, lock lockMode, log *slog.Logger) (*house, error) {
+	h, err := openHouse(c, lock, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := sqlstore.Migrate(ctx, h.conns, h.engine); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// Close closes what is open.
+func (h *house) Close() error {
+	var errs []error
+	if h.conns != nil {
+		errs = append(errs, h.conns.Close())
+	}
+	if h.files != nil {
+		errs = append(errs, h.files.Close())
+	}
+	if h.lock != nil {
+		errs = append(errs, h.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (h *house) importer(history bool) (*intake.Importer, error) {
+	return intake.New(h.store, h.files, &intake.Options{XO: xo.Options{History: history}})
+}
+
+func (h *house) shelf() (*intake.Shelf, error) { return intake.NewShelf(h.store, h.files) }
+
+// mariaDSN turns the URL of the settings into what the driver reads. Its errors never quote the
+// URL, which holds a password.
+func mariaDSN(raw string) (string, error) {
+	bad := func(why string) error {
+		return remora.Errorf(remora.KindInvalid, "config.database", "database.url %s; it should look like mysql://user:password@host:3306/database.", why)
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return "", bad("cannot be read")
+	case u.Hostname() == "" && u.Query().Get("socket") == "":
+		return "", bad("names no host")
+	case strings.Trim(u.Path, "/") == "":
+		return "", bad("names no database")
+	case u.User == nil:
+		return "", bad("names no user")
+	}
+	c := mysql.NewConfig()
+	c.User = u.User.Username()
+	c.Passwd, _ = u.User.Password()
+	c.DBName = strings.Trim(u.Path, "/")
+	c.Net, c.Addr = "tcp", u.Host
+	if u.Port() == "" {
+		c.Addr = u.Host + ":3306"
+	}
+	q := u.Query()
+	if socket := q.Get("socket"); socket != "" {
+		c.Net, c.Addr = "unix", socket
+	}
+	q.Del("socket")
+	for name := range q {
+		return "", bad(fmt.Sprintf("has the parameter %q, which there is not", name))
+	}
+	return c.FormatDSN(), nil
+}

@@ -1,0 +1,315 @@
+package nfsstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+)
+
+// bufferSize is how much is read and written at a time: large enough for the write size of NFS to
+// be used, small enough for many uploads at once.
+const bufferSize = 256 << 10
+
+// Put stores what r holds under name, and directories as needed. It returns nil when the content is
+// safe and visible. size must be the number of bytes; sum their SHA-256, or nil when the caller does
+// not know it, and then only the length is checked.
+//
+// When name is there with the same content, Put makes sure that it is safe and succeeds; it may do
+// so without reading r to its end. With other content the error matches [fs.ErrExist] and nothing
+// changes. Other errors match [ErrCorrupt] (r holds other bytes than declared), [ErrNoSpace],
+// [ErrReadOnly], [ErrUnavailable], [ErrName], [fs.ErrInvalid], or are those of r or of ctx. After
+// them name is as it was, or holds the whole content when the fault came last; repeating is safe.
+func (s *Store) Put(ctx context.Context, name string, r io.Reader, size int64, sum []byte) error {
+	const op = "put"
+	if err := s.mayWrite(op, name); err != nil {
+		return err
+	}
+	switch {
+	case size < 0:
+		return &failure{op: op, name: name, kind: fs.ErrInvalid, sentence: fmt.Sprintf("a size of %d was declared; it must be the number of bytes", size)}
+	case sum != nil && len(sum) != sha256.Size:
+		return &failure{op: op, name: name, kind: fs.ErrInvalid, sentence: fmt.Sprintf("the declared SHA-256 has %d bytes, not %d", len(sum), sha256.Size)}
+	}
+	if sum != nil {
+		switch err := s.same(ctx, name, size, sum); {
+		case err == nil:
+			return s.settle(ctx, op, name)
+		case !errors.Is(err, fs.ErrNotExist):
+			return s.fail(op, name, writing, err)
+		}
+	}
+	if err := s.put(ctx, name, r, size, sum); err != nil {
+		return s.fail(op, name, writing, err)
+	}
+	return nil
+}
+
+func (s *Store) put(ctx context.Context, name string, r io.Reader, size int64, sum []byte) error {
+	dir := path.Dir(name)
+	temp := newTemp(dir, time.Now())
+	s.setTemp(temp, true)
+	defer s.setTemp(temp, false)
+
+	var f tempFile
+	err := s.inDir(ctx, dir, func() error {
+		return s.gate.do(ctx, func() (err error) {
+			f, err = s.vol.create(temp)
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	// From here on the temporary file goes away whatever happens, and even if ctx ends.
+	defer s.discard(context.WithoutCancel(ctx), temp)
+
+	got, err := s.fill(ctx, f, r, size)
+	if err == nil && sum != nil && !bytes.Equal(got, sum) {
+		err = &failure{op: "put", name: name, kind: ErrCorrupt, sentence: fmt.Sprintf("the content has the SHA-256 %x, not %x as declared", got, sum)}
+	}
+	if err == nil {
+		err = s.gate.do(ctx, f.Sync)
+	}
+	// NFS may report a full disk only here.
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return s.publish(ctx, temp, name, size, got)
+}
+
+// publish gives a complete and synced temporary file its name.
+func (s *Store) publish(ctx context.Context, temp, name string, size int64, sum []byte) error {
+	err := s.gate.do(ctx, func() error { return s.vol.link(temp, name) })
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		// Somebody was faster; or the reply to our own link was lost and the client sent it
+		// again, in which case name is the temporary file.
+		if err := s.same(ctx, name, size, sum); err != nil {
+			return err
+		}
+		s.discard(ctx, temp)
+		return s.settle(ctx, "put", name)
+	case err != nil:
+		return err
+	}
+	s.discard(ctx, temp)
+	return s.syncDir(ctx, path.Dir(name))
+}
+
+// discard removes a temporary file that may be gone already. A failure is for Sweep.
+func (s *Store) discard(ctx context.Context, temp string) {
+	if !s.isTemp(temp) {
+		return
+	}
+	err := s.gate.do(ctx, func() error { return s.vol.remove(temp) })
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		s.setTemp(temp, false)
+		return
+	}
+	s.log.Warn("A temporary file could not be removed; sweeping will.", "dir", s.dir, "name", temp, "error", err)
+}
+
+// fill copies exactly size bytes from r to w and returns their SHA-256.
+func (s *Store) fill(ctx context.Context, w io.Writer, r io.Reader, size int64) (sum []byte, err error) {
+	h := sha256.New()
+	to := gated{ctx: ctx, g: s.gate, w: w}
+	// One byte more than size, to notice that there is more.
+	buf := make([]byte, int(min(size, bufferSize-1))+1)
+	var total int64
+	for {
+		n, rerr := readChunk(ctx, r, buf)
+		total += int64(n)
+		if total > size {
+			return nil, &failure{op: "put", kind: ErrCorrupt, sentence: fmt.Sprintf("the content is longer than the %d bytes that were declared", size)}
+		}
+		if n > 0 {
+			h.Write(buf[:n])
+			if _, err := to.Write(buf[:n]); err != nil {
+				return nil, err
+			}
+		}
+		if rerr == io.EOF {
+			break
+		}
+		if rerr != nil {
+			return nil, &failure{op: "put", sentence: "the content could not be read to its end", err: rerr}
+		}
+	}
+	if total != size {
+		return nil, &failure{op: "put", kind: ErrCorrupt, sentence: fmt.Sprintf("the content ended after %d bytes of the %d that were declared", total, size)}
+	}
+	return h.Sum(nil), nil
+}
+
+// readChunk fills buf as far as r goes, so that what a network gives in small pieces is written in
+// large ones. Unlike io.ReadFull it passes r's own errors on.
+func readChunk(ctx context.Context, r io.Reader, buf []byte) (n int, err error) {
+	for idle := 0; n < len(buf); {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		k, err := r.Read(buf[n:])
+		n += k
+		if err != nil {
+			return n, err
+		}
+		if k > 0 {
+			idle = 0
+		} else if idle++; idle == 100 {
+			return n, io.ErrNoProgress
+		}
+	}
+	return n, nil
+}
+
+// same returns nil when name holds exactly that content, which it syncs; an error that matches
+// fs.ErrExist when it holds other content; fs.ErrNotExist when it is absent.
+func (s *Store) same(ctx context.Context, name string, size int64, sum []byte) error {
+	f, info, err := s.open(ctx, name)
+	if err != nil {
+		return s.absentOrNotFile(ctx, name, err)
+	}
+	other := func(what string) error {
+		return &failure{op: "compare", name: name, kind: fs.ErrExist, sentence: "the name is taken by a file of other content, " + what +
+			"; nothing is ever replaced, remove it first if it is wrong"}
+	}
+	err = func() error {
+		if info.Size() != size {
+			return other(fmt.Sprintf("%d bytes where %d were to be stored", info.Size(), size))
+		}
+		got, err := s.hash(ctx, f)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(got, sum) {
+			return other(fmt.Sprintf("with the SHA-256 %x where %x was to be stored", got, sum))
+		}
+		return s.gate.do(ctx, f.Sync)
+	}()
+	return errors.Join(err, f.Close())
+}
+
+// absentOrNotFile tells a free name from one that is taken by a directory or the like.
+func (s *Store) absentOrNotFile(ctx context.Context, name string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	serr := s.gate.do(ctx, func() error { _, err := s.vol.stat(name); return err })
+	if serr == nil {
+		return &failure{op: "compare", name: name, kind: fs.ErrExist, sentence: "the name is taken by something that is not a regular file"}
+	}
+	return serr
+}
+
+func (s *Store) hash(ctx context.Context, f *os.File) ([]byte, error) {
+	h := sha256.New()
+	if _, err := io.CopyBuffer(h, gated{ctx: ctx, g: s.gate, r: f}, make([]byte, bufferSize)); err != nil {
+		return nil, err
+	}
+	return h.Sum(nil), nil
+}
+
+// settle makes a name safe that was found there: whoever made it may not have come to the sync.
+func (s *Store) settle(ctx context.Context, op, name string) error {
+	dir := path.Dir(name)
+	err := s.makeDir(ctx, dir)
+	if err == nil {
+		err = s.syncDir(ctx, dir)
+	}
+	if err != nil {
+		return s.fail(op, name, writing, err)
+	}
+	return nil
+}
+
+// Link makes the content of from appear under to as well, without using space again where the file
+// system allows that; otherwise (too many links, another file system mounted below, a file of
+// another user) it is copied. It returns nil when to is safe and visible. When to is there with the
+// same content that is success; with other content the error matches [fs.ErrExist]. An absent from
+// is [fs.ErrNotExist].
+func (s *Store) Link(ctx context.Context, from, to string) error {
+	const op = "link"
+	if err := s.mayWrite(op, from, to); err != nil {
+		return err
+	}
+	if err := s.link(ctx, from, to); err != nil {
+		return s.fail(op, to, writing, err)
+	}
+	return nil
+}
+
+func (s *Store) link(ctx context.Context, from, to string) error {
+	gone := func(err error) error {
+		return &failure{op: "link", name: from, kind: fs.ErrNotExist, err: err, sentence: "there is no such file to link to " + to}
+	}
+	stat := func(name string) (info fs.FileInfo, err error) {
+		err = s.gate.do(ctx, func() (err error) { info, err = s.vol.stat(name); return err })
+		return info, err
+	}
+	info, err := stat(from)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), classify(err) == faultNotDir:
+		return gone(err)
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return gone(nil)
+	}
+	dir := path.Dir(to)
+	err = s.inDir(ctx, dir, func() error {
+		return s.gate.do(ctx, func() error { return s.vol.link(from, to) })
+	})
+	switch {
+	case err == nil:
+		return s.syncDir(ctx, dir)
+	case errors.Is(err, fs.ErrExist):
+		if there, err := stat(to); err == nil && os.SameFile(info, there) {
+			return s.settle(ctx, "link", to)
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		if _, serr := stat(from); errors.Is(serr, fs.ErrNotExist) {
+			return gone(serr)
+		}
+		return err
+	case !copyInstead(err):
+		return err
+	}
+
+	// A copy, or a comparison with what is there.
+	f, info, err := s.open(ctx, from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return gone(err)
+	}
+	if err != nil {
+		return err
+	}
+	sum, err := s.hash(ctx, f)
+	if err == nil {
+		err = s.Put(ctx, to, io.NewSectionReader(f, 0, info.Size()), info.Size(), sum)
+	}
+	return errors.Join(err, f.Close())
+}
+
+func (s *Store) setTemp(name string, live bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if live {
+		s.temps[name] = struct{}{}
+	} else {
+		delete(s.temps, name)
+	}
+}
+
+func (s *Store) isTemp(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.temps[name]
+	return ok
+}

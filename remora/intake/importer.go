@@ -1,0 +1,263 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/xo"
+)
+
+// Store is what an Importer needs of a [remora.Store].
+type Store interface {
+	Stage(ctx context.Context, sum remora.Digest, size int64, media string) error
+	Draft(ctx context.Context, by remora.Actor, s *remora.Submission) (remora.Stored, error)
+	Publish(ctx context.Context, by remora.Actor, versionID int64, to remora.State, s *remora.Submission) error
+	EditActivity(ctx context.Context, by remora.Actor, activityID int64, e remora.ActivityEdit) error
+	Unlinked(ctx context.Context, versionIDs []int64) error
+}
+
+// Options tune an Importer. The zero value, or nil, is good.
+type Options struct {
+	// XO bounds and tunes the check of bundles.
+	XO xo.Options
+	// TempDir is where unpacked folders are packed; "" is [os.TempDir].
+	TempDir string
+}
+
+// An Importer takes bundles in. It may be used by several goroutines at once.
+type Importer struct {
+	store Store
+	files remora.Files
+	o     Options
+	zip   *zstd.Encoder
+}
+
+// New returns an Importer that records in store and keeps bytes in files.
+func New(store Store, files remora.Files, o *Options) (*Importer, error) {
+	if store == nil || files == nil {
+		return nil, errors.New("intake: a store and files are required")
+	}
+	im := &Importer{store: store, files: files}
+	if o != nil {
+		im.o = *o
+	}
+	var err error
+	if im.zip, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1)); err != nil {
+		return nil, err
+	}
+	return im, nil
+}
+
+// Facts are what is known of a version besides its bundle: from an index, or from who imports it.
+type Facts struct {
+	ActivityID, FileID int64         // numbers of an older site; 0: new ones
+	Range              *remora.Range // Sugar releases, set by a person; nil: inferred
+	Channel            remora.Channel
+	Categories         []string // nil: leave as they are
+	FeaturedRank       *int     // nil: leave
+	Hidden             *bool    // nil: leave
+}
+
+// A Result is what became of one bundle.
+type Result struct {
+	Stored   remora.Stored
+	Bundle   *xo.Bundle
+	Warnings []xo.Problem
+}
+
+// Import takes in the bundle at path: a .xo file, or an unpacked folder, which is packed first.
+// about is asked for further facts once the bundle has said which version it is; nil: there are
+// none. Importing what is there already is success, with Result.Stored.Existing set.
+func (im *Importer) Import(ctx context.Context, by remora.Actor, path string, about func(bundleID string, n remora.Number) Facts) (*Result, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, &remora.Error{Kind: remora.KindOf(err), Op: "intake.Import", Message: "The bundle cannot be read.", Err: err}
+	}
+	if !info.IsDir() {
+		return im.file(ctx, by, path, about)
+	}
+	packed, err := os.CreateTemp(im.o.TempDir, "beamrider-*.xo")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(packed.Name()) // it is ours alone; a leftover in the temporary folder harms nobody
+	warnings, err := xo.Pack(ctx, path, packed, &im.o.XO)
+	if err = errors.Join(err, packed.Close()); err != nil {
+		return nil, err
+	}
+	r, err := im.file(ctx, by, packed.Name(), about)
+	if r != nil {
+		r.Warnings = append(warnings, r.Warnings...)
+	}
+	return r, err
+}
+
+func (im *Importer) file(ctx context.Context, by remora.Actor, path string, about func(string, remora.Number) Facts) (*Result, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, &remora.Error{Kind: remora.KindOf(err), Op: "intake.Import", Message: "The bundle cannot be read.", Err: err}
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := xo.Read(ctx, f, info.Size(), &im.o.XO)
+	if err != nil {
+		return nil, err
+	}
+	var facts Facts
+	if about != nil {
+		facts = about(bundle.Manifest.BundleID, bundle.Manifest.Number)
+	}
+	s, err := im.submission(bundle, facts)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Bundle: bundle, Warnings: bundle.Warnings}
+	if r.Stored, err = im.submit(ctx, by, s, f, bundle.Icon); err != nil {
+		return nil, err
+	}
+	return r, im.settle(ctx, by, r.Stored.ActivityID, facts)
+}
+
+// submit does the steps; each may find that an earlier attempt has done it.
+func (im *Importer) submit(ctx context.Context, by remora.Actor, s *remora.Submission, r io.ReaderAt, icon []byte) (remora.Stored, error) {
+	media := "application/vnd.olpc-sugar"
+	if s.ContentBundle {
+		media = "application/vnd.olpc-content"
+	}
+	if err := im.store.Stage(ctx, s.SHA256, s.Size, media); err != nil {
+		return remora.Stored{}, err
+	}
+	upload := remora.UploadName(s.SHA256)
+	if err := im.files.Put(ctx, upload, io.NewSectionReader(r, 0, s.Size), s.Size, s.SHA256[:]); err != nil {
+		return remora.Stored{}, err
+	}
+	if len(icon) > 0 {
+		if err := im.files.Put(ctx, remora.IconName(s.Icon), bytes.NewReader(icon), int64(len(icon)), s.Icon[:]); err != nil {
+			return remora.Stored{}, err
+		}
+	}
+	stored, err := im.store.Draft(ctx, by, s)
+	if err != nil {
+		return remora.Stored{}, err
+	}
+	switch stored.State {
+	case remora.StateDraft:
+	case remora.StatePublished, remora.StateAwaiting:
+		// There already. Its name may have been lost by hand; linking again costs nothing.
+		return stored, im.files.Link(ctx, upload, stored.PublicName())
+	default:
+		return stored, nil // a person has withdrawn it, and only a person brings it back
+	}
+	if err := im.files.Link(ctx, upload, stored.PublicName()); err != nil {
+		return stored, err
+	}
+	if err := im.store.Publish(ctx, by, stored.VersionID, remora.StatePublished, s); err != nil {
+		return stored, err
+	}
+	stored.State = remora.StatePublished
+	return stored, nil
+}
+
+func (im *Importer) settle(ctx context.Context, by remora.Actor, activityID int64, facts Facts) error {
+	var e remora.ActivityEdit
+	if facts.Categories != nil {
+		e.Categories = &facts.Categories
+	}
+	e.FeaturedRank = facts.FeaturedRank
+	if facts.Hidden != nil {
+		state := remora.ActivityActive
+		if *facts.Hidden {
+			state = remora.ActivityDisabled
+		}
+		e.State = &state
+	}
+	if e.Categories == nil && e.FeaturedRank == nil && e.State == nil {
+		return nil
+	}
+	return im.store.EditActivity(ctx, by, activityID, e)
+}
+
+func (im *Importer) submission(b *xo.Bundle, facts Facts) (*remora.Submission, error) {
+	report, err := json.Marshal(struct {
+		Inventory xo.Inventory
+		Warnings  []xo.Problem
+	}{b.Inventory, b.Warnings})
+	if err != nil {
+		return nil, err
+	}
+	m := &b.Manifest
+	s := &remora.Submission{
+		BundleID: m.BundleID, Name: b.Name, Summary: b.Summary, Description: b.Description,
+		DefaultLocale: xo.DefaultLocale, ContentBundle: b.Kind == xo.KindContent, Tags: m.Tags,
+		License: m.SPDX, LicenseText: m.License, Homepage: m.Homepage, Repository: m.Repository,
+		Number: m.Number, Channel: facts.Channel,
+		Range: remora.InferRange(m.Interpreter), RangeSource: remora.RangeInferred,
+		Interpreter: m.Interpreter, Archs: b.Inventory.Archs(),
+		Size: b.Size, SHA256: b.SHA256, Report: im.zip.EncodeAll(report, nil),
+		ActivityID: facts.ActivityID, FileID: facts.FileID, History: im.o.XO.History,
+	}
+	if facts.Range != nil {
+		s.Range, s.RangeSource = *facts.Range, remora.RangeSet
+	}
+	if len(b.Icon) > 0 {
+		s.Icon = sha256.Sum256(b.Icon)
+		s.IconSize = int64(len(b.Icon))
+	}
+	return s, nil
+}
+
+// A Candidate is something that looks like a bundle.
+type Candidate struct {
+	Path   string
+	Folder bool // an unpacked *.activity folder
+}
+
+// Find returns the bundles under paths, in a stable order: .xo and .xol files, and unpacked folders
+// whose name ends in .activity; folders are searched, links are not followed. A path that does
+// not exist, or a file that is no bundle, is an error; the rest is still returned.
+func Find(ctx context.Context, paths []string) ([]Candidate, error) {
+	var found []Candidate
+	var errs []error
+	for _, path := range paths {
+		n := len(found)
+		err := filepath.WalkDir(path, func(p string, d os.DirEntry, err error) error {
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil:
+				errs = append(errs, err)
+				return nil
+			case d.IsDir() && filepath.Ext(p) == ".activity" && isFile(filepath.Join(p, "activity", "activity.info")):
+				found = append(found, Candidate{Path: p, Folder: true})
+				return filepath.SkipDir
+			case d.Type().IsRegular() && (filepath.Ext(p) == ".xo" || filepath.Ext(p) == ".xol"):
+				found = append(found, Candidate{Path: p})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == n && isFile(path) {
+			errs = append(errs, remora.Errorf(remora.KindInvalid, "import.name", "%s is not a bundle: its name ends neither in .xo nor in .xol.", path))
+		}
+	}
+	return found, errors.Join(errs...)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}

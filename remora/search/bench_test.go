@@ -1,0 +1,82 @@
+package search
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+func BenchmarkNew(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		docs  int
+		words int
+	}{{"256x3", 256, 10}, {"1k", 1000, 30}, {"10k", 10_000, 30}, {"100k", 100_000, 30}} {
+		b.Run(c.name, func(b *testing.B) {
+			if testing.Short() && c.docs > 10_000 {
+				b.Skip("takes a gigabyte")
+			}
+			co := &corpus{docs: c.docs, description: c.words, seed: 1}
+			seq := co.all()
+			if c.name == "256x3" { // the overlay of recent changes
+				docs := collect(seq)
+				for i := range docs {
+					docs[i].Fields = docs[i].Fields[:min(9, len(docs[i].Fields))]
+				}
+				seq = slices.Values(docs)
+			}
+			var x *Index
+			for b.Loop() {
+				x = New(seq)
+			}
+			if co.texts > 0 && c.name != "256x3" {
+				b.ReportMetric(float64(x.Stats().Bytes)/(float64(co.texts)/float64(b.N)), "B/textbyte")
+			}
+			b.ReportMetric(float64(x.Stats().Terms), "terms")
+		})
+	}
+}
+
+// collect copies documents whose fields are used again.
+func collect(seq func(func(Document) bool)) (docs []Document) {
+	seq(func(d Document) bool {
+		d.Fields = slices.Clone(d.Fields)
+		docs = append(docs, d)
+		return true
+	})
+	return docs
+}
+
+func BenchmarkSearch(b *testing.B) {
+	for _, docs := range []int{10_000, 100_000} {
+		if testing.Short() && docs > 10_000 {
+			continue
+		}
+		x := New((&corpus{docs: docs, description: 30, seed: 1}).all())
+		common, rare := vocabularyWord(0, 0), vocabularyWord(0, 20_000)
+		for _, q := range []struct{ name, text string }{
+			{"letter", "e"},
+			{"letters", "a b c d e f g h i j k l m n o p"},
+			{"two", "ab"},
+			{"common", common},
+			{"commons", common + " " + vocabularyWord(0, 1) + " " + vocabularyWord(0, 2)},
+			{"rare+letter", rare + " a"},
+			{"rare", rare},
+			{"han", "一"},
+			{"none", "zzzzzzzzz"},
+		} {
+			b.Run(fmt.Sprintf("%d/%s", docs, q.name), func(b *testing.B) {
+				var worst time.Duration
+				n := 0
+				for b.Loop() {
+					start := time.Now()
+					n = len(x.Search(Query{Text: q.text, Locale: "l0"}))
+					worst = max(worst, time.Since(start))
+				}
+				b.ReportMetric(float64(worst.Microseconds()), "max-µs")
+				b.ReportMetric(float64(n), "hits")
+			})
+		}
+	}
+}

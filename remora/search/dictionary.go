@@ -1,0 +1,106 @@
+package search
+
+import (
+	"bytes"
+	"sort"
+)
+
+// blockTerms is the number of terms in a block of a dictionary.
+const blockTerms = 16
+
+// dictionary maps sorted terms to posting lists. Terms are kept in blocks: the
+// first whole, the others as what differs from the one before, each with the
+// length of its list; the lists lie in the order of the terms.
+//
+// An entry is: bytes shared with the term before, bytes that follow (one byte
+// each, a term has at most maxTermBytes), those bytes, length of the list.
+type dictionary struct {
+	blocks []block
+	text   []byte
+	data   []byte // posting lists
+	terms  int
+}
+
+// block is where a block begins in text and data.
+type block struct {
+	text, data uint64
+}
+
+// newDictionary returns the dictionary of the terms term(0) … term(n-1), in
+// ascending order, whose lists end at ends in data. Terms with an empty list
+// are left out.
+func newDictionary(n int, term func(int) []byte, data []byte, ends []uint64) dictionary {
+	d := dictionary{data: data}
+	var last []byte
+	start := uint64(0)
+	for i := range n {
+		size := ends[i] - start
+		if size == 0 {
+			continue
+		}
+		t := term(i)
+		shared := 0
+		if d.terms%blockTerms == 0 {
+			d.blocks = append(d.blocks, block{uint64(len(d.text)), start})
+		} else {
+			for shared < len(last) && shared < len(t) && last[shared] == t[shared] {
+				shared++
+			}
+		}
+		d.text = append(d.text, byte(shared), byte(len(t)-shared))
+		d.text = append(d.text, t[shared:]...)
+		d.text = appendUvarint(d.text, uint32(size))
+		last, start = t, ends[i]
+		d.terms++
+	}
+	d.text = bytes.Clone(d.text)
+	return d
+}
+
+// size returns the bytes the dictionary and its lists hold.
+func (d *dictionary) size() int64 {
+	return int64(len(d.blocks))*16 + int64(len(d.text)) + int64(len(d.data))
+}
+
+// from calls visit with the terms not less than first and their lists, in
+// order, until it returns false. The term is valid during the call only.
+func (d *dictionary) from(first []byte, visit func(term, list []byte) bool) {
+	// The block before the first that begins beyond may hold the term.
+	i := sort.Search(len(d.blocks), func(i int) bool {
+		at := d.blocks[i].text
+		head := d.text[at+2 : at+2+uint64(d.text[at+1])]
+		return bytes.Compare(head, first) > 0
+	})
+	if len(d.blocks) == 0 {
+		return
+	}
+	at := d.blocks[max(i-1, 0)]
+	var buf [256]byte
+	term := buf[:0]
+	for at.text < uint64(len(d.text)) {
+		e := d.text[at.text:]
+		shared, more := int(e[0]), int(e[1])
+		term = append(term[:shared], e[2:2+more]...)
+		size, n := uvarint(e[2+more:])
+		list := d.data[at.data : at.data+uint64(size)]
+		at.text += uint64(2 + more + n)
+		at.data += uint64(size)
+		if bytes.Compare(term, first) < 0 {
+			continue
+		}
+		if !visit(term, list) {
+			return
+		}
+	}
+}
+
+// find returns the list of a term, or nil.
+func (d *dictionary) find(term []byte) (list []byte) {
+	d.from(term, func(t, l []byte) bool {
+		if bytes.Equal(t, term) {
+			list = l
+		}
+		return false
+	})
+	return list
+}

@@ -1,0 +1,194 @@
+package search
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// model searches by reading all text, as the package comment says it.
+func model(docs []Document, q Query) []Hit {
+	words := parse(q.Text)
+	if len(words) == 0 {
+		return nil
+	}
+	reader := normalLocale(q.Locale)
+	last := map[int64]Document{}
+	for _, d := range docs {
+		last[d.ID] = d
+	}
+	var hits []Hit
+	for _, d := range last {
+		sum := uint32(0)
+		all := true
+		for _, w := range words {
+			best := uint32(0)
+			for _, f := range d.Fields {
+				factor := uint32(max(f.Weight, 1)) * localeFactor(reader, normalLocale(f.Locale))
+				tokens([]byte(Fold(f.Text)), false, func(term []byte) bool {
+					switch {
+					case string(term) == string(w.term):
+						best = max(best, factor*qualityWord)
+					case hasPrefix(term, w.term) && !cutShort(w.term):
+						best = max(best, factor*w.prefix)
+					}
+					return true
+				})
+			}
+			all = all && best > 0
+			sum += best
+		}
+		if all && (q.Skip == nil || !q.Skip(d.ID)) {
+			hits = append(hits, Hit{d.ID, score(sum, len(words), unit(d.Boost))})
+		}
+	}
+	sortHits(hits)
+	limit := q.Limit
+	if limit <= 0 {
+		limit = defaultLimit
+	}
+	return hits[:min(len(hits), limit)]
+}
+
+func sortHits(hits []Hit) {
+	slices.SortFunc(hits, func(a, b Hit) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// Few letters and locales, so that words meet.
+var (
+	drawWord   = rapid.StringOfN(rapid.RuneFrom([]rune("abcééßاأ絵画か한글สวก्ड\u0301")), 1, 4, -1)
+	drawText   = rapid.Map(rapid.SliceOfN(drawWord, 0, 6), func(w []string) string { return strings.Join(w, " ") })
+	drawLocale = rapid.SampledFrom([]string{"", "en", "es", "es_MX", "es-AR", "pt_BR.UTF-8"})
+	drawField  = rapid.Custom(func(t *rapid.T) Field {
+		return Field{drawLocale.Draw(t, "locale"), rapid.Uint8().Draw(t, "weight"), drawText.Draw(t, "text")}
+	})
+	drawDocument = rapid.Custom(func(t *rapid.T) Document {
+		return Document{
+			ID:     rapid.Int64Range(-20, 20).Draw(t, "id"),
+			Fields: rapid.SliceOfN(drawField, 0, 5).Draw(t, "fields"),
+			Boost:  rapid.SampledFrom([]float32{0, 0, 0.25, 0.5, 1, 7}).Draw(t, "boost"),
+		}
+	})
+	drawDocuments = rapid.SliceOfN(drawDocument, 0, 30)
+	drawQuery     = rapid.Custom(func(t *rapid.T) Query {
+		return Query{
+			Text:   drawText.Draw(t, "query"),
+			Locale: drawLocale.Draw(t, "reader"),
+			Limit:  rapid.IntRange(0, 50).Draw(t, "limit"),
+		}
+	})
+)
+
+func TestSearchIsTheModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		docs, q := drawDocuments.Draw(t, "docs"), drawQuery.Draw(t, "query")
+		if rapid.Bool().Draw(t, "skip") {
+			q.Skip = func(id int64) bool { return id%3 == 0 }
+		}
+		if diff := gocmp.Diff(model(docs, q), New(slices.Values(docs)).Search(q)); diff != "" {
+			t.Fatalf("-model +index\n%s", diff)
+		}
+	})
+}
+
+func TestEveryDocumentIsFoundByItsWords(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		docs := drawDocuments.Draw(t, "docs")
+		last := map[int64]Document{}
+		for _, d := range docs {
+			last[d.ID] = d
+		}
+		x := New(slices.Values(docs))
+		for id, d := range last {
+			for _, f := range d.Fields {
+				for w := range strings.FieldsSeq(f.Text) {
+					if len(parse(w)) == 0 { // a lone accent
+						continue
+					}
+					if !slices.Contains(ids(x.Search(Query{Text: w, Locale: f.Locale, Limit: MaxLimit})), id) {
+						t.Fatalf("document %d is not found by %q in %q", id, w, f.Locale)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestMergedIndexesAnswerAsOne is what a base and an overlay rely on.
+func TestMergedIndexesAnswerAsOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		base, overlay := drawDocuments.Draw(t, "base"), drawDocuments.Draw(t, "overlay")
+		q := drawQuery.Draw(t, "query")
+		q.Limit = max(q.Limit, 1)
+		want := New(slices.Values(append(slices.Clone(base), overlay...))).Search(q)
+		merged := New(slices.Values(overlay)).Search(q)
+		q.Skip = func(id int64) bool {
+			return slices.ContainsFunc(overlay, func(d Document) bool { return d.ID == id })
+		}
+		merged = append(merged, New(slices.Values(base)).Search(q)...)
+		sortHits(merged)
+		merged = merged[:min(len(merged), q.Limit)]
+		if len(merged) == 0 {
+			merged = nil
+		}
+		if diff := gocmp.Diff(want, merged); diff != "" {
+			t.Fatalf("-one +merged\n%s", diff)
+		}
+	})
+}
+
+func TestSearchDoesNotDependOnTheOrderOfDocuments(t *testing.T) {
+	docs := collect((&corpus{docs: 300, description: 5, seed: 2}).all())
+	x := New(slices.Values(docs))
+	slices.Reverse(docs)
+	y := New(slices.Values(docs))
+	if x.Stats().Documents != y.Stats().Documents || x.Stats().Terms != y.Stats().Terms {
+		t.Errorf("%+v and %+v", x.Stats(), y.Stats())
+	}
+	for n := range 200 {
+		q := Query{Text: vocabularyWord(n%9, n/9) + " " + string(rune('a'+n%26)), Locale: fmt.Sprint("l", n%9)}
+		if diff := gocmp.Diff(x.Search(q), y.Search(q)); diff != "" {
+			t.Errorf("%q: %s", q.Text, diff)
+		}
+	}
+}
+
+// TestLargeIndexIsTheModel has what the small ones of the properties have
+// not: prefixes of their own lists, skip tables, several windows.
+func TestLargeIndexIsTheModel(t *testing.T) {
+	r := 0
+	docs := make([]Document, 3000)
+	for i := range docs {
+		var b strings.Builder
+		for range 6 {
+			r = (r*1103515245 + 12345) & 0x7FFFFFFF
+			fmt.Fprintf(&b, "%s%d ", []string{"a", "ab", "abc", "b", "絵"}[r>>8%5], r>>12%2000)
+		}
+		docs[i] = Document{ID: int64(i * 7 % 3000), Boost: float32(i%4) / 4, Fields: []Field{
+			{"en", 100, b.String()}, {"es", 50, "the " + b.String()[:9]},
+		}}
+		if i%500 == 3 {
+			docs[i].Fields = append(docs[i].Fields, Field{"en", 10, "rare"})
+		}
+	}
+	x := New(slices.Values(docs))
+	if x.heavy.terms < 3 {
+		t.Fatalf("only %d prefixes have lists of their own", x.heavy.terms)
+	}
+	for _, q := range []Query{
+		{Text: "a"}, {Text: "ab", Locale: "es"}, {Text: "abc1"}, {Text: "a12", Limit: 500}, {Text: "b a"}, {Text: "絵"},
+		{Text: "the a b", Locale: "es", Limit: 100}, {Text: "rare a"}, {Text: "rare the"}, {Text: "the", Limit: 5000},
+		{Text: "abc", Limit: 3, Skip: func(id int64) bool { return id%2 == 0 }}, {Text: "a b c d"}, {Text: "abc17 the"},
+	} {
+		if diff := gocmp.Diff(model(docs, q), x.Search(q)); diff != "" {
+			t.Errorf("%q: -model +index\n%s", q.Text, diff)
+		}
+	}
+}
