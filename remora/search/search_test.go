@@ -313,6 +313,7 @@ func TestFold(t *testing.T) {
 		{"か\u3099 ｶﾞ", "が ガ"},
 		{"\u1112\u1161\u11ab", "한"},
 		{"क\u093c", "क\u093c"},
+		{"か" + strings.Repeat("\u3099", 100), "が" + strings.Repeat("\u3099", maxMarks-1)},
 		{"co\u00adop\u200b", "coop"},
 		{"a\xffb", "a\ufffdb"},
 		{"สวัสดี", "สวัสดี"},

@@ -53,7 +53,9 @@ func parseColors(s string) string {
 }
 
 // iconPath returns the address of an icon in the default colours.
-func iconPath(sum remora.Digest) string { return "/icon/" + sum.String() + "/" + defaultColors + ".svg" }
+func iconPath(sum remora.Digest) string {
+	return "/icon/" + sum.String() + "/" + defaultColors + ".svg"
+}
 
 // serveIcon answers /icon/{sha256}/{stroke}-{fill}.svg.
 func (h *Handler) serveIcon(sum remora.Digest, colors string) http.HandlerFunc {
