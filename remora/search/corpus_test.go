@@ -14,7 +14,6 @@ type corpus struct {
 	docs        int
 	description int // words
 	seed        uint64
-	texts       int64 // bytes of text so far
 }
 
 var alphabets = []string{
@@ -74,7 +73,6 @@ func (c *corpus) all() iter.Seq[Document] {
 				}
 				b.WriteString(word(language))
 			}
-			c.texts += int64(b.Len())
 			return b.String()
 		}
 		var fields []Field

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sugarlabs/beamrider/remora"
@@ -136,10 +137,13 @@ func (h *Handler) serveBundle(w http.ResponseWriter, r *http.Request, a *remora.
 	if header.Get("Cache-Control") == "" {
 		header.Set("Cache-Control", cacheDay)
 	}
-	content.begun = func() { h.counter.Count(v.ID, downloadSource(r, source), h.site.Client(r)) }
+	if r.Method == http.MethodGet {
+		from, client := downloadSource(r, source), h.site.Client(r)
+		content.begun = func() { h.counter.Count(v.ID, from, client) }
+	}
 	http.ServeContent(w, r, "", published(v), content)
-	if content.fault != nil {
-		h.log.ErrorContext(r.Context(), "a bundle could not be read to its end; the connection is broken off", "file", name, "version", v.ID, "error", content.fault)
+	if err := content.failed(); err != nil {
+		h.log.ErrorContext(r.Context(), "a bundle could not be read to its end; the connection is broken off", "file", name, "version", v.ID, "error", err)
 		// What was sent must not look complete, whatever stands between here and the client.
 		panic(http.ErrAbortHandler)
 	}
@@ -169,8 +173,10 @@ func (h *Handler) open(r *http.Request, name string, size int64) (fs.File, *cont
 
 // content reads size bytes of a file. A file that turns out shorter is a fault, not an end.
 type content struct {
-	at    io.ReaderAt
-	size  int64
+	at   io.ReaderAt
+	size int64
+
+	mu    sync.Mutex // a transfer of several ranges reads in a goroutine that can outlive it a little
 	off   int64
 	begun func() // called once, when the first byte is read by the transfer
 	fault error
@@ -197,8 +203,17 @@ func newContent(f fs.File, size int64) (*content, error) {
 	return &content{at: at, size: size}, nil
 }
 
+// failed returns why the file could not be read, nil if it could.
+func (c *content) failed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fault
+}
+
 // Read is called by one transfer at a time.
 func (c *content) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.fault != nil {
 		return 0, c.fault
 	}
@@ -225,6 +240,8 @@ func (c *content) Read(p []byte) (int, error) {
 
 // Seek sets where the next Read begins.
 func (c *content) Seek(offset int64, whence int) (int64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch whence {
 	case io.SeekCurrent:
 		offset += c.off
