@@ -42,8 +42,9 @@ type Index struct {
 // their Fields may be used again by the caller after each step. Of several
 // documents with one ID the last counts. A nil docs gives an empty index.
 //
-// Building takes memory for about twice the finished index, which is itself
-// of the order of the text.
+// The finished index takes from half to about as many bytes as the text.
+// Building allocates up to about three times the bytes of a large text, in
+// all, and several times those of a small one.
 func New(docs iter.Seq[Document]) *Index {
 	if docs == nil {
 		return &Index{}
