@@ -6,9 +6,13 @@ import (
 )
 
 // An arena packs strings into large blocks, which the garbage collector sees as one object each.
+// The first block is small, since most snapshots hold only what changed a moment ago.
 type arena struct{ block []byte }
 
-const arenaBlock = 1 << 18
+const (
+	firstBlock = 1 << 12
+	arenaBlock = 1 << 18
+)
 
 func (a *arena) keep(s string) string {
 	if s == "" {
@@ -18,7 +22,11 @@ func (a *arena) keep(s string) string {
 		return strings.Clone(s)
 	}
 	if len(a.block)+len(s) > cap(a.block) {
-		a.block = make([]byte, 0, arenaBlock)
+		size := max(2*cap(a.block), firstBlock)
+		for size < len(s) {
+			size *= 2
+		}
+		a.block = make([]byte, 0, min(size, arenaBlock))
 	}
 	from := len(a.block)
 	a.block = append(a.block, s...)

@@ -13,9 +13,9 @@ func ParseSugar(s string) (Number, error) {
 	if len(s) > MaxNumberLen {
 		return Number{}, bad
 	}
-	major, rest, _ := strings.Cut(s, ".")
+	major, rest, dotted := strings.Cut(s, ".")
 	minor, _, _ := strings.Cut(rest, ".")
-	if minor == "" {
+	if !dotted {
 		minor = "0"
 	}
 	a, errA := strconv.ParseUint(major, 10, 16)
@@ -29,7 +29,8 @@ func ParseSugar(s string) (Number, error) {
 // SugarFromUserAgent returns the Sugar release that a browser's or updater's User-Agent tells, and
 // the zero Number for every other client. Three families are known: "Sugar/0.120" (the updater and
 // its downloader), "SugarLabs/0.98" or "Sugar Labs/0.98" (Browse), and "OLPC/0.4.6-…" (early OLPC
-// builds, which name the build: up to 4.6 carried Sugar 0.84, up to 4.9 Sugar 0.88).
+// builds, which name the build: up to 4.6 carried Sugar 0.84, up to 4.9 Sugar 0.88; later ones count
+// as 0.114).
 func SugarFromUserAgent(ua string) Number {
 	const most = 1024 // a longer User-Agent is nobody's Sugar
 	if len(ua) > most {

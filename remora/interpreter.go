@@ -1,7 +1,5 @@
 package remora
 
-import "fmt"
-
 // An Interpreter is what starts an activity. It decides, where nobody has said otherwise, which
 // Sugar releases an activity can run on.
 type Interpreter uint8
@@ -95,5 +93,5 @@ func ParseRangeSource(s string) (RangeSource, error) {
 	case "set":
 		return RangeSet, nil
 	}
-	return 0, fmt.Errorf("range source %s is neither inferred nor set", quote(s))
+	return 0, Errorf(KindInvalid, "range.source", "There is no source of a Sugar range called %s; write inferred or set.", quote(s))
 }

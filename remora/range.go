@@ -14,7 +14,7 @@ func ParseRange(s string) (Range, error) {
 	if !found {
 		hi = lo
 	}
-	if hi == "open" {
+	if strings.TrimSpace(hi) == "open" {
 		hi = ""
 	}
 	var r Range

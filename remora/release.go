@@ -70,10 +70,13 @@ const (
 
 // String returns "stable" or "experimental".
 func (c Channel) String() string {
-	if c == ChannelExperimental {
+	switch c {
+	case ChannelStable:
+		return "stable"
+	case ChannelExperimental:
 		return "experimental"
 	}
-	return "stable"
+	return "invalid"
 }
 
 // ParseChannel reads what [Channel.String] wrote.

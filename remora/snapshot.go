@@ -83,6 +83,7 @@ func nameKey(a *Activity) string {
 type Snapshot struct {
 	header     Header
 	activities []Activity // by id
+	ids        []int64    // of activities: a search among them touches little memory
 	bundles    map[string]int32
 	files      map[int64]int32
 	versions   map[int64]int32
@@ -99,6 +100,7 @@ type SnapshotBuilder struct {
 	arena      arena
 	shared     map[string]string
 	ranges     map[Range]Range
+	numbers    map[string]Number
 }
 
 // Add copies a into the snapshot to be.
@@ -106,6 +108,7 @@ func (b *SnapshotBuilder) Add(a Activity) {
 	if b.shared == nil {
 		b.shared = map[string]string{}
 		b.ranges = map[Range]Range{}
+		b.numbers = map[string]Number{}
 	}
 	a.BundleID = b.arena.keep(a.BundleID)
 	a.Slug = b.arena.keep(a.Slug)
@@ -117,7 +120,7 @@ func (b *SnapshotBuilder) Add(a Activity) {
 	a.LicenseText = b.share(a.LicenseText)
 	a.Homepage = b.arena.keep(a.Homepage)
 	a.Repository = b.arena.keep(a.Repository)
-	a.Categories = b.shareAll(a.Categories)
+	a.Categories = b.shareAll(distinct(a.Categories))
 	a.Tags = b.shareAll(a.Tags)
 	a.Versions = slices.Clone(a.Versions)
 	for i := range a.Versions {
@@ -125,19 +128,51 @@ func (b *SnapshotBuilder) Add(a Activity) {
 		v.Filename = b.arena.keep(v.Filename)
 		v.Notes = b.text(v.Notes)
 		v.Archs = b.shareAll(v.Archs)
+		v.Number = b.number(v.Number)
 		if r, ok := b.ranges[v.Range]; ok {
 			v.Range = r
-		} else {
+		} else if len(b.ranges) < mostShared {
 			b.ranges[v.Range] = v.Range
 		}
 	}
 	b.activities = append(b.activities, a)
 }
 
-// share keeps one copy of values that many activities have in common. The table is bounded: past
-// that, values are not common ones.
+// distinct returns the categories without repetition and without "", which stands for all: an
+// activity is once in each list.
+func distinct(categories []string) []string {
+	for i, c := range categories {
+		if c == "" || slices.Contains(categories[:i], c) {
+			out := make([]string, 0, len(categories))
+			for _, c := range categories {
+				if c != "" && !slices.Contains(out, c) {
+					out = append(out, c)
+				}
+			}
+			return out
+		}
+	}
+	return categories
+}
+
+// mostShared bounds each table of values that many activities have in common: past that, they are
+// not common ones.
+const mostShared = 1 << 16
+
+// number keeps one copy of numbers that are written alike, as most are.
+func (b *SnapshotBuilder) number(n Number) Number {
+	if have, ok := b.numbers[n.text]; ok {
+		return have
+	}
+	n.text, n.key = b.arena.keep(n.text), b.arena.keep(n.key)
+	if len(b.numbers) < mostShared {
+		b.numbers[n.text] = n
+	}
+	return n
+}
+
+// share keeps one copy of values that many activities have in common.
 func (b *SnapshotBuilder) share(s string) string {
-	const most = 1 << 16
 	if s == "" {
 		return ""
 	}
@@ -145,7 +180,7 @@ func (b *SnapshotBuilder) share(s string) string {
 		return have
 	}
 	s = b.arena.keep(s)
-	if len(b.shared) < most {
+	if len(b.shared) < mostShared {
 		b.shared[s] = s
 	}
 	return s
@@ -176,17 +211,8 @@ func (b *SnapshotBuilder) text(t Text) Text {
 // Snapshot returns the picture of what was added, as of header. Of two activities with one id the
 // later counts.
 func (b *SnapshotBuilder) Snapshot(header Header) *Snapshot {
-	list := b.activities
-	b.activities = nil
-	slices.SortStableFunc(list, func(x, y Activity) int { return cmp.Compare(x.ID, y.ID) })
-	unique := list[:0]
-	for i := range list {
-		if i+1 < len(list) && list[i+1].ID == list[i].ID {
-			continue
-		}
-		unique = append(unique, list[i])
-	}
-	clear(list[len(unique):])
+	unique := byID(b.activities)
+	*b = SnapshotBuilder{}
 	versions := 0
 	for i := range unique {
 		versions += len(unique[i].Versions)
@@ -194,6 +220,7 @@ func (b *SnapshotBuilder) Snapshot(header Header) *Snapshot {
 	s := &Snapshot{
 		header:     header,
 		activities: unique,
+		ids:        make([]int64, len(unique)),
 		bundles:    make(map[string]int32, len(unique)),
 		files:      make(map[int64]int32, versions),
 		versions:   make(map[int64]int32, versions),
@@ -202,16 +229,46 @@ func (b *SnapshotBuilder) Snapshot(header Header) *Snapshot {
 	}
 	for i := range unique {
 		a := &unique[i]
+		s.ids[i] = a.ID
 		s.bundles[BundleKey(a.BundleID)] = int32(i)
 		for j := range a.Versions {
 			v := &a.Versions[j]
-			s.files[v.FileID] = int32(i)
 			s.versions[v.ID] = int32(i)
-			s.sums[v.SHA256] = int32(i)
+			if v.FileID != 0 {
+				s.files[v.FileID] = int32(i)
+			}
+			if !v.SHA256.IsZero() {
+				s.sums[v.SHA256] = int32(i)
+			}
 		}
 	}
 	s.order()
 	return s
+}
+
+// byID returns the activities by id, of several with one id the last. It moves indexes about, not
+// the activities, which are large.
+func byID(list []Activity) []Activity {
+	sorted := true
+	for i := 1; i < len(list) && sorted; i++ {
+		sorted = list[i-1].ID < list[i].ID
+	}
+	if sorted {
+		return list
+	}
+	at := make([]int32, len(list))
+	for i := range at {
+		at[i] = int32(i)
+	}
+	slices.SortFunc(at, func(x, y int32) int { return cmp.Or(cmp.Compare(list[x].ID, list[y].ID), cmp.Compare(x, y)) })
+	out := make([]Activity, 0, len(list))
+	for i, x := range at {
+		if i+1 < len(at) && list[at[i+1]].ID == list[x].ID {
+			continue
+		}
+		out = append(out, list[x])
+	}
+	return out
 }
 
 func (s *Snapshot) order() {
@@ -251,9 +308,15 @@ func (s *Snapshot) order() {
 // InLists reports whether a is shown in lists and search: listed, active, and with a version that
 // is published in the stable channel.
 func (a *Activity) InLists() bool {
-	return a.Listed && a.State == ActivityActive && slices.ContainsFunc(a.Versions, func(v Version) bool {
-		return v.State == StatePublished && v.Channel == ChannelStable
-	})
+	if !a.Listed || a.State != ActivityActive {
+		return false
+	}
+	for i := range a.Versions {
+		if v := &a.Versions[i]; v.State == StatePublished && v.Channel == ChannelStable {
+			return true
+		}
+	}
+	return false
 }
 
 // Header returns what the catalog holds besides activities, and the position.
@@ -267,11 +330,8 @@ func (s *Snapshot) All() []Activity { return s.activities }
 
 // Activity returns the activity with this id, nil if there is none.
 func (s *Snapshot) Activity(id int64) *Activity {
-	i, found := slices.BinarySearchFunc(s.activities, id, func(a Activity, id int64) int { return cmp.Compare(a.ID, id) })
-	if !found {
-		return nil
-	}
-	return &s.activities[i]
+	i, found := slices.BinarySearch(s.ids, id)
+	return s.at(int32(i), found)
 }
 
 // ByBundleID returns the activity with this bundle id in any case, nil if there is none.
