@@ -106,12 +106,16 @@ def group(args):
 
 
 def peek(args):
-    """Reads one entry of a remote bundle through Sugar's range reader, as it does for names."""
+    """Reads one entry of a remote bundle through Sugar's range reader, as it does for names.
+
+    The reader is as old as Python 2 and does not say that it can seek, which zipfile asks today.
+    """
     from zipfile import ZipFile
 
     result = {'error': ''}
     try:
         fd = httprange.open(args['url'])
+        fd.seekable = lambda: True
         result['size'] = fd.size()
         archive = ZipFile(fd)
         result['names'] = archive.namelist()

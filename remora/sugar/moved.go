@@ -36,12 +36,7 @@ func redirect(w http.ResponseWriter, status int, location string) {
 
 // withQuery puts the query of the old address behind a new one.
 func withQuery(path, raw string) string {
-	raw = strings.Map(func(r rune) rune {
-		if r <= ' ' || r == 0x7f || r == '#' {
-			return -1
-		}
-		return r
-	}, raw)
+	raw = escapeQuery(raw)
 	switch {
 	case raw == "":
 		return path
@@ -49,6 +44,23 @@ func withQuery(path, raw string) string {
 		return path + "&" + raw
 	}
 	return path + "?" + raw
+}
+
+// escapeQuery makes a raw query safe for a header; what was escaped stays as it was.
+func escapeQuery(raw string) string {
+	if len(raw) > maxQuery {
+		raw = raw[:maxQuery]
+	}
+	const hex = "0123456789ABCDEF"
+	b := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); i++ {
+		if c := raw[i]; c <= ' ' || c >= 0x7f || c == '#' {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		} else {
+			b = append(b, c)
+		}
+	}
+	return string(b)
 }
 
 func activityPage(id int64) string { return "/activity/" + strconv.FormatInt(id, 10) }

@@ -18,7 +18,7 @@ type File struct {
 // A Binary is a file with an ELF header: a program or library for one kind of processor.
 type Binary struct {
 	Path string // below the top folder
-	Arch string // as "uname -m" says it: x86, x86_64, arm, aarch64, …; "elf-N" for others
+	Arch string // as "uname -m" says it: i686 (any 32-bit x86), x86_64, arm, aarch64, …; "elf-N" for others
 }
 
 // An Inventory says what is in a bundle. All lists are sorted; of duplicate entries only the one
@@ -28,7 +28,7 @@ type Inventory struct {
 	Folders  int      // entries for folders
 	Bytes    int64    // the sum of the sizes of Files
 	Binaries []Binary // native programs and libraries
-	Archs    []string // of Binaries, each once; "x86" is 32 bits and listed as "i686", as uname says
+	Archs    []string // of Binaries, each once
 	Licenses []string // paths of files named COPYING, LICENSE or LICENCE, in any case and with any suffix
 	Locales  []string // languages with files below locale/, as remora.NormalizeLocale writes them
 
@@ -67,11 +67,7 @@ func (v *Inventory) finish() {
 	}
 	slices.Sort(v.Locales)
 	for _, b := range v.Binaries {
-		arch := b.Arch
-		if arch == "x86" {
-			arch = "i686"
-		}
-		v.Archs = append(v.Archs, arch)
+		v.Archs = append(v.Archs, b.Arch)
 	}
 	slices.Sort(v.Archs)
 	v.Archs = slices.Compact(v.Archs)
@@ -95,7 +91,7 @@ func elfArch(head []byte) string {
 	little := head[5] != 2
 	switch machine := order.Uint16(head[18:]); machine {
 	case 3:
-		return "x86"
+		return "i686"
 	case 62:
 		return "x86_64"
 	case 40:

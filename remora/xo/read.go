@@ -241,9 +241,7 @@ func (u *unpacker) survey(ctx context.Context, b *Bundle, winners map[string]int
 	texts := newTexts(&b.Manifest)
 	icon := b.Manifest.iconPath
 	if icon == "" {
-		if _, clean := winners[cleanIcon(b.Manifest.Icon)]; b.Manifest.Icon == "" || !clean {
-			u.rp.add(codeIconMissing, shown(b.Top), "The manifest names no icon. Add activity/NAME.svg and a line \"icon = NAME\".")
-		}
+		u.rp.add(codeIconMissing, shown(b.Top), "The manifest names no icon. Add activity/NAME.svg and a line \"icon = NAME\".")
 	} else if _, there := winners[icon]; !there {
 		u.rp.add(codeIconMissing, shown(b.Top+"/"+icon), "The icon's file is not in the bundle. Add it, or correct the key icon.")
 	}
@@ -255,9 +253,8 @@ func (u *unpacker) survey(ctx context.Context, b *Bundle, winners map[string]int
 		}
 		last := inside && !e.folder && winners[path] == int(i)
 		where := shown(e.name)
-		var head []byte
-		var keep []byte
-		most := int64(0)
+		var head, keep []byte
+		kept := false
 		locale, isLinfo := linfoLocale(path)
 		isLinfo = isLinfo && last && b.Kind == KindActivity && texts.room(locale, where, u.rp)
 		isIcon := last && path == icon
@@ -269,14 +266,13 @@ func (u *unpacker) survey(ctx context.Context, b *Bundle, winners map[string]int
 			u.rp.add(codeIconSize, where, "The icon has %d bytes; at most %d are taken. Simplify the drawing.", e.size, o.MaxIcon)
 			isIcon = false
 		case isLinfo || isIcon:
-			most = e.size
-			keep = make([]byte, 0, most)
+			kept, keep = true, make([]byte, 0, e.size)
 		}
 		err := u.unpack(ctx, e, func(chunk []byte) {
 			if len(head) < elfHead {
 				head = append(head, chunk[:min(len(chunk), elfHead-len(head))]...)
 			}
-			if most > 0 {
+			if kept {
 				keep = append(keep, chunk...)
 			}
 		})
