@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -25,6 +27,7 @@ import (
 // The libraries meet here and nowhere else; they fit by structure.
 var (
 	_ remora.Files      = (*nfsstore.Store)(nil)
+	_ remora.Files      = (*files)(nil)
 	_ remora.Store      = (*sqlstore.Store)(nil)
 	_ intake.Store      = (*sqlstore.Store)(nil)
 	_ intake.ShelfStore = (*sqlstore.Store)(nil)
@@ -48,8 +51,46 @@ type house struct {
 	lock   *os.File
 }
 
-// files turns the sentinels of nfsstore into kinds.
+// files turns the sentinels of nfsstore into kinds, which commands and pages understand.
 type files struct{ *nfsstore.Store }
+
+func (f *files) Put(ctx context.Context, name string, r io.Reader, size int64, sum []byte) error {
+	return kindOfFile(f.Store.Put(ctx, name, r, size, sum))
+}
+
+func (f *files) Open(ctx context.Context, name string) (fs.File, error) {
+	file, err := f.Store.Open(ctx, name)
+	return file, kindOfFile(err)
+}
+
+func (f *files) Link(ctx context.Context, from, to string) error {
+	return kindOfFile(f.Store.Link(ctx, from, to))
+}
+
+func (f *files) Remove(ctx context.Context, name string) error {
+	return kindOfFile(f.Store.Remove(ctx, name))
+}
+
+func kindOfFile(err error) error {
+	for _, row := range []struct {
+		is      error
+		kind    remora.Kind
+		message string
+	}{
+		{nfsstore.ErrNoSpace, remora.KindUnavailable, "There is no space left for the bundles."},
+		{nfsstore.ErrReadOnly, remora.KindUnavailable, "The folder of the bundles cannot be written to."},
+		{nfsstore.ErrUnavailable, remora.KindUnavailable, "The folder of the bundles does not answer as it should."},
+		{nfsstore.ErrCorrupt, remora.KindCorrupt, "The bytes that arrived are not those that were checked."},
+		{nfsstore.ErrName, remora.KindInvalid, "That is no name for a file."},
+		{fs.ErrExist, remora.KindConflict, "Another file has this name already."},
+		{fs.ErrNotExist, remora.KindNotFound, "There is no such file."},
+	} {
+		if errors.Is(err, row.is) {
+			return &remora.Error{Kind: row.kind, Op: "files", Message: row.message, Err: err}
+		}
+	}
+	return err
+}
 
 // openHouse opens what the configuration names and makes what is absent. It does not talk to a
 // database server: that one is away is a state, not a reason not to start.

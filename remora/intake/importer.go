@@ -200,11 +200,11 @@ func (im *Importer) submission(b *xo.Bundle, facts Facts) (*remora.Submission, e
 	m := &b.Manifest
 	s := &remora.Submission{
 		BundleID: m.BundleID, Name: b.Name, Summary: b.Summary, Description: b.Description,
-		DefaultLocale: xo.DefaultLocale, ContentBundle: b.Kind == xo.KindContent, Tags: m.Tags,
+		DefaultLocale: defaultLocale(m), ContentBundle: b.Kind == xo.KindContent, Tags: m.Tags,
 		License: m.SPDX, LicenseText: m.License, Homepage: m.Homepage, Repository: m.Repository,
 		Number: m.Number, Channel: facts.Channel,
 		Range: remora.InferRange(m.Interpreter), RangeSource: remora.RangeInferred,
-		Interpreter: m.Interpreter, Archs: b.Inventory.Archs(),
+		Interpreter: m.Interpreter, Archs: b.Inventory.Archs,
 		Size: b.Size, SHA256: b.SHA256, Report: im.zip.EncodeAll(report, nil),
 		ActivityID: facts.ActivityID, FileID: facts.FileID, History: im.o.XO.History,
 	}
@@ -216,6 +216,15 @@ func (im *Importer) submission(b *xo.Bundle, facts Facts) (*remora.Submission, e
 		s.IconSize = int64(len(b.Icon))
 	}
 	return s, nil
+}
+
+// defaultLocale returns the language of what the manifest itself says: English by convention,
+// except where a content bundle names another.
+func defaultLocale(m *xo.Manifest) string {
+	if m.Locale != "" {
+		return m.Locale
+	}
+	return "en"
 }
 
 // A Candidate is something that looks like a bundle.
