@@ -60,10 +60,16 @@ const (
 	writing = true
 )
 
-// fail turns an error of a file operation into a failure. One that is a failure already stays.
+// fail turns an error of a file operation into a failure. One that is a failure already only gets
+// the name of the call.
 func (s *Store) fail(op, name string, write bool, err error) error {
-	if f, ok := errors.AsType[*failure](err); ok {
-		return f
+	if inner, ok := errors.AsType[*failure](err); ok {
+		f := *inner
+		f.op = op
+		if f.name == "" {
+			f.name = name
+		}
+		return &f
 	}
 	f := &failure{op: op, name: name, err: err}
 	switch what := classify(err); {

@@ -201,11 +201,15 @@ func (s *Store) absentOrNotFile(ctx context.Context, name string, err error) err
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	serr := s.gate.do(ctx, func() error { _, err := s.vol.stat(name); return err })
-	if serr == nil {
-		return &failure{op: "compare", name: name, kind: fs.ErrExist, sentence: "the name is taken by something that is not a regular file"}
+	var info fs.FileInfo
+	serr := s.gate.do(ctx, func() (err error) { info, err = s.vol.stat(name); return err })
+	switch {
+	case serr != nil:
+		return serr
+	case info.Mode().IsRegular():
+		return err // it has come between the two looks; linking will tell
 	}
-	return serr
+	return &failure{op: "compare", name: name, kind: fs.ErrExist, sentence: "the name is taken by something that is not a regular file"}
 }
 
 func (s *Store) hash(ctx context.Context, f *os.File) ([]byte, error) {

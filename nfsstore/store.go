@@ -77,11 +77,11 @@ func Open(dir string, o *Options) (*Store, error) {
 			return nil, s.fail("open", dir, writing, err)
 		}
 	}
-	root, err := os.OpenRoot(dir)
+	d, err := newDisk(dir)
 	if err != nil {
 		return nil, s.fail("open", dir, reading, err)
 	}
-	s.vol = disk{root}
+	s.vol = d
 	if s.readOnly {
 		return s, nil
 	}
@@ -89,7 +89,7 @@ func Open(dir string, o *Options) (*Store, error) {
 	case errors.Is(err, ErrNoSpace):
 		s.log.Warn("The file system is full; files can be read but not stored.", "dir", dir, "error", err)
 	case err != nil:
-		return nil, errors.Join(err, root.Close())
+		return nil, errors.Join(err, d.close())
 	}
 	return s, nil
 }

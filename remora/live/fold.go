@@ -7,31 +7,43 @@ import (
 	"github.com/sugarlabs/beamrider/remora"
 )
 
-// layers are the parts of the present View, newest first.
+// layers are the parts of the present View, newest first. A list is never changed once it is here.
 type layers struct {
 	list []*layer
-	// folding is how many of list's last layers the folder is merging now; new layers go in front
-	// of them and the rest stays as it is until the folder is done.
+	// folding is how many of list's last layers must stay as they are, because the folder merges
+	// some of them now; new layers go in front of them.
 	folding int
-	counted time.Time // when the base last took over the download counts
+	counted time.Time // when the base was last compared with the download counts
 }
 
-// How layers grow. The newest is rebuilt at each change and so must stay small; when it is full a
-// new one is begun. The folder merges full layers into one, and that into the base when it has
-// become a part of it worth the work.
-const (
-	topSize   = 48   // activities in the newest layer
-	midSize   = 4096 // activities in the layers between, at most before they go into the base
-	midShare  = 16   // or one in midShare of the base, if that is more
-	countFold = 5 * time.Minute
-)
+// limits are how layers grow. The newest is rebuilt at each change and so must stay small; when it
+// is full a new one is begun. The folder merges full layers into larger ones, and those into the
+// base when together they have become a part of it worth the work.
+type limits struct {
+	top   int // activities in the newest layer
+	front int // layers before the newest is let grow: the folder is slower than the changes
+	// The folder merges a layer with the newer ones when it is at most growth times as large as
+	// they are together: each activity is merged few times, and there are few layers.
+	growth  int
+	mid     int // activities in the layers between, at most before they go into the base
+	share   int // or one in share of the base, if that is more
+	recount time.Duration
+}
+
+var usualLimits = limits{top: 48, front: 8, growth: 4, mid: 4096, share: 16, recount: 5 * time.Minute}
 
 // replace makes base the whole View.
 func (l *Library) replace(base *layer, header remora.Header) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.state = layers{list: []*layer{base}, counted: l.state.counted}
-	l.view.Store(newView(header, l.state.list))
+	l.begin(base, header)
+}
+
+// begin needs l.mu.
+func (l *Library) begin(base *layer, header remora.Header) {
+	v := wholeView(header, base)
+	l.state = layers{list: v.layers, counted: l.state.counted}
+	l.view.Store(v)
 }
 
 // apply puts a change on top.
@@ -44,17 +56,24 @@ func (l *Library) apply(d remora.Delta) (changed bool) {
 	}
 	list := v.layers
 	if len(d.Activities)+len(d.Gone) > 0 {
-		// A layer that the folder is working on, or the base, is not rebuilt.
 		rest := list
 		var top *layer
-		if free := len(list) - max(l.state.folding, 1); free > 0 && list[0].size() < topSize {
+		if l.mayGrow(list) {
 			top, rest = list[0], list[1:]
 		}
 		list = append([]*layer{onTop(top, d)}, rest...)
 	}
 	l.state.list = list
-	l.view.Store(newView(d.Header, list))
+	l.view.Store(v.changed(&d, list))
 	return true
+}
+
+// mayGrow reports whether the newest layer takes the next change too. The base and what the folder
+// is working on do not. Where full layers pile up faster than they are merged, each one in front
+// is let grow twice as large as the one before, so that their number stays small.
+func (l *Library) mayGrow(list []*layer) bool {
+	front := len(list) - max(l.state.folding, 1)
+	return front > 0 && list[0].size() < l.limits.top<<min(max(front-l.limits.front, 0), 16)
 }
 
 // onTop returns a layer of what top (nil for nothing) holds and d changes.
@@ -79,7 +98,7 @@ func onTop(top *layer, d remora.Delta) *layer {
 		now[a.ID] = a
 		delete(gone, a.ID)
 	}
-	return newLayer(d.Header, func(yield func(*remora.Activity) bool) {
+	return newLayer(context.Background(), d.Header, func(yield func(*remora.Activity) bool) {
 		for _, a := range now {
 			if !yield(a) {
 				return
@@ -97,10 +116,10 @@ func (l *Library) foldLoop(ctx context.Context, kick <-chan struct{}) {
 			return
 		case <-kick:
 		}
-		for l.fold() {
-			if ctx.Err() != nil {
-				return
-			}
+		for l.fold(ctx) {
+		}
+		if ctx.Err() != nil {
+			return
 		}
 		// Saving takes as long as the catalog is large; spending at most a twentieth of the time
 		// on it keeps the file fresh where it is small and the machine free where it is not.
@@ -112,60 +131,101 @@ func (l *Library) foldLoop(ctx context.Context, kick <-chan struct{}) {
 	}
 }
 
+// A plan is what to merge: list[from:to], into a new base if to is the end of list.
+type plan struct {
+	list     []*layer
+	from, to int
+	downs    map[int64]int64
+}
+
+func (p *plan) intoBase() bool { return p.to == len(p.list) }
+
 // fold merges once if there is something worth merging and reports whether it did.
-func (l *Library) fold() bool {
-	l.mu.Lock()
-	list := l.state.list
-	if len(list) == 0 {
-		l.mu.Unlock()
+func (l *Library) fold(ctx context.Context) bool {
+	p, worth := l.plan(l.miscounted())
+	if !worth {
 		return false
 	}
-	base := len(list) - 1
-	full := 0 // how many layers between top and base
-	between := 0
-	for i, m := range list[:base] {
-		if i > 0 || m.size() >= topSize {
-			full++
-			between += m.size()
-		}
-	}
-	recount := l.downs != nil && time.Since(l.state.counted) > countFold && differs(list, l.downs)
-	var from, to int
-	intoBase := false
-	switch {
-	case recount || between > max(midSize, list[base].size()/midShare):
-		from, to, intoBase = base-full, len(list), true
-	case full >= 2:
-		from, to = base-full, base
-	default:
-		l.mu.Unlock()
-		return false
-	}
-	work := list[from:to]
-	// Everything from the first layer merged on down to the base must stay where it is.
-	l.state.folding = len(list) - from
-	downs := l.downs
-	l.mu.Unlock()
+	return l.install(ctx, p, merge(ctx, p.list[p.from:p.to], p.downs, p.intoBase()))
+}
 
-	merged := merge(work, downs, intoBase)
-
+// install puts what was merged in the place of its parts, unless there is no such place any more.
+func (l *Library) install(ctx context.Context, p plan, merged *layer) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := len(l.state.list); n < len(list) || l.state.list[n-1] != list[base] {
-		l.state.folding = 0 // the whole View was replaced meanwhile; the merge is of no use
-		return true
-	}
 	l.state.folding = 0
-	if intoBase {
+	now := l.state.list
+	base := len(p.list) - 1
+	if ctx.Err() != nil || len(now) < len(p.list) || now[len(now)-1] != p.list[base] {
+		return false // given up, or the whole View was replaced meanwhile
+	}
+	if p.intoBase() {
 		l.state.counted = time.Now()
 	}
-	newer := len(l.state.list) - len(list) + from
-	next := append([]*layer{}, l.state.list[:newer]...)
+	newer := len(now) - len(p.list) + p.from
+	next := make([]*layer, 0, newer+1+len(p.list)-p.to)
+	next = append(next, now[:newer]...)
 	next = append(next, merged)
-	next = append(next, list[to:]...)
+	next = append(next, p.list[p.to:]...)
 	l.state.list = next
-	l.view.Store(newView(l.View().header, next))
+	l.view.Store(l.View().relayered(next))
 	return true
+}
+
+// miscounted reports whether it is time to compare the download counts of the View with those last
+// read, and they differ.
+func (l *Library) miscounted() bool {
+	l.mu.Lock()
+	list, downs := l.state.list, l.downs
+	due := downs != nil && time.Since(l.state.counted) > l.limits.recount
+	l.mu.Unlock()
+	if !due {
+		return false
+	}
+	if differs(list, downs) { // takes a while where there are many, so not under the lock
+		return true
+	}
+	l.mu.Lock()
+	l.state.counted = time.Now()
+	l.mu.Unlock()
+	return false
+}
+
+// plan decides what to merge, and keeps the layers from the first one of it on as they are until
+// fold is done. With recount everything is merged, to take over the download counts.
+func (l *Library) plan(recount bool) (p plan, worth bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := l.state.list
+	if len(list) == 0 {
+		return p, false
+	}
+	base := len(list) - 1
+	from := 0 // the newest layer that is full
+	if base > 0 && list[0].size() < l.limits.top {
+		from = 1
+	}
+	between := 0
+	for _, m := range list[from:base] {
+		between += m.size()
+	}
+	p = plan{list: list, from: from, downs: l.downs}
+	if recount || between > max(l.limits.mid, list[base].size()/l.limits.share) {
+		p.to = len(list)
+	} else {
+		if from == base {
+			return p, false
+		}
+		p.to = from + 1
+		for size := list[from].size(); p.to < base && list[p.to].size() <= l.limits.growth*size; p.to++ {
+			size += list[p.to].size()
+		}
+		if p.to-from < 2 {
+			return p, false
+		}
+	}
+	l.state.folding = len(list) - from
+	return p, true
 }
 
 // differs reports whether any count in the layers is not the one last read.

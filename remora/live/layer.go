@@ -2,6 +2,7 @@ package live
 
 import (
 	"cmp"
+	"context"
 	"iter"
 	"slices"
 
@@ -28,22 +29,26 @@ func (l *layer) decides(id int64) bool {
 func (l *layer) size() int { return l.snap.Len() + len(l.gone) }
 
 // newLayer builds a layer of activities that are copied, and ids that are gone.
-func newLayer(header remora.Header, activities iter.Seq[*remora.Activity], gone map[int64]struct{}) *layer {
+// When ctx ends it gives up early, and the layer is of no use.
+func newLayer(ctx context.Context, header remora.Header, activities iter.Seq[*remora.Activity], gone map[int64]struct{}) *layer {
 	var b remora.SnapshotBuilder
 	for a := range activities {
+		if ctx.Err() != nil {
+			break
+		}
 		b.Add(*a)
 	}
-	return finishLayer(&b, header, gone)
+	return finishLayer(ctx, &b, header, gone)
 }
 
-func finishLayer(b *remora.SnapshotBuilder, header remora.Header, gone map[int64]struct{}) *layer {
+func finishLayer(ctx context.Context, b *remora.SnapshotBuilder, header remora.Header, gone map[int64]struct{}) *layer {
 	snap := b.Snapshot(header)
-	return &layer{snap: snap, index: search.New(documents(snap)), gone: gone}
+	return &layer{snap: snap, index: search.New(documents(ctx, snap)), gone: gone}
 }
 
 // merge makes one layer of several, newest first. With base the result is a base: nothing lies
-// below it, so it need not remember what is gone.
-func merge(layers []*layer, downloads map[int64]int64, base bool) *layer {
+// below it, so it need not remember what is gone. When ctx ends the result is of no use.
+func merge(ctx context.Context, layers []*layer, downloads map[int64]int64, base bool) *layer {
 	gone := map[int64]struct{}{}
 	if !base {
 		for i, l := range layers {
@@ -54,7 +59,7 @@ func merge(layers []*layer, downloads map[int64]int64, base bool) *layer {
 			}
 		}
 	}
-	return newLayer(*layers[0].snap.Header(), func(yield func(*remora.Activity) bool) {
+	return newLayer(ctx, *layers[0].snap.Header(), func(yield func(*remora.Activity) bool) {
 		for a := range visible(layers) {
 			if n, ok := downloads[a.ID]; ok && n != a.Downloads {
 				counted := *a
@@ -97,7 +102,7 @@ const (
 // popular is the number of downloads at which an activity has half of the boost there is.
 const popular = 1000
 
-func documents(snap *remora.Snapshot) iter.Seq[search.Document] {
+func documents(ctx context.Context, snap *remora.Snapshot) iter.Seq[search.Document] {
 	return func(yield func(search.Document) bool) {
 		var fields []search.Field
 		all := snap.All()
@@ -105,6 +110,9 @@ func documents(snap *remora.Snapshot) iter.Seq[search.Document] {
 			a := &all[i]
 			if !a.InLists() {
 				continue
+			}
+			if ctx.Err() != nil {
+				return
 			}
 			fields = fields[:0]
 			add := func(t remora.Text, weight uint8) {

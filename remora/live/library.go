@@ -32,29 +32,37 @@ type Options struct {
 
 // A Library follows a feed. Make it with [New], then call Run.
 type Library struct {
-	feed remora.Feed
-	o    Options
-	log  *slog.Logger
+	feed   remora.Feed
+	o      Options
+	log    *slog.Logger
+	limits limits
 
 	view  atomic.Pointer[View]
 	ready chan struct{}
 	once  sync.Once
 	mark  atomic.Pointer[mark]
 	pull  singleflight.Group
+	asked atomic.Int64 // questions begun
+
+	// life ends with Run, and with it the questions of Refresh.
+	life context.Context
+	end  context.CancelFunc
 
 	mu      sync.Mutex // guards what follows; held while a change is applied
-	contact time.Time  // of the last answer of the feed
+	contact time.Time  // of the last answer of the feed, if need be to an earlier process
 	fault   error      // of the last question, nil if answered
 	state   layers
 	saved   remora.Position
 	downs   map[int64]int64
+
+	unsaved bool // the last save failed; for the goroutine that saves alone
 }
 
 // Status is how a Library stands.
 type Status struct {
 	Position   remora.Position
 	Activities int
-	Contact    time.Time // when the feed last answered; zero: never
+	Contact    time.Time // when the feed last answered, as far as known; zero: never
 	Stale      bool      // no answer for longer than Options.StaleAfter
 	Fault      error     // why the last question was not answered
 	Ready      bool      // there is something to serve
@@ -62,10 +70,11 @@ type Status struct {
 
 // New returns a Library that will follow feed. It starts nothing and touches nothing.
 func New(feed remora.Feed, o *Options) (*Library, error) {
+	var wrong []error
 	if feed == nil {
-		return nil, errors.New("live: a feed is required")
+		wrong = append(wrong, errors.New("live: a feed is required"))
 	}
-	l := &Library{feed: feed, ready: make(chan struct{})}
+	l := &Library{feed: feed, limits: usualLimits, ready: make(chan struct{})}
 	if o != nil {
 		l.o = *o
 	}
@@ -80,17 +89,21 @@ func New(feed remora.Feed, o *Options) (*Library, error) {
 		{&l.o.Downloads, time.Minute, "Downloads"},
 	} {
 		if *d.value < 0 {
-			return nil, fmt.Errorf("live: Options.%s is negative", d.name)
+			wrong = append(wrong, fmt.Errorf("live: Options.%s is negative", d.name))
 		}
 		if *d.value == 0 {
 			*d.value = d.def
 		}
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
 	}
 	l.log = l.o.Logger
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
 	l.view.Store(emptyView())
+	l.life, l.end = context.WithCancel(context.Background())
 	return l, nil
 }
 
@@ -139,7 +152,7 @@ func (l *Library) Mark() string {
 	s := l.Status()
 	age := 0
 	if !s.Contact.IsZero() {
-		age = int(now.Sub(s.Contact).Seconds())
+		age = max(int(now.Sub(s.Contact)/time.Second), 0)
 	}
 	m := &mark{until: now.Add(time.Second / 2), seq: seq, text: fmt.Sprintf("seq=%d, age=%d", seq, age)}
 	if s.Stale {
@@ -150,20 +163,29 @@ func (l *Library) Mark() string {
 }
 
 // Refresh asks the feed now instead of at the next poll, and returns when its answer is in the
-// View. Calls at the same time share one question.
+// View. Calls at the same time share one question, but only one that was begun after the call: what
+// the caller has written before is in the answer. It returns early when ctx ends, and with an
+// error once Run has returned. It must not be called from a method of the feed.
 func (l *Library) Refresh(ctx context.Context) error {
-	done := l.pull.DoChan("", func() (any, error) {
+	before := l.asked.Load()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		// The question must not die with the first of several who wait for it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), feedTimeout)
-		defer cancel()
-		changed, err := l.ask(ctx)
-		return changed, err
-	})
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case r := <-done:
-		return r.Err
+		done := l.pull.DoChan("", func() (any, error) {
+			life, cancel := context.WithTimeout(l.life, loadTimeout)
+			defer cancel()
+			return l.ask(life)
+		})
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case r := <-done:
+			if r.Val.(answer).question > before {
+				return r.Err
+			}
+		}
 	}
 }
 
@@ -173,8 +195,10 @@ const (
 	loadTimeout = 10 * time.Minute
 )
 
-// Run follows the feed until ctx ends, then saves the View and returns. It must be called once.
+// Run follows the feed until ctx ends, then saves the View and returns. All it started has ended
+// then, and so have the questions of Refresh. It must be called once.
 func (l *Library) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, l.end)()
 	if l.o.Path != "" {
 		l.restore()
 	}
@@ -183,6 +207,12 @@ func (l *Library) Run(ctx context.Context) error {
 	wg.Go(func() { l.foldLoop(ctx, kick) })
 	l.poll(ctx, kick)
 	wg.Wait()
+	l.end()
+	// Waits for a question that Refresh has begun; a later one sees that life is over.
+	_, err, _ := l.pull.Do("", func() (any, error) { return answer{}, nil })
+	if err != nil {
+		l.log.Debug("the last question to the catalog was given up", "error", err)
+	}
 	l.save()
 	return nil
 }
@@ -239,15 +269,22 @@ func (l *Library) step(ctx context.Context) (changed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	v, err, _ := l.pull.Do("", func() (any, error) { return l.ask(ctx) })
-	if err != nil {
-		return false, err
-	}
-	return v.(bool), nil
+	return v.(answer).changed, err
+}
+
+// An answer is what came of one question to the feed; questions are numbered as they begin.
+type answer struct {
+	question int64
+	changed  bool
 }
 
 // ask must not run twice at once; l.pull sees to it.
-func (l *Library) ask(ctx context.Context) (changed bool, err error) {
-	changed, err = l.follow(ctx)
+func (l *Library) ask(ctx context.Context) (a answer, err error) {
+	a.question = l.asked.Add(1)
+	if err := ctx.Err(); err != nil {
+		return a, fmt.Errorf("live: the library has been stopped: %w", err)
+	}
+	a.changed, err = l.follow(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fault = err
@@ -255,7 +292,7 @@ func (l *Library) ask(ctx context.Context) (changed bool, err error) {
 		l.contact = time.Now()
 		l.once.Do(func() { close(l.ready) })
 	}
-	return changed, err
+	return a, err
 }
 
 func (l *Library) follow(ctx context.Context) (changed bool, err error) {
@@ -280,7 +317,11 @@ func (l *Library) follow(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	l.replace(finishLayer(&b, header, nil), header)
+	base := finishLayer(ctx, &b, header, nil)
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	l.replace(base, header)
 	return true, nil
 }
 

@@ -1,6 +1,8 @@
 package live
 
 import (
+	"context"
+	"maps"
 	"slices"
 
 	"github.com/sugarlabs/beamrider/remora"
@@ -16,55 +18,68 @@ type View struct {
 	total  int
 }
 
-// newView computes the counts once, so that a page that shows one does not depend on the size of
-// the catalog or of the layers.
-func newView(header remora.Header, layers []*layer) *View {
-	v := &View{header: header, layers: layers, counts: map[string]int{}}
-	base := layers[len(layers)-1]
-	v.total = base.snap.Len()
-	v.counts[""] = base.snap.Order(remora.SortUpdated, "").Len()
-	for _, c := range header.Categories {
-		v.counts[c.Slug] = base.snap.Order(remora.SortUpdated, c.Slug).Len()
-	}
-	count := func(a *remora.Activity, by int) {
-		v.total += by
-		if !a.InLists() {
-			return
-		}
-		v.counts[""] += by
-		for _, c := range a.Categories {
-			v.counts[c] += by
-		}
-	}
-	for a := range visible(layers[:len(layers)-1]) {
-		count(a, +1)
-	}
-	// Take away what the base holds and a newer layer decides about, each once.
-	seen := map[int64]struct{}{}
-	for _, l := range layers[:len(layers)-1] {
-		hide := func(id int64) {
-			if _, done := seen[id]; done {
-				return
-			}
-			seen[id] = struct{}{}
-			if a := base.snap.Activity(id); a != nil {
-				count(a, -1)
-			}
-		}
-		for id := range l.gone {
-			hide(id)
-		}
-		all := l.snap.All()
-		for i := range all {
-			hide(all[i].ID)
-		}
+// wholeView returns the View of one layer. Counts are kept, so that a page that shows one does not
+// depend on the size of the catalog.
+func wholeView(header remora.Header, base *layer) *View {
+	v := &View{header: header, layers: []*layer{base}, counts: map[string]int{}}
+	all := base.snap.All()
+	for i := range all {
+		v.count(&all[i], +1)
 	}
 	return v
 }
 
 func emptyView() *View {
 	var b remora.SnapshotBuilder
-	return newView(remora.Header{}, []*layer{finishLayer(&b, remora.Header{}, nil)})
+	return wholeView(remora.Header{}, finishLayer(context.Background(), &b, remora.Header{}, nil))
+}
+
+// changed returns the View after d, whose activities are in the newest of list. It takes as long
+// as d is large, however large the layers are.
+func (v *View) changed(d *remora.Delta, list []*layer) *View {
+	w := &View{header: d.Header, layers: list, counts: maps.Clone(v.counts), total: v.total}
+	done := make(map[int64]struct{}, len(d.Activities)+len(d.Gone))
+	recount := func(id int64) {
+		if _, twice := done[id]; twice {
+			return
+		}
+		done[id] = struct{}{}
+		if a := v.Activity(id); a != nil {
+			w.count(a, -1)
+		}
+		if a := w.Activity(id); a != nil {
+			w.count(a, +1)
+		}
+	}
+	for i := range d.Activities {
+		recount(d.Activities[i].ID)
+	}
+	for _, id := range d.Gone {
+		recount(id)
+	}
+	return w
+}
+
+// relayered returns a View that shows the same in other layers.
+func (v *View) relayered(list []*layer) *View {
+	return &View{header: v.header, layers: list, counts: v.counts, total: v.total}
+}
+
+// count is for a View under construction.
+func (v *View) count(a *remora.Activity, by int) {
+	v.total += by
+	if !a.InLists() {
+		return
+	}
+	in := func(category string) {
+		if v.counts[category] += by; v.counts[category] == 0 {
+			delete(v.counts, category)
+		}
+	}
+	in("")
+	for _, c := range a.Categories {
+		in(c)
+	}
 }
 
 // Position returns the point in the change feed that the View shows.
@@ -158,25 +173,18 @@ func (v *View) List(sort remora.Sort, category string, after remora.Cursor, limi
 	if limit <= 0 {
 		return nil, false
 	}
-	orders := make([]remora.Order, len(v.layers))
-	at := make([]int, len(v.layers))
+	heads := make([]head, len(v.layers))
 	for i, l := range v.layers {
-		orders[i] = l.snap.Order(sort, category)
-		at[i] = orders[i].Behind(after)
+		heads[i] = head{order: l.snap.Order(sort, category), newer: v.layers[:i]}
+		heads[i].next = heads[i].order.Behind(after)
+		heads[i].settle(sort)
 	}
-	page = make([]*remora.Activity, 0, limit)
+	page = make([]*remora.Activity, 0, min(limit, v.Count(category)))
 	for {
 		best := -1
-		var place remora.Cursor
-		for i := range orders {
-			for at[i] < orders[i].Len() && decidedAbove(v.layers[:i], orders[i].At(at[i]).ID) {
-				at[i]++
-			}
-			if at[i] == orders[i].Len() {
-				continue
-			}
-			if c := remora.CursorOf(sort, orders[i].At(at[i])); best < 0 || c.Compare(place) < 0 {
-				best, place = i, c
+		for i := range heads {
+			if heads[i].first != nil && (best < 0 || heads[i].place.Compare(heads[best].place) < 0) {
+				best = i
 			}
 		}
 		if best < 0 {
@@ -185,8 +193,30 @@ func (v *View) List(sort remora.Sort, category string, after remora.Cursor, limi
 		if len(page) == limit {
 			return page, true
 		}
-		page = append(page, orders[best].At(at[best]))
-		at[best]++
+		h := &heads[best]
+		page = append(page, h.first)
+		h.next++
+		h.settle(sort)
+	}
+}
+
+// A head stands in the order of one layer, before the first activity not yet listed.
+type head struct {
+	order remora.Order
+	newer []*layer
+	next  int
+	first *remora.Activity // nil at the end
+	place remora.Cursor    // of first
+}
+
+// settle passes over what newer layers decide about.
+func (h *head) settle(sort remora.Sort) {
+	h.first = nil
+	for ; h.next < h.order.Len(); h.next++ {
+		if a := h.order.At(h.next); !decidedAbove(h.newer, a.ID) {
+			h.first, h.place = a, remora.CursorOf(sort, a)
+			return
+		}
 	}
 }
 

@@ -118,16 +118,17 @@ func (h *Handler) route(r *http.Request) http.HandlerFunc {
 func (h *Handler) routeOwn(args []string) http.HandlerFunc {
 	switch args[0] {
 	case "activities":
-		if len(args) == 3 {
-			if id, ok := number(args[1]); ok {
-				return h.serveNamed(id, args[2])
-			}
+		if id, ok := number(second(args)); ok && len(args) == 3 {
+			return h.serveNamed(id, args[2])
+		}
+		if len(args) >= 3 {
+			return missingBundle // not a page, which a client would take for a bundle
 		}
 	case "b":
-		if len(args) == 3 {
-			if sum, ok := digest(args[1]); ok {
-				return h.serveSum(sum, args[2])
-			}
+		if sum, ok := digest(second(args)); ok && len(args) == 3 {
+			return h.serveSum(sum, args[2])
+		}
+		if len(args) >= 3 {
 			return missingBundle
 		}
 	case "icon":
@@ -150,6 +151,13 @@ func (h *Handler) routeOwn(args []string) http.HandlerFunc {
 		}
 	}
 	return nil
+}
+
+func second(args []string) string {
+	if len(args) < 2 {
+		return ""
+	}
+	return args[1]
 }
 
 func missingBundle(w http.ResponseWriter, r *http.Request) { notFound(w, noBundle) }

@@ -42,6 +42,9 @@ func SPDX(text string) string {
 	if e, ok := parseExpression(text); ok {
 		return e
 	}
+	if e, ok := lookupLicense(text); ok {
+		return e // one name with a comma in it
+	}
 	var all []string
 	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ';' || r == ',' || r == '\n' }) {
 		part = strings.TrimSpace(part)
@@ -116,7 +119,7 @@ var (
 		"general public", "gpl", "free documentation", "fdl", "mozilla public", "mpl",
 		"creative commons", "cc", "attribution", "by", "share alike", "sa", "sharealike", "sa", "share-alike", "sa",
 		"noncommercial", "nc", "non-commercial", "nc", "no derivatives", "nd", "noderivs", "nd", "no derivs", "nd",
-		"unported", "", "international", "", "generic", "", "licence", "", "license", "", "licensed", "", "version", "",
+		"unported", "", "international", "", "generic", "", "licensed", "", "licence", "", "license", "", "version", "",
 		"©", "", "®", "")
 	fillers = regexp.MustCompile(`\b(the|under|terms|of|is|v\.?|ver\.?|foundation|software|a|only)\b`)
 	gnu     = regexp.MustCompile(`^(?:gnu)?(a|l)?gplv?([123](?:\.[01])?)?(\+)?$`)

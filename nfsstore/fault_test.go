@@ -1,0 +1,466 @@
+package nfsstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A faultVolume writes down the operations on a volume and lets one fail.
+type faultVolume struct {
+	volume
+	mu    sync.Mutex
+	ops   []string
+	at    int // the operation that fails, from 0; -1: none
+	err   error
+	after bool // the operation is done, only the answer is lost
+}
+
+func (v *faultVolume) do(op, name string, f func() error) error {
+	v.mu.Lock()
+	n := len(v.ops)
+	v.ops = append(v.ops, op+" "+short(name))
+	hit := n == v.at
+	v.mu.Unlock()
+	if hit && !v.after {
+		return v.err
+	}
+	if err := f(); !hit {
+		return err
+	}
+	return v.err
+}
+
+// short replaces a temporary name by TEMP.
+func short(name string) string {
+	if _, ok := tempTime(path.Base(name)); ok {
+		return path.Join(path.Dir(name), "TEMP")
+	}
+	return name
+}
+
+func (v *faultVolume) create(name string) (f tempFile, err error) {
+	err = v.do("create", name, func() (err error) { f, err = v.volume.create(name); return err })
+	if err != nil {
+		if f != nil {
+			f.Close()
+		}
+		return nil, err
+	}
+	return &faultFile{v, f, name}, nil
+}
+
+func (v *faultVolume) open(name string) (f *os.File, err error) {
+	err = v.do("open", name, func() (err error) { f, err = v.volume.open(name); return err })
+	if err != nil && f != nil {
+		f.Close()
+		f = nil
+	}
+	return f, err
+}
+
+func (v *faultVolume) stat(name string) (info fs.FileInfo, err error) {
+	err = v.do("stat", name, func() (err error) { info, err = v.volume.stat(name); return err })
+	return info, err
+}
+
+func (v *faultVolume) mkdir(name string) error {
+	return v.do("mkdir", name, func() error { return v.volume.mkdir(name) })
+}
+
+func (v *faultVolume) link(from, to string) error {
+	return v.do("link", short(from)+" → "+short(to), func() error { return v.volume.link(from, to) })
+}
+
+func (v *faultVolume) remove(name string) error {
+	return v.do("remove", name, func() error { return v.volume.remove(name) })
+}
+
+func (v *faultVolume) syncDir(name string) error {
+	return v.do("syncdir", name, func() error { return v.volume.syncDir(name) })
+}
+
+type faultFile struct {
+	v    *faultVolume
+	f    tempFile
+	name string
+}
+
+func (f *faultFile) Write(p []byte) (n int, err error) {
+	err = f.v.do("write", f.name, func() (err error) { n, err = f.f.Write(p); return err })
+	return n, err
+}
+
+func (f *faultFile) Sync() error { return f.v.do("sync", f.name, f.f.Sync) }
+
+func (f *faultFile) Close() error {
+	// A close always closes, whatever it says.
+	var cerr error
+	err := f.v.do("close", f.name, func() error { cerr = f.f.Close(); return cerr })
+	if err != nil && cerr == nil {
+		f.f.Close()
+	}
+	return err
+}
+
+// faulty returns a store whose file system fails at one operation.
+func faulty(t *testing.T, at int, err error, after bool) (*Store, *faultVolume) {
+	t.Helper()
+	s := openStore(t, t.TempDir(), nil)
+	v := &faultVolume{volume: s.vol, at: at, err: err, after: after}
+	s.vol = v
+	return s, v
+}
+
+func TestOrderOfOperations(t *testing.T) {
+	s, v := faulty(t, -1, nil, false)
+	b := content(1, bufferSize+1)
+	take := func() []string {
+		ops := v.ops
+		v.ops = nil
+		return ops
+	}
+	check := func(what string, err error, want ...string) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, take()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	check("the first Put", put(t.Context(), s, "a/b/c", b),
+		"open a/b/c", "stat a/b/c", // not there
+		"mkdir a", "syncdir .", "mkdir a/b", "syncdir a",
+		"create a/b/TEMP", "write a/b/TEMP", "write a/b/TEMP", "sync a/b/TEMP", "close a/b/TEMP",
+		"link a/b/TEMP → a/b/c", "remove a/b/TEMP", "syncdir a/b")
+	check("a second one in the same folder", put(t.Context(), s, "a/b/d", nil),
+		"open a/b/d", "stat a/b/d",
+		"create a/b/TEMP", "sync a/b/TEMP", "close a/b/TEMP", "link a/b/TEMP → a/b/d", "remove a/b/TEMP", "syncdir a/b")
+	check("the same again", put(t.Context(), s, "a/b/c", b), "open a/b/c", "syncdir a/b")
+	check("the same again without a sum", s.Put(t.Context(), "a/b/d", bytes.NewReader(nil), 0, nil),
+		"create a/b/TEMP", "sync a/b/TEMP", "close a/b/TEMP", "link a/b/TEMP → a/b/d", "open a/b/d", "remove a/b/TEMP", "syncdir a/b")
+	check("Link", s.Link(t.Context(), "a/b/c", "p/c"), "stat a/b/c", "mkdir p", "syncdir .", "link a/b/c → p/c", "syncdir p")
+	check("Link again", s.Link(t.Context(), "a/b/c", "p/c"), "stat a/b/c", "link a/b/c → p/c", "stat p/c", "syncdir p")
+	check("Remove", s.Remove(t.Context(), "p/c"), "stat p/c", "remove p/c", "syncdir p")
+	if err := s.Remove(t.Context(), "p/c"); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	check("Remove again", nil, "stat p/c", "syncdir p")
+
+	// Another process has just been killed between making a folder and syncing it.
+	other := openStore(t, s.dir, nil)
+	ov := &faultVolume{volume: other.vol, at: -1}
+	other.vol = ov
+	v = ov
+	check("a store that does not know the folders", put(t.Context(), other, "a/b/c", b),
+		"open a/b/c", "mkdir a", "syncdir .", "mkdir a/b", "syncdir a", "syncdir a/b")
+}
+
+// calls are what the fault tests go through, each from a prepared store to a known end.
+var calls = map[string]struct {
+	prepare func(ctx context.Context, s *Store) error
+	call    func(ctx context.Context, s *Store) error
+	name    string // what the call is about
+	gone    bool   // and whether it goes away
+}{
+	"Put": {
+		call: func(ctx context.Context, s *Store) error { return put(ctx, s, "a/b", faultContent) },
+		name: "a/b",
+	},
+	"Put without a sum": {
+		call: func(ctx context.Context, s *Store) error {
+			return s.Put(ctx, "a/b", bytes.NewReader(faultContent), int64(len(faultContent)), nil)
+		},
+		name: "a/b",
+	},
+	"Put again": {
+		prepare: func(ctx context.Context, s *Store) error { return put(ctx, s, "a/b", faultContent) },
+		call:    func(ctx context.Context, s *Store) error { return put(ctx, s, "a/b", faultContent) },
+		name:    "a/b",
+	},
+	"Link": {
+		prepare: func(ctx context.Context, s *Store) error { return put(ctx, s, "from", faultContent) },
+		call:    func(ctx context.Context, s *Store) error { return s.Link(ctx, "from", "a/b") },
+		name:    "a/b",
+	},
+	"Link again": {
+		prepare: func(ctx context.Context, s *Store) error {
+			return errors.Join(put(ctx, s, "from", faultContent), put(ctx, s, "a/b", faultContent))
+		},
+		call: func(ctx context.Context, s *Store) error { return s.Link(ctx, "from", "a/b") },
+		name: "a/b",
+	},
+	"Remove": {
+		prepare: func(ctx context.Context, s *Store) error { return put(ctx, s, "a/b", faultContent) },
+		call: func(ctx context.Context, s *Store) error {
+			if err := s.Remove(ctx, "a/b"); !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			return nil // removed by an earlier try
+		},
+		name: "a/b",
+		gone: true,
+	},
+}
+
+var faultContent = content(3, bufferSize+100)
+
+// TestFaultAnywhere lets every single operation of every call fail in every way, before and after it
+// took effect. Nothing may be seen by half, no temporary file may stay, the error must tell what it
+// is, and the same call must succeed afterwards.
+func TestFaultAnywhere(t *testing.T) {
+	t.Parallel()
+	faults := []struct {
+		errno syscall.Errno
+		want  error
+	}{
+		{syscall.ENOSPC, ErrNoSpace}, {syscall.EDQUOT, ErrNoSpace}, {syscall.EROFS, ErrReadOnly},
+		{syscall.EACCES, ErrReadOnly}, {syscall.EIO, ErrUnavailable}, {syscall.ESTALE, ErrUnavailable},
+	}
+	for name, c := range calls {
+		t.Run(name, func(t *testing.T) {
+			run := func(at int, err error, after bool) (s *Store, v *faultVolume, got error) {
+				s, v = faulty(t, -1, err, after)
+				if c.prepare != nil {
+					if err := c.prepare(t.Context(), s); err != nil {
+						t.Fatal(err)
+					}
+				}
+				v.ops, v.at = nil, at
+				return s, v, c.call(t.Context(), s)
+			}
+			_, clean, err := run(-1, nil, false)
+			if err != nil || len(clean.ops) < 2 {
+				t.Fatalf("without a fault: %v, %q", err, clean.ops)
+			}
+			for at, op := range clean.ops {
+				for _, fault := range faults {
+					for _, after := range []bool{false, true} {
+						what := fmt.Sprintf("%v at %q, after it took effect: %v", fault.errno, op, after)
+						s, v, err := run(at, &fs.PathError{Op: "fault", Path: "x", Err: fault.errno}, after)
+						// Only a file whose making was not reported is unknown to us. (A removal
+						// that failed is tried once more.)
+						tempStays := op == "create a/TEMP" && after
+						// What is tried again, or is found out in another way.
+						mayPass := op == "remove a/TEMP" || fault.errno == syscall.ESTALE && strings.HasPrefix(op, "open") ||
+							name == "Link again" && op == "stat a/b"
+						switch {
+						case err != nil && !errors.Is(err, fault.want):
+							t.Errorf("%s: %v, want %v", what, err, fault.want)
+						case err != nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)):
+							t.Errorf("%s: the error is mistaken for another: %v", what, err)
+						case err == nil && !mayPass:
+							t.Errorf("%s: no error", what)
+						}
+						v.mu.Lock()
+						v.at = -1
+						v.mu.Unlock()
+						if got, err := read(t.Context(), s, c.name); err == nil && !bytes.Equal(got, faultContent) {
+							t.Errorf("%s: %d wrong bytes are visible", what, len(got))
+						} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+							t.Errorf("%s: %v", what, err)
+						}
+						if _, temps := tree(t, s.dir); len(temps) > 0 != tempStays {
+							t.Errorf("%s: temporary files: %q", what, temps)
+						}
+						if err := c.call(t.Context(), s); err != nil {
+							t.Errorf("%s: again: %v", what, err)
+						}
+						if _, err := read(t.Context(), s, c.name); c.gone != errors.Is(err, fs.ErrNotExist) {
+							t.Errorf("%s: in the end: %v", what, err)
+						}
+						if _, err := s.Sweep(t.Context(), 0); err != nil {
+							t.Errorf("%s: sweep: %v", what, err)
+						}
+						noTemps(t, s.dir)
+						if err := s.Close(); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// The reply to a link is lost, the client sends it again, and the server says that it exists.
+func TestLostReplyOfLink(t *testing.T) {
+	for name, c := range calls {
+		if c.gone {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			s, v := faulty(t, -1, &os.LinkError{Op: "linkat", Err: syscall.EEXIST}, true)
+			if c.prepare != nil {
+				if err := c.prepare(t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			v.ops = nil
+			if err := c.call(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			at := -1
+			for i, op := range v.ops {
+				if strings.HasPrefix(op, "link") {
+					at = i
+				}
+			}
+			if err := s.Remove(t.Context(), c.name); err != nil {
+				t.Fatal(err)
+			}
+			if at < 0 {
+				return // a call that found everything in place
+			}
+			// Directories are known now, so count afresh.
+			v.ops, v.at = nil, -1
+			if err := c.call(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			for i, op := range v.ops {
+				if strings.HasPrefix(op, "link") {
+					at = i
+				}
+			}
+			if err := s.Remove(t.Context(), c.name); err != nil {
+				t.Fatal(err)
+			}
+			v.ops, v.at = nil, at
+			if err := c.call(t.Context(), s); err != nil {
+				t.Error(err)
+			}
+			mustHold(t, s, c.name, faultContent)
+			noTemps(t, s.dir)
+		})
+	}
+}
+
+// Links that the file system refuses are replaced by copies.
+func TestLinkCopiesInstead(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EMLINK, syscall.EXDEV, syscall.EPERM, syscall.ENOTSUP} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			s, v := faulty(t, -1, &os.LinkError{Op: "linkat", Err: errno}, false)
+			if err := errors.Join(put(t.Context(), s, "from", faultContent), put(t.Context(), s, "a/x", nil)); err != nil {
+				t.Fatal(err)
+			}
+			v.ops, v.at = nil, 1 // stat, link
+			if err := s.Link(t.Context(), "from", "a/b"); err != nil {
+				t.Fatal(err)
+			}
+			if v.ops[1] != "link from → a/b" {
+				t.Fatalf("the wrong operation failed: %q", v.ops)
+			}
+			if last := v.ops[len(v.ops)-1]; last != "syncdir a" {
+				t.Errorf("the last operation is %q", last)
+			}
+			mustHold(t, s, "a/b", faultContent)
+			noTemps(t, s.dir)
+		})
+	}
+}
+
+// Bytes may also be damaged on their way: what is read back at the next Put decides.
+func TestDamagedFileIsNotTakenForTheContent(t *testing.T) {
+	s := openStore(t, t.TempDir(), nil)
+	mustPut(t, s, "a", faultContent)
+	name := path.Join(s.dir, "a")
+	damaged := bytes.Clone(faultContent)
+	damaged[1000] ^= 1
+	if err := os.Chmod(name, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, damaged, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(t.Context(), s, "a", faultContent); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("got %v, want fs.ErrExist", err)
+	}
+}
+
+func TestErrorsAreToldApart(t *testing.T) {
+	s := &Store{dir: "/srv/files"}
+	for _, c := range []struct {
+		errno syscall.Errno
+		want  error
+		says  string
+	}{
+		{syscall.ENOSPC, ErrNoSpace, "/srv/files is full; make room"},
+		{syscall.EDQUOT, ErrNoSpace, "quota"},
+		{syscall.EFBIG, ErrNoSpace, "larger than"},
+		{syscall.EROFS, ErrReadOnly, "mounted read-only"},
+		{syscall.EACCES, ErrReadOnly, "may not write in /srv/files"},
+		{syscall.EPERM, ErrReadOnly, "may not write in /srv/files"},
+		{syscall.EIO, ErrUnavailable, "look at the kernel log"},
+		{syscall.ETIMEDOUT, ErrUnavailable, "look at the kernel log"},
+		{syscall.ESTALE, ErrUnavailable, "mount it anew"},
+		{syscall.ENOENT, ErrUnavailable, "taken away"},
+		{syscall.ENOTDIR, fs.ErrExist, "is a file"},
+		{syscall.ENAMETOOLONG, ErrName, "too long"},
+		{syscall.EMFILE, ErrUnavailable, "refused"},
+	} {
+		err := s.fail("put", "a/b", writing, &fs.PathError{Op: "openat", Path: "x", Err: c.errno})
+		if !errors.Is(err, c.want) || !strings.HasPrefix(err.Error(), "nfsstore: put a/b: ") || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v: %v", c.errno, err)
+		}
+		matches := 0
+		for _, sentinel := range []error{ErrNoSpace, ErrReadOnly, ErrUnavailable, ErrCorrupt, ErrName, fs.ErrExist, fs.ErrNotExist} {
+			if errors.Is(err, sentinel) {
+				matches++
+			}
+		}
+		if matches != 1 {
+			t.Errorf("%v: it matches %d sentinels: %v", c.errno, matches, err)
+		}
+	}
+}
+
+func TestErrorsOfOpen(t *testing.T) {
+	for errno, want := range map[syscall.Errno]error{
+		syscall.ENOENT: fs.ErrNotExist, syscall.ENOTDIR: fs.ErrNotExist, syscall.EACCES: ErrUnavailable, syscall.EIO: ErrUnavailable,
+		syscall.ENAMETOOLONG: ErrName, syscall.ESTALE: nil, // tried again
+	} {
+		s, v := faulty(t, -1, &fs.PathError{Op: "openat", Path: "a", Err: errno}, false)
+		mustPut(t, s, "a", []byte("x"))
+		v.ops, v.at = nil, 0
+		_, err := read(t.Context(), s, "a")
+		if want == nil && err != nil || !errors.Is(err, want) {
+			t.Errorf("%v: %v, want %v", errno, err, want)
+		}
+	}
+}
+
+// A temporary file that another process sweeps under a running Put.
+func TestTempIsSweptMeanwhile(t *testing.T) {
+	s := openStore(t, t.TempDir(), nil)
+	other := openStore(t, s.dir, nil)
+	swept := false
+	r := readFunc(func(p []byte) (int, error) {
+		if !swept {
+			swept = true
+			if n, err := other.Sweep(t.Context(), 0); n != 1 || err != nil {
+				t.Errorf("Sweep = %d, %v", n, err)
+			}
+		}
+		p[0] = 'x'
+		return 1, nil
+	})
+	err := s.Put(t.Context(), "a", io.LimitReader(r, 10), 10, nil)
+	if !errors.Is(err, ErrUnavailable) || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want ErrUnavailable", err)
+	}
+	if files, temps := tree(t, s.dir); len(files)+len(temps) > 0 {
+		t.Errorf("left: %q %q", files, temps)
+	}
+}
