@@ -1,17 +1,48 @@
-# Packages under construction do not build yet: cmd/remora-server, remora/intake, remora/sugar and
-# internal/backup wait for remora/xo and remora/sqlstore. They join PACKAGES as they become whole.
-PACKAGES = . ./remora ./remora/search ./remora/live ./nfsstore ./examples/activities ./internal/sugarclient \
-	./internal/site ./internal/durable ./internal/httpserver ./internal/progress ./internal/require
+SHELL = /bin/bash
+.SHELLFLAGS = -euo pipefail -c
+.DELETE_ON_ERROR:
 
-.PHONY: run test check bench
+# Packages under construction do not build yet; when they do, this becomes ./... alone.
+PACKAGES ?= . ./remora ./remora/search ./remora/live ./nfsstore ./examples/activities ./internal/sugarclient \
+	./internal/site ./internal/durable ./internal/httpserver ./internal/progress ./internal/require \
+	./internal/deptest ./internal/scripts/...
+BENCH ?= $(PACKAGES)
+FUZZTIME ?= 30s
+
+tool = go tool -modfile=internal/tools/go.mod
+
+.PHONY: run test check cross api fmt fuzz bench cover
 run:
 	go run ./cmd/remora-server serve --samples
-check:
-	@test -z "$$(gofmt -l remora/*.go remora/search remora/live nfsstore internal | tee /dev/stderr)"
-	go vet $(PACKAGES)
-	GOARCH=arm GOOS=linux go build $(PACKAGES)
-	GOARCH=arm64 GOOS=darwin go build $(PACKAGES)
+
+# test is everything that can be checked on this machine. What it skips it prints, with the reason.
 test: check
-	go test -race -timeout 10m $(PACKAGES)
+	go test -race -timeout 10m -json $(PACKAGES) | go run ./internal/scripts/skips
+
+check: cross
+	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+		[ -z "$$files" ] || { echo "gofmt must run over:"; echo "$$files"; exit 1; } >&2
+	go vet $(PACKAGES)
+	$(tool) staticcheck $(PACKAGES)
+
+cross:
+	for on in linux/arm linux/arm64 linux/386 darwin/arm64; do \
+		CGO_ENABLED=0 GOOS=$${on%/*} GOARCH=$${on#*/} go build $(PACKAGES); done
+
+# api writes down what the libraries export; look at the difference before it is committed.
+api:
+	go test ./internal/apitest -run TestAPI -update
+
+fmt:
+	$(tool) gofumpt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+fuzz:
+	FUZZTIME=$(FUZZTIME) internal/scripts/fuzz $(PACKAGES)
+
+# bench prints medians of six runs; compare those of bare and ours, which ran side by side.
 bench:
-	go test -run '^$$' -bench . $(PACKAGES)
+	go test -run '^$$' -bench . -benchtime 0.5s -count 6 $(BENCH) | $(tool) benchstat -
+
+cover:
+	go test -coverprofile=cover.out $(PACKAGES)
+	go tool cover -func=cover.out | tail -1

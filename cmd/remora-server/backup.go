@@ -29,7 +29,7 @@ holds the backup before it.
 
 func (c *backupCmd) Run(ctx context.Context, a *app) error {
 	return with(ctx, a, func(h *house) error {
-		db, ok := h.conns.(*sqlstore.SQLite)
+		db, ok := h.conns.(*sqlstore.SQLiteConns)
 		if !ok {
 			return remora.Errorf(remora.KindInvalid, "backup.engine", "This backs up the embedded database. A MariaDB database is backed up with its own tools, such as mariadb-dump --single-transaction, and the files folder by copying it afterwards.")
 		}

@@ -19,6 +19,5 @@ func newLog(c *config, w io.Writer) *slog.Logger {
 	if c.logFormat == "text" || c.logFormat == "auto" && progress.Terminal(w) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !progress.Terminal(w)}
 	}
-	zerolog.TimeFieldFormat = zerolog.TimeFormatUnixMs
 	return slog.New(zerolog.NewSlogHandler(zerolog.New(w).Level(level).With().Timestamp().Logger()))
 }

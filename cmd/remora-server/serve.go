@@ -79,9 +79,7 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (s *server, err
 	if err != nil {
 		return nil, err
 	}
-	if s.downloads, err = sugar.NewDownloads(s.house.store, &sugar.DownloadsOptions{Logger: log}); err != nil {
-		return nil, err
-	}
+	s.downloads = sugar.NewDownloads(s.house.store, &sugar.DownloadsOptions{Logger: log})
 	pages, err := web.New(web.Config{Library: s.library, Site: st, Logger: log, Name: c.siteName})
 	if err != nil {
 		return nil, err
@@ -121,9 +119,18 @@ func (s *server) run(ctx context.Context) error {
 	under, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	g, gctx := errgroup.WithContext(under)
-	g.Go(func() error { return s.library.Run(gctx) })
+	migrated := make(chan struct{})
+	g.Go(func() error {
+		// A new catalog is there in a moment; with the database away, the saved view need not wait.
+		select {
+		case <-migrated:
+		case <-time.After(migrateHeadStart):
+		case <-gctx.Done():
+		}
+		return s.library.Run(gctx)
+	})
 	g.Go(func() error { return s.downloads.Run(gctx) })
-	g.Go(func() error { return s.upkeep(gctx) })
+	g.Go(func() error { return s.upkeep(gctx, migrated) })
 	g.Go(func() error {
 		defer stop()
 		serving, cancel := context.WithCancel(ctx)
@@ -143,12 +150,26 @@ const (
 	orphanGrace  = 24 * time.Hour
 	feedKept     = 30 * 24 * time.Hour
 	upkeepBudget = 10 * time.Minute
+
+	migrateHeadStart = 500 * time.Millisecond
 )
 
 // upkeep brings the schema up to date, takes in the samples, and now and then finishes what crashes
-// have left. Nothing of it may end the server: with the database away, it waits.
-func (s *server) upkeep(ctx context.Context) error {
-	ready := false
+// have left. Nothing of it may end the server: with the database away, it waits. It closes migrated
+// when the schema is up to date.
+func (s *server) upkeep(ctx context.Context, migrated chan<- struct{}) error {
+	steps := []func(context.Context) error{
+		func(ctx context.Context) error {
+			err := sqlstore.Migrate(ctx, s.house.conns, s.house.engine)
+			if err == nil {
+				close(migrated)
+			}
+			return err
+		},
+	}
+	if s.samples {
+		steps = append(steps, s.takeSamples)
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -157,32 +178,29 @@ func (s *server) upkeep(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		wait := upkeepEvery
-		if err := s.keep(ctx, &ready); err != nil && ctx.Err() == nil {
+		wait := time.Duration(0)
+		step := s.tidy
+		if len(steps) > 0 {
+			step = steps[0]
+		}
+		budget, cancel := context.WithTimeout(ctx, upkeepBudget)
+		err := step(budget)
+		cancel()
+		switch {
+		case err != nil && ctx.Err() == nil:
 			s.log.Warn("upkeep could not be done; trying again", "error", err)
 			wait = upkeepRetry
-			if ready {
-				wait = time.Minute
-			}
+		case len(steps) > 0:
+			steps = steps[1:]
+		default:
+			wait = upkeepEvery
 		}
 		timer.Reset(wait)
 	}
 }
 
-func (s *server) keep(ctx context.Context, ready *bool) error {
-	ctx, cancel := context.WithTimeout(ctx, upkeepBudget)
-	defer cancel()
-	if !*ready {
-		if err := sqlstore.Migrate(ctx, s.house.conns, s.house.engine); err != nil {
-			return err
-		}
-		if s.samples {
-			if err := s.takeSamples(ctx); err != nil {
-				return err
-			}
-		}
-		*ready = true
-	}
+// tidy finishes what crashes have left.
+func (s *server) tidy(ctx context.Context) error {
 	shelf, err := s.house.shelf()
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ const (
 // Make copies the database and every file it speaks of into folder, which may hold an earlier
 // backup: files that are there are not copied again, and the earlier backup stays good until the
 // new one is complete. It may run beside readers and writers.
-func Make(ctx context.Context, db *sqlstore.SQLite, from remora.Files, folder string, open OpenFiles, bar Progress) (m Manifest, err error) {
+func Make(ctx context.Context, db *sqlstore.SQLiteConns, from remora.Files, folder string, open OpenFiles, bar Progress) (m Manifest, err error) {
 	to, err := open(filepath.Join(folder, "files"))
 	if err != nil {
 		return m, &remora.Error{Kind: remora.KindUnavailable, Message: "The folder " + folder + " cannot be used for a backup.", Err: err}

@@ -142,7 +142,7 @@ func (r *Restoring) copyFiles(ctx context.Context, path string) (err error) {
 		if err != nil {
 			return err
 		}
-		r.bar.Total(len(kept))
+		r.Bar.Total(len(kept))
 		for _, k := range kept {
 			if err := copyBlob(ctx, from, to, k); err != nil {
 				return err
@@ -181,7 +181,7 @@ func (r *Restoring) compare(ctx context.Context, path, filesDir string) (err err
 		if err != nil {
 			return err
 		}
-		r.bar.Total(len(kept))
+		r.Bar.Total(len(kept))
 		for _, k := range kept {
 			if err := checkBlob(ctx, files, k); err != nil {
 				return err

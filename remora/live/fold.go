@@ -30,7 +30,7 @@ type limits struct {
 	recount time.Duration
 }
 
-var usualLimits = limits{top: 48, front: 8, growth: 4, mid: 4096, share: 16, recount: 5 * time.Minute}
+var usualLimits = limits{top: 16, front: 8, growth: 4, mid: 4096, share: 16, recount: 5 * time.Minute}
 
 // replace makes base the whole View.
 func (l *Library) replace(base *layer, header remora.Header) {

@@ -21,9 +21,6 @@ func (e beginError) Unwrap() error { return e.error }
 // fail turns any error into the one a caller sees: ours get their Op, those of the driver a kind and
 // a sentence. It is called once for each call that failed.
 func (s *Store) fail(op string, err error) error {
-	if err == nil {
-		return nil
-	}
 	if callback, ok := errors.AsType[yieldError](err); ok {
 		return callback.error // the caller's own
 	}
@@ -31,6 +28,9 @@ func (s *Store) fail(op string, err error) error {
 }
 
 func (d *dialect) fail(op string, err error) error {
+	if err == nil {
+		return nil
+	}
 	op = "sqlstore." + op
 	if ours, ok := errors.AsType[*remora.Error](err); ok {
 		if ours.Op != "" {

@@ -18,7 +18,7 @@ func (s *Store) Load(ctx context.Context, add func(remora.Activity) error) (h re
 		}
 		r := newReader(t, true)
 		for last := int64(-1 << 63); ; {
-			list, err := r.page("id > ? AND "+offeredActivity+" AND id <= COALESCE((SELECT MAX(id) FROM (SELECT id FROM activities WHERE id > ? AND "+offeredActivity+" ORDER BY id LIMIT ?) p), id)", last, last, pageSize)
+			list, err := r.page("id > ? AND "+offeredActivity, last)
 			if err != nil {
 				return err
 			}
@@ -130,9 +130,7 @@ func (s *Store) Activities(ctx context.Context, q remora.ActivityQuery, yield fu
 		}
 		r := newReader(t, false)
 		for last := int64(-1 << 63); ; {
-			page := append(append([]any{last, last}, args...), pageSize)
-			page = append(page, args...)
-			list, err := r.page("id > ? AND id <= COALESCE((SELECT MAX(id) FROM (SELECT id FROM activities WHERE id > ? AND "+where+" ORDER BY id LIMIT ?) p), id) AND "+where, page...)
+			list, err := r.page("id > ? AND "+where, append([]any{last}, args...)...)
 			if err != nil {
 				return err
 			}

@@ -68,9 +68,8 @@ const offeredStates = "('awaiting', 'published')"
 // activityColumns are in the order of scanActivity.
 const activityColumns = "id, bundle_id, slug, state, listed, kind, default_locale, license_spdx, license_text, homepage, repository, icon_sha256, featured_rank, created, updated, rev"
 
-// page reads the activities that where (a condition over table activities) selects, ordered by id,
-// with everything that belongs to them: a fixed number of queries however many there are. where must
-// not select more than a few hundred.
+// page reads the first pageSize activities, by id, that where (a condition over table activities)
+// selects, with everything that belongs to them: a fixed number of queries however many there are.
 func (r *reader) page(where string, args ...any) ([]remora.Activity, error) {
 	list, err := r.heads(where, args...)
 	if err != nil || len(list) == 0 {
@@ -101,7 +100,7 @@ func (r *reader) heads(where string, args ...any) (list []remora.Activity, err e
 		a.License, a.LicenseText = r.word(spdx), r.word(text)
 		list = append(list, a)
 		return nil
-	}, "SELECT "+activityColumns+" FROM activities WHERE "+where+" ORDER BY id", args...)
+	}, "SELECT "+activityColumns+" FROM activities WHERE "+where+" ORDER BY id LIMIT ?", append(slices.Clip(args), pageSize)...)
 	return list, err
 }
 
@@ -172,12 +171,12 @@ func (r *reader) texts(b *belonging) error {
 const versionColumns = "id, activity_id, file_id, number, state, channel, sugar_min, sugar_max, range_source, interpreter, archs, filename, size, sha256, submitted, published"
 
 type versionRow struct {
-	id, activity, file                                     int64
-	number, state, channel, lo, hi, source, interp, archs  []byte
-	filename                                               string
-	size                                                   int64
-	sum                                                    []byte
-	submitted, published                                   remora.Time
+	id, activity, file                                    int64
+	number, state, channel, lo, hi, source, interp, archs []byte
+	filename                                              string
+	size                                                  int64
+	sum                                                   []byte
+	submitted, published                                  remora.Time
 }
 
 func (v *versionRow) dest() []any {

@@ -74,16 +74,19 @@ func unchanged(r *http.Request, etag string, modified time.Time) bool {
 // are set by the caller; etag must not be empty.
 func writeBody(w http.ResponseWriter, r *http.Request, body []byte, etag string, modified time.Time) {
 	header := w.Header()
-	header["Etag"] = []string{etag}
+	values := [...]string{etag, "", ""} // one piece of memory for all three
+	header["Etag"] = values[0:1:1]
 	if !modified.IsZero() {
-		header["Last-Modified"] = []string{modified.UTC().Format(http.TimeFormat)}
+		values[1] = modified.UTC().Format(http.TimeFormat)
+		header["Last-Modified"] = values[1:2:2]
 	}
 	if unchanged(r, etag, modified) {
 		header.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	values[2] = strconv.Itoa(len(body))
+	header["Content-Length"] = values[2:3:3]
 	if r.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK)
 		return

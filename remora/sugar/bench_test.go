@@ -13,11 +13,19 @@ import (
 	"github.com/sugarlabs/beamrider/remora"
 )
 
-// bareHandler writes the same answer as the update check, with nothing to find out.
-func bareHandler(body []byte) http.Handler {
+// bareHandler writes the same answer as the update check, header and all, with nothing to find out.
+func bareHandler(answer *httptest.ResponseRecorder) http.Handler {
+	body := answer.Body.Bytes()
+	var names []string
+	var values [][]string
+	for name, v := range answer.Header() {
+		names, values = append(names, name), append(values, v)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/xml; charset=utf-8")
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		header := w.Header()
+		for i, name := range names {
+			header[name] = values[i]
+		}
 		_, _ = w.Write(body)
 	})
 }
@@ -58,14 +66,14 @@ func loopback(b *testing.B, h http.Handler) {
 func BenchmarkUpdateCheck(b *testing.B) { loopback(b, newRig(b, rigOptions{}).Handler) }
 
 func BenchmarkBareHandler(b *testing.B) {
-	loopback(b, bareHandler(newRig(b, rigOptions{}).do("GET", benchTarget).Body.Bytes()))
+	loopback(b, bareHandler(newRig(b, rigOptions{}).do("GET", benchTarget)))
 }
 
 func BenchmarkUpdateRatio(b *testing.B) {
 	r := newRig(b, rigOptions{})
 	ours := httptest.NewServer(r)
 	defer ours.Close()
-	bare := httptest.NewServer(bareHandler(r.do("GET", benchTarget).Body.Bytes()))
+	bare := httptest.NewServer(bareHandler(r.do("GET", benchTarget)))
 	defer bare.Close()
 	const round = 100
 	spend := func(server *httptest.Server) time.Duration {
@@ -114,35 +122,48 @@ func inProcess(b *testing.B, h http.Handler) {
 func BenchmarkUpdateCheckInProcess(b *testing.B) { inProcess(b, newRig(b, rigOptions{}).Handler) }
 
 func BenchmarkBareHandlerInProcess(b *testing.B) {
-	inProcess(b, bareHandler(newRig(b, rigOptions{}).do("GET", benchTarget).Body.Bytes()))
+	inProcess(b, bareHandler(newRig(b, rigOptions{}).do("GET", benchTarget)))
 }
 
 // BenchmarkUpdateScale shows what a larger catalog costs: 80 locales on a tenth, 3 on the rest.
-// Each run asks for other activities, so that the processor's caches do not hide it.
+// A thousand activities all over the catalog are asked for in turn, in each size: laptops have the
+// same few hundred installed.
 func BenchmarkUpdateScale(b *testing.B) {
 	for _, size := range []int{1_000, 10_000, 100_000} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
 			r := newRig(b, rigOptions{feed: largeFeed(size)})
-			const asked = 5000
+			const asked = 1000
 			requests := make([]*http.Request, asked)
 			for i := range requests {
-				id := i * 7919 % size
+				id := i * (size / asked)
 				requests[i] = httptest.NewRequest("GET", fmt.Sprintf("http://127.0.0.1:8080/services/update-aslo.php?id=org.example.A%d&appVersion=0.120", id), nil)
 			}
 			w := nullWriter{http.Header{}}
-			spent := make([]time.Duration, 0, asked)
+			spent := make([]time.Duration, asked)
+			// Of the quietest round, as neighbours only ever add; first is when nothing is kept yet.
+			p50, p99, first := time.Hour, time.Hour, time.Hour
 			for b.Loop() {
-				spent = spent[:0]
-				for _, q := range requests {
+				r.documents.InvalidateAll()
+				for i, q := range requests {
 					clear(w.header)
 					began := time.Now()
 					r.ServeHTTP(w, q)
-					spent = append(spent, time.Since(began))
+					spent[i] = time.Since(began)
 				}
+				slices.Sort(spent)
+				first = min(first, spent[asked/2])
+				for i, q := range requests {
+					clear(w.header)
+					began := time.Now()
+					r.ServeHTTP(w, q)
+					spent[i] = time.Since(began)
+				}
+				slices.Sort(spent)
+				p50, p99 = min(p50, spent[asked/2]), min(p99, spent[asked*99/100])
 			}
-			slices.Sort(spent)
-			b.ReportMetric(float64(spent[asked/2].Nanoseconds()), "p50-ns")
-			b.ReportMetric(float64(spent[asked*99/100].Nanoseconds()), "p99-ns")
+			b.ReportMetric(float64(first.Nanoseconds()), "first-p50-ns")
+			b.ReportMetric(float64(p50.Nanoseconds()), "p50-ns")
+			b.ReportMetric(float64(p99.Nanoseconds()), "p99-ns")
 		})
 	}
 }

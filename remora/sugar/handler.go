@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/text/language"
@@ -54,8 +55,10 @@ type Handler struct {
 	recolor   func(icon []byte, stroke, fill string) ([]byte, error)
 	log       *slog.Logger
 
-	icons   *otter.Cache[iconKey, []byte]
-	catalog catalog
+	documents *otter.Cache[documentKey, *document]
+	icons     *otter.Cache[iconKey, []byte]
+	catalog   catalog
+	marks     atomic.Pointer[[]string] // the last value of Remora-Snapshot, which changes each second at most
 }
 
 // New checks the configuration and returns every mistake in it at once. It starts nothing.
@@ -96,6 +99,8 @@ func New(c Config) (*Handler, error) {
 	}
 	var err error
 	h.icons, err = newIconCache()
+	errs = append(errs, err)
+	h.documents, err = newDocumentCache()
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -193,7 +198,13 @@ func (h *Handler) common(w http.ResponseWriter) {
 	header := w.Header()
 	header["X-Content-Type-Options"] = nosniff
 	header["Referrer-Policy"] = sameOrigin
-	header["Remora-Snapshot"] = []string{h.library.Mark()}
+	mark := h.library.Mark()
+	marks := h.marks.Load()
+	if marks == nil || (*marks)[0] != mark {
+		marks = &[]string{mark}
+		h.marks.Store(marks)
+	}
+	header["Remora-Snapshot"] = *marks
 }
 
 func (h *Handler) ready(w http.ResponseWriter) bool {

@@ -4,12 +4,15 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/maypok86/otter/v2"
+
 	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/live"
 )
 
 // sugarApp is the id under which Sugar is an application in update documents.
@@ -30,43 +33,94 @@ var (
 	rdfNoneETag = etagOf(rdfNone)
 )
 
-// buffers are for documents made for one answer. Large ones are not kept.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+// A document is an update document that was made, kept because laptops have the same few hundred
+// activities and ask the same questions about them. It is right for one position of the catalog.
+type document struct {
+	at       remora.Position
+	body     []byte
+	modified time.Time
+	values   [3]string // of ETag, Last-Modified and Content-Length
+}
 
-const maxPooled = 64 << 10
+// A documentKey is what a document depends on besides the catalog.
+type documentKey struct{ base, query string }
+
+// Bounds of what is kept, in bytes. A long query is no laptop's.
+const (
+	documentsMax = 16 << 20
+	maxKeptQuery = 200
+)
+
+func newDocumentCache() (*otter.Cache[documentKey, *document], error) {
+	return otter.New(&otter.Options[documentKey, *document]{
+		MaximumWeight: documentsMax,
+		Weigher: func(k documentKey, d *document) uint32 {
+			return uint32(len(k.base)+len(k.query)+len(d.body)) + 400 // with what holds it
+		},
+	})
+}
 
 // serveUpdate answers the updater of Sugar (jarabe.model.update.aslo): which version of one
 // activity is the best for this Sugar. No suitable one is a document without a Description.
 func (h *Handler) serveUpdate(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.RawQuery
-	id, _ := parameter(query, "id", false)
-	client, ok := updateClient(query)
-	var a *remora.Activity
-	if id != "" {
-		a = h.library.View().ByBundleID(id)
+	view := h.library.View()
+	key := documentKey{h.site.ClientBase(r), r.URL.RawQuery}
+	keep := len(key.query) <= maxKeptQuery
+	var d *document
+	if keep {
+		d, _ = h.documents.GetIfPresent(key)
 	}
+	if d == nil || d.at != view.Position() {
+		d = newDocument(view, key)
+		// Questions without an answer are as many as anybody likes, and cost little.
+		if keep && len(d.body) > len(rdfNone) {
+			h.documents.Set(documentKey{strings.Clone(key.base), strings.Clone(key.query)}, d)
+		}
+	}
+	d.serve(w, r)
+}
+
+func newDocument(view *live.View, key documentKey) *document {
+	d := &document{at: view.Position(), body: rdfNone}
+	d.values[0] = rdfNoneETag
+	if id, _ := parameter(key.query, "id", false); id != "" {
+		if a := view.ByBundleID(id); a != nil {
+			d.modified = a.Updated.Time()
+			if client, ok := updateClient(key.query); ok {
+				if v := a.Select(client); v != nil {
+					d.body = slices.Clone(appendUpdate(make([]byte, 0, 2<<10), a, v, key.base)) // no larger than it is
+					d.values[0] = etagOf(d.body)
+				}
+			}
+		}
+	}
+	if !d.modified.IsZero() {
+		d.values[1] = d.modified.UTC().Format(http.TimeFormat)
+	}
+	d.values[2] = strconv.Itoa(len(d.body))
+	return d
+}
+
+// serve is writeBody without anything left to work out.
+func (d *document) serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header["Content-Type"] = xmlType
 	header["Cache-Control"] = cacheHour
-	if a == nil {
-		writeBody(w, r, rdfNone, rdfNoneETag, time.Time{})
+	header["Etag"] = d.values[0:1:1]
+	if d.values[1] != "" {
+		header["Last-Modified"] = d.values[1:2:2]
+	}
+	if unchanged(r, d.values[0], d.modified) {
+		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	var v *remora.Version
-	if ok {
-		v = a.Select(client)
-	}
-	if v == nil {
-		writeBody(w, r, rdfNone, rdfNoneETag, a.Updated.Time())
+	header["Content-Type"] = xmlType
+	header["Content-Length"] = d.values[2:3:3]
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
 		return
 	}
-	buf := buffers.Get().(*[]byte)
-	body := appendUpdate((*buf)[:0], a, v, h.site.ClientBase(r))
-	writeBody(w, r, body, etagOf(body), a.Updated.Time())
-	if cap(body) <= maxPooled {
-		*buf = body
-		buffers.Put(buf)
-	}
+	// Nobody is left to tell when the client has gone.
+	_, _ = w.Write(d.body)
 }
 
 // updateClient reads what the client says of itself; ok is false when it names a Sugar that is

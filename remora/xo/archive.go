@@ -67,23 +67,30 @@ const (
 	extraAES         = 0x9901
 )
 
+// The two headers of an entry.
+const (
+	inDirectory = 1 << iota
+	inLocal
+)
+
 // errRefused tells a caller inside the package to stop: the report has the reason.
 var errRefused = errors.New("refused")
 
 // An entry is one entry of the directory.
 type entry struct {
-	name   string // as decoded, with a final / for a folder
-	raw    string // as in the file
-	flags  uint16
-	method uint16
-	crc    uint32
-	packed int64
-	size   int64
-	offset int64 // of the local header
-	data   int64 // of the content
-	folder bool
-	lead   bool // the entry "mimetype" before the top folder
-	opaque bool // must not be unpacked: encrypted, or of unknown method
+	name      string // as decoded, with a final / for a folder
+	raw       string // as in the file
+	flags     uint16
+	method    uint16
+	crc       uint32
+	packed    int64
+	size      int64
+	offset    int64 // of the local header
+	data      int64 // of the content
+	folder    bool
+	lead      bool  // the entry "mimetype" before the top folder
+	respelled uint8 // headers with an extra field that spells the name in UTF-8
+	opaque    bool  // must not be unpacked: encrypted, or of unknown method
 }
 
 // An archive is a zip file whose structure has been checked.
@@ -270,7 +277,7 @@ func (a *archive) readDirectory(ctx context.Context, at, end int64, count int, r
 		if _, err := br.Discard(commentLen); err != nil {
 			return rp.fault(err, where)
 		}
-		zip64, err := e.checkExtra(extra, where, rp)
+		zip64, err := e.checkExtra(extra, inDirectory, where, rp)
 		if err != nil {
 			return err
 		}
@@ -329,7 +336,7 @@ func (e *entry) checkMode(attr uint32, where string, rp *report) {
 }
 
 // checkExtra walks the extra fields and returns the content of a zip64 field, nil without one.
-func (e *entry) checkExtra(b []byte, where string, rp *report) (zip64 []byte, err error) {
+func (e *entry) checkExtra(b []byte, header uint8, where string, rp *report) (zip64 []byte, err error) {
 	le := binary.LittleEndian
 	for len(b) > 0 {
 		if len(b) < 4 {
@@ -361,6 +368,8 @@ func (e *entry) checkExtra(b []byte, where string, rp *report) (zip64 []byte, er
 			// fits; here it must be the same name either way.
 			if n < 5 || field[0] != 1 || string(field[5:]) != e.raw && string(field[5:]) != e.name {
 				rp.add(codeUnicodePath, where, "The entry's extra field 0x7075 gives it another name. %s", repack)
+			} else if string(field[5:]) != e.raw {
+				e.respelled |= header
 			}
 		}
 	}
@@ -382,6 +391,10 @@ func (a *archive) checkPlaces(ctx context.Context, dirAt int64, rp *report) erro
 	})
 	if first := &a.entries[a.order[0]]; first.offset > 0 {
 		rp.add(codeLeading, "", "There are %d foreign bytes before the first entry. %s", first.offset, repack)
+		return errRefused
+	}
+	if last := &a.entries[a.order[len(a.order)-1]]; last.offset+localLen > dirAt {
+		rp.add(codeLocal, shown(last.name), "The directory says the entry begins at byte %d, but the directory itself begins at byte %d. %s", last.offset, dirAt, repack)
 		return errRefused
 	}
 	for n, i := range a.order {
@@ -406,10 +419,6 @@ func (a *archive) checkPlaces(ctx context.Context, dirAt int64, rp *report) erro
 func (a *archive) checkLocal(e *entry, next, dirAt int64, rp *report) error {
 	where := shown(e.name)
 	le := binary.LittleEndian
-	if e.offset+localLen > dirAt {
-		rp.add(codeLocal, where, "The directory says the entry begins at byte %d, but the directory itself begins at byte %d. %s", e.offset, dirAt, repack)
-		return errRefused
-	}
 	var head [localLen]byte
 	if err := a.readAt(head[:], e.offset); err != nil {
 		return rp.fault(err, where)
@@ -453,9 +462,13 @@ func (a *archive) checkLocal(e *entry, next, dirAt int64, rp *report) error {
 	if err := a.readAt(extra, e.offset+localLen+int64(nameLen)); err != nil {
 		return rp.fault(err, where)
 	}
-	zip64, err := e.checkExtra(extra, where, rp)
+	zip64, err := e.checkExtra(extra, inLocal, where, rp)
 	if err != nil {
 		return err
+	}
+	if e.respelled != 0 && e.respelled != inDirectory|inLocal {
+		// unzip complains about such an entry, and Sugar takes a complaint for a failure.
+		rp.add(codeUnicodePath, where, "Only one of the entry's two headers spells its name in UTF-8. %s", repack)
 	}
 	crc, packed, size := le.Uint32(head[14:]), int64(le.Uint32(head[18:])), int64(le.Uint32(head[22:]))
 	if zip64 != nil {

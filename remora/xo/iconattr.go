@@ -145,24 +145,16 @@ func (s *sanitizer) presentable(value string) (string, bool) {
 	if value == "" || len(value) > maxAttribute {
 		return "", false
 	}
-	for _, r := range value {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r > 0x7f && !hidden(r):
-		case strings.ContainsRune(" \t\n#.,%()+-_'\":", r):
-		default:
-			return "", false
-		}
-	}
 	low := strings.ToLower(value)
-	if strings.Contains(low, "url") {
-		id, _, ok := fragment(value)
-		if !ok || !validID(id) {
+	if strings.Contains(low, "url(") {
+		id, rest, ok := fragment(value)
+		if !ok || !validID(id) || !plainValue(rest) {
 			s.drop("The reference " + quoted(value))
 			return "", false
 		}
 		return value, true
 	}
-	if strings.ContainsAny(value, ":") {
+	if !plainValue(value) {
 		return "", false
 	}
 	if open := strings.IndexByte(low, '('); open >= 0 {
@@ -173,6 +165,18 @@ func (s *sanitizer) presentable(value string) (string, bool) {
 		}
 	}
 	return value, true
+}
+
+func plainValue(value string) bool {
+	for _, r := range value {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r > 0x7f && !hidden(r):
+		case strings.ContainsRune(" \t\r\n#.,%()+-_'\"", r):
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // fragment takes url(#id) or url('#id') apart; what may follow is a colour to fall back to.

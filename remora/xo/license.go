@@ -121,15 +121,30 @@ var (
 		"noncommercial", "nc", "non-commercial", "nc", "no derivatives", "nd", "noderivs", "nd", "no derivs", "nd",
 		"unported", "", "international", "", "generic", "", "licensed", "", "licence", "", "license", "", "version", "",
 		"©", "", "®", "")
-	fillers = regexp.MustCompile(`\b(the|under|terms|of|is|v\.?|ver\.?|foundation|software|a|only)\b`)
-	gnu     = regexp.MustCompile(`^(?:gnu)?(a|l)?gplv?([123](?:\.[01])?)?(\+)?$`)
-	fdl     = regexp.MustCompile(`^(?:gnu|g)fdlv?(1\.[123])(\+)?$`)
-	cc      = regexp.MustCompile(`^cc(by(?:nc)?(?:sa|nd)?)v?([1234]\.[05])$`)
-	squeeze = regexp.MustCompile(`[^a-z0-9.+]+`)
+	fillers   = regexp.MustCompile(`\b(the|under|terms|of|is|v\.?|ver\.?|foundation|software|a|only)\b`)
+	gnu       = regexp.MustCompile(`^(?:gnu)?(a|l)?gplv?([123](?:\.[01])?)?(\+)?$`)
+	fdl       = regexp.MustCompile(`^(?:gnu|g)fdlv?(1\.[123])(\+)?$`)
+	cc        = regexp.MustCompile(`^cc(by(?:nc)?(?:sa|nd)?)v?([1234]\.[05])$`)
+	bracketed = regexp.MustCompile(`^([^()]+)\(([^()]+)\)$`)
+	squeeze   = regexp.MustCompile(`[^a-z0-9.+]+`)
 )
 
 // lookupLicense reads one name in free spelling.
 func lookupLicense(name string) (string, bool) {
+	if m := bracketed.FindStringSubmatch(name); m != nil && !orLater.MatchString(m[2]) {
+		// "MIT License (MIT)" says one thing twice, or contradicts itself.
+		long, ok := lookupPlain(m[1])
+		short, ok2 := lookupPlain(m[2])
+		return long, ok && ok2 && long == short
+	}
+	return lookupPlain(name)
+}
+
+func lookupPlain(name string) (string, bool) {
+	name = orLater.ReplaceAllString(name, "+")
+	if strings.ContainsAny(name, "()") {
+		return "", false
+	}
 	key := licenseKey(name)
 	if e, ok := licenseNames[key]; ok {
 		return e, e != ""

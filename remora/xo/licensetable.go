@@ -24,7 +24,7 @@ var licenseNames = map[string]string{
 	"ccby": "", "ccbysa": "", "ccbynd": "", "ccbync": "", "ccbyncsa": "",
 	"mpl": "", "mpl1.0": "MPL-1.0", "mplv1.0": "MPL-1.0", "mpl1.1": "MPL-1.1", "mplv1.1": "MPL-1.1",
 	"mpl2": "MPL-2.0", "mplv2": "MPL-2.0", "mpl2.0": "MPL-2.0", "mplv2.0": "MPL-2.0",
-	"unlicense": "Unlicense", "proprietary": "", "other": "", "unknown": "", "none": "", "free": "",
+	"un": "Unlicense", "proprietary": "", "other": "", "unknown": "", "none": "", "free": "",
 
 	// Fedora's names for software.
 	"glide": "Glide", "asl1.0": "Apache-1.0", "asl1.1": "Apache-1.1", "asl2": "Apache-2.0", "asl2.0": "Apache-2.0",
@@ -50,7 +50,7 @@ var licenseNames = map[string]string{
 	"openssl": "OpenSSL", "oreilly": "", "phorum": "", "php": "PHP-3.01", "plaintex": "", "plexus": "Plexus",
 	"postgresql": "PostgreSQL", "psutils": "psutils", "python": "PSF-2.0", "psf": "PSF-2.0", "psf2.0": "PSF-2.0", "qhull": "Qhull", "qpl": "QPL-1.0",
 	"rdisc": "Rdisc", "rpsl": "RPSL-1.0", "ricebsd": "", "romio": "", "rsfs": "", "ruby": "Ruby", "saxpath": "Saxpath",
-	"scea": "SCEA", "scrip": "", "sendmail": "Sendmail", "sleepycat": "Sleepycat", "slib": "SLIB", "snia": "SNIA", "sissl": "SISSL",
+	"scea": "SCEA", "scrip": "", "sendmail": "Sendmail", "sleepycat": "Sleepycat", "slib": "", "snia": "SNIA", "sissl": "SISSL",
 	"spl": "SPL-1.0", "tcl": "TCL", "teeworlds": "", "tpl": "", "threeparttable": "threeparttable", "tmate": "TMate",
 	"torquev1.1": "TORQUE-1.1", "tosl": "TOSL", "ucd": "", "vim": "Vim", "vnlsl": "", "vostrom": "VOSTROM", "vsl": "VSL-1.0",
 	"w3c": "W3C", "webmin": "", "wsuipa": "Wsuipa", "wxwidgets": "LGPL-2.0-or-later WITH WxWindows-exception-3.1", "xinetd": "xinetd",
@@ -85,7 +85,7 @@ var licenseNames = map[string]string{
 	// Fedora's names for documentation, content and fonts.
 	"cdl": "CDL-1.0", "fbsddl": "FreeBSD-DOC", "gfdl": "", "ieee": "", "ldpl": "", "ofsfdl": "", "openpublication": "OPUBL-1.0",
 	"publicuse": "", "dsl": "", "dmtf": "", "oal": "", "efml": "", "freeart": "", "geogratis": "", "greenopenmusic": "",
-	"ofl": "OFL-1.1", "utopia": "Utopia", "ams": "", "arphic": "Arphic-1999", "baekmuk": "Baekmuk", "bitstreamvera": "Bitstream-Vera",
+	"ofl": "OFL-1.1", "utopia": "", "ams": "", "arphic": "Arphic-1999", "baekmuk": "Baekmuk", "bitstreamvera": "Bitstream-Vera",
 	"charter": "Bitstream-Charter", "doublestroke": "", "elvish": "", "hershey": "", "ipa": "IPA", "liberation": "", "lucida": "",
 	"mgopen": "", "mplus": "mplus", "ptfl": "", "stix": "", "wadalab": "", "xano": "",
 }

@@ -8,6 +8,7 @@ from gettext import gettext as _
 import gi
 gi.require_version('Gtk', '3.0')
 from gi.repository import Gdk
+from gi.repository import GLib
 from gi.repository import Gtk
 
 from sugar3.activity import activity
@@ -57,6 +58,11 @@ def draw_star(context, centre, radius):
                         centre[1] + reach * math.sin(angle))
     context.close_path()
     context.fill()
+
+
+def show_large(label, text):
+    label.set_markup('<span size="xx-large">%s</span>' %
+                     GLib.markup_escape_text(text))
 
 
 class StarCounter(activity.Activity):
@@ -109,9 +115,10 @@ class StarCounter(activity.Activity):
         toolbar_box.show_all()
 
     def _show_night(self, message):
-        self._message.set_text(message)
+        show_large(self._message, message)
         for button, number in zip(self._buttons, self._sky.answers):
             button.set_label(str(number))
+            show_large(button.get_child(), str(number))
             button.set_sensitive(True)
         self._night.queue_draw()
 
@@ -124,7 +131,8 @@ class StarCounter(activity.Activity):
             self._show_night(_('Yes! Here is another night.'))
         else:
             button.set_sensitive(False)
-            self._message.set_text(_('Touch the stars to count them again.'))
+            show_large(self._message,
+                       _('Touch the stars to count them again.'))
 
     def _draw_cb(self, widget, context):
         draw_night(context, widget.get_allocated_width(),

@@ -9,6 +9,7 @@ from gettext import gettext as _
 
 import gi
 gi.require_version('Gtk', '3.0')
+from gi.repository import GLib
 from gi.repository import Gtk
 
 from sugar3.activity import activity
@@ -72,6 +73,11 @@ def draw_plant(context, x, soil, room, leaf, word, leaves):
         context.fill()
 
 
+def show_large(label, text):
+    label.set_markup('<span size="xx-large">%s</span>' %
+                     GLib.markup_escape_text(text))
+
+
 class WordGarden(activity.Activity):
 
     def __init__(self, handle):
@@ -123,12 +129,13 @@ class WordGarden(activity.Activity):
         toolbar_box.show_all()
 
     def _show_word(self):
-        self._hint.set_text(self._garden.hint)
+        show_large(self._hint, self._garden.hint)
         self._show_spelled()
         for tile in self._letters.get_children():
             tile.destroy()
         for letter in self._garden.letters:
             tile = Gtk.Button(label=letter)
+            show_large(tile.get_child(), letter)
             tile.set_size_request(-1, style.GRID_CELL_SIZE)
             tile.connect('clicked', self._pick_cb, letter)
             self._letters.pack_start(tile, True, True, 0)
@@ -137,7 +144,7 @@ class WordGarden(activity.Activity):
 
     def _show_spelled(self):
         missing = len(self._garden.word) - self._garden.leaves
-        self._spelled.set_text(self._garden.spelled + ' _' * missing)
+        show_large(self._spelled, self._garden.spelled + ' _' * missing)
 
     def _pick_cb(self, tile, letter):
         if not self._garden.pick(letter):

@@ -1,0 +1,84 @@
+package deptest
+
+import (
+	"os"
+	"testing"
+)
+
+const module = "github.com/sugarlabs/beamrider"
+
+// The libraries, which others import without the rest.
+var libraries = []string{"./remora/...", "./balance/...", "./replica/...", "./nfsstore/..."}
+
+var rules = []Rule{
+	{
+		In: []string{"./remora"}, Only: []string{}, Std: true,
+		Never:  []string{"net/http/...", "database/sql/...", "log"},
+		Reason: "the domain knows neither the network nor a database nor a log, only values; what it needs from others are small interfaces",
+	},
+	{
+		In:     []string{"./remora/sqlstore/..."},
+		Only:   []string{"./remora", "./remora/sqlstore/...", "./internal/durable", "github.com/go-sql-driver/mysql", "github.com/pressly/goose/v3/...", "modernc.org/sqlite/..."},
+		Std:    true,
+		Reason: "the store knows the domain and its drivers; pages and protocols must not reach into SQL by way of it",
+	},
+	{
+		In: []string{"./remora/search"}, Only: []string{},
+		Reason: "the search index knows only ids and strings",
+	},
+	{
+		In: []string{"./remora/live"}, Only: []string{"./remora", "./remora/search", "./internal/durable"},
+		Reason: "the view is made of the domain and the search index, and reads a store through an interface: front ends must work while the database is away",
+	},
+	{
+		In: []string{"./remora/xo"}, Only: []string{"./remora"},
+		Reason: "the bundle reader is useful alone",
+	},
+	{
+		In: []string{"./remora/intake"}, Only: []string{"./remora", "./remora/xo"},
+		Reason: "taking bundles in knows stores and files by interfaces, so that its order of steps can be tested against any",
+	},
+	{
+		In: []string{"./remora/sugar", "./remora/web"}, Only: []string{"./remora", "./remora/live", "./internal/site"},
+		Reason: "front ends serve from the view, never from the database, and not from each other",
+	},
+	{
+		In: []string{"./remora/..."}, Never: []string{"./balance/...", "./replica/...", "./nfsstore/..."}, Tests: true,
+		Reason: "remora fits the other libraries by structure; they meet in cmd/remora-server/wire.go",
+	},
+	{
+		In: []string{"./nfsstore/..."}, Never: []string{"./remora/...", "./balance/...", "./replica/..."}, Tests: true,
+		Reason: "nfsstore is useful, tested and documented alone",
+	},
+	{
+		In: []string{"./nfsstore/..."}, Only: []string{"./nfsstore/...", "golang.org/x/sys/..."}, Std: true,
+		Reason: "who imports nfsstore gets nothing else with it",
+	},
+	{
+		In:     []string{"./..."},
+		Never:  []string{"./cmd/...", "./internal/tools/..."},
+		But:    []string{"./cmd/..."},
+		Tests:  true,
+		Reason: "programs are made of libraries, not the other way round",
+	},
+	{
+		In:     append([]string{"./internal/site", "./internal/durable"}, libraries...),
+		Never:  []string{"github.com/rs/zerolog/...", "github.com/prometheus/...", "github.com/alecthomas/kong/...", "github.com/pelletier/go-toml/..."},
+		Tests:  true,
+		Reason: "a library takes a *slog.Logger and Options; log format, metrics, flags and settings files are the program's choice",
+	},
+	{
+		In: []string{"./internal/durable", "./internal/site", "./internal/require"}, Only: []string{},
+		Reason: "what every library may import must not bring others with it",
+	},
+}
+
+func TestImports(t *testing.T) {
+	violations, err := Check(os.DirFS("../.."), module, rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range violations {
+		t.Error(v)
+	}
+}

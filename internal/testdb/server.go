@@ -1,0 +1,136 @@
+package testdb
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// account and password are of an account that may do everything on the servers of this package.
+const (
+	account  = "beamrider"
+	password = "only for tests"
+)
+
+// A Server is a running server. Kill, Stop, Cont and Start are for one goroutine at a time, and for
+// private servers only.
+type Server struct {
+	tb      testing.TB
+	private bool
+	dir     string
+	port    int
+	process *process
+}
+
+// Addr returns host:port.
+func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+
+// User returns the name of an account that may do everything.
+func (s *Server) User() string { return account }
+
+// Password returns the password of that account.
+func (s *Server) Password() string { return password }
+
+// DSN returns the address of a database for go-sql-driver/mysql; "" names none.
+func (s *Server) DSN(database string) string {
+	c := mysql.NewConfig()
+	c.User, c.Passwd = account, password
+	c.Net, c.Addr, c.DBName = "tcp", s.Addr(), database
+	return c.FormatDSN()
+}
+
+var databases atomic.Int64
+
+// Database makes an empty database for the test and returns its name. It is dropped with the test.
+func (s *Server) Database(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
+	s.exec(t, "CREATE DATABASE "+name+" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+	if !s.private { // the data of a private one goes with its folder
+		t.Cleanup(func() { s.exec(t, "DROP DATABASE "+name) })
+	}
+	return name
+}
+
+func (s *Server) exec(t testing.TB, query string) {
+	t.Helper()
+	db, err := sql.Open("mysql", s.DSN(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(query); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+var shared struct {
+	sync.Mutex
+	server *Server
+}
+
+// MariaDB returns the address, for go-sql-driver/mysql, of an empty database of the test's own on
+// the shared server, and that server.
+func MariaDB(t testing.TB) (dsn string, server *Server) {
+	t.Helper()
+	shared.Lock()
+	if shared.server == nil {
+		shared.server = start(t, false)
+	}
+	server = shared.server
+	shared.Unlock()
+	return server.DSN(server.Database(t)), server
+}
+
+// Private returns a server that the test has alone and may mistreat. It ends with the test.
+func Private(t testing.TB) *Server {
+	t.Helper()
+	s := start(t, true)
+	t.Cleanup(func() {
+		if err := s.end(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Main runs the tests of a package and ends the shared server. It returns the exit status, for
+// os.Exit.
+func Main(m *testing.M) int {
+	code := m.Run()
+	if err := End(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return max(code, 1)
+	}
+	return code
+}
+
+// End ends the shared server, for a TestMain that does more than [Main].
+func End() error {
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server == nil {
+		return nil
+	}
+	err := shared.server.end()
+	shared.server = nil
+	return err
+}
+
+// tail keeps the last lines of a log.
+type tail struct{ lines []string }
+
+func (l *tail) add(line string) {
+	const most = 40
+	if l.lines = append(l.lines, line); len(l.lines) > most {
+		l.lines = l.lines[1:]
+	}
+}
+
+func (l *tail) String() string { return strings.Join(l.lines, "\n") }

@@ -1,0 +1,27 @@
+// Package web serves the pages of the library that people read: home, browse, search, an activity
+// and its versions, and collections.
+//
+// A [Handler] renders whole pages on the server from the [live.View] that is current when a request
+// comes; no page waits for a database, and one page never mixes two states of the catalog. What a
+// page shows depends on its address, on the View and, where an offer is shown, on the Sugar release
+// that the User-Agent names, and on nothing else, so that every cache on the way may keep it.
+//
+// # Addresses
+//
+// "/" chooses a language (?lang, the cookie of an earlier choice, Accept-Language) and goes to
+// "/{lang}/". Below that the language is fixed. Lists are paged by place rather than by number, so
+// that a reader who goes through a whole list sees everything once although activities come and go.
+//
+// # What a page never does
+//
+// There is no JavaScript, no inline style, and no request to another site; the policy in every
+// answer (Content-Security-Policy) makes browsers refuse all three. Texts of activities are shown as
+// text whatever they contain, and links they carry are followed only when http or https.
+//
+// # Languages
+//
+// The languages are the files locales/*.po: adding one adds a language. Their message ids are the
+// English sentences. messages.pot and en.po are written by the extractor; see internal/xgettext.
+package web
+
+//go:generate go run ../../internal/xgettext/cmd/xgettext -dir .

@@ -1,0 +1,239 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/gzhttp"
+	"golang.org/x/text/language"
+
+	"github.com/sugarlabs/beamrider/internal/site"
+	"github.com/sugarlabs/beamrider/remora/live"
+)
+
+// DefaultName is what the site calls itself where its administrator has not named it.
+const DefaultName = "Sugar Activity Library"
+
+// MaxName bounds Config.Name, in letters: it stands in the head of every page.
+const MaxName = 60
+
+// Config is what a [Handler] needs.
+type Config struct {
+	// Library is where pages come from; required. Whoever makes it runs it.
+	Library *live.Library
+	// Site says under which address the library is reached; nil: whatever was asked.
+	Site *site.Site
+	// Logger hears of what goes wrong; nil: nobody does.
+	Logger *slog.Logger
+	// Name is what the site calls itself, at most MaxName letters; "": DefaultName.
+	Name string
+	// StartHint returns the commands that fill an empty catalog, which its first page shows; nil:
+	// those of remora-server. It is called concurrently and must not block.
+	StartHint func() []string
+}
+
+// A Handler serves the pages. Make it with [New]. It is safe for concurrent use.
+type Handler struct {
+	library *live.Library
+	site    *site.Site
+	log     *slog.Logger
+	name    string
+	hint    func() []string
+
+	tongues []*tongue // English first
+	byTag   map[string]*tongue
+	matcher language.Matcher
+	pages   map[string]map[string]*template.Template // by language, by page
+	assets  map[string]*asset                        // by name
+	static  map[string]*asset                        // by address
+	handler http.Handler                             // serve, compressed
+}
+
+var _ http.Handler = (*Handler)(nil)
+
+// New returns a Handler; every mistake in c is in the error. It starts nothing.
+func New(c Config) (*Handler, error) { return newHandler(c, embedded) }
+
+func newHandler(c Config, files fs.FS) (*Handler, error) {
+	var errs []error
+	h := &Handler{library: c.Library, site: c.Site, log: c.Logger, name: c.Name, hint: c.StartHint}
+	if h.library == nil {
+		errs = append(errs, errors.New("web: Config.Library is required"))
+	}
+	if h.site == nil {
+		s, err := site.New(site.Config{})
+		errs = append(errs, err)
+		h.site = s
+	}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case h.name == "":
+		h.name = DefaultName
+	case !utf8.ValidString(h.name) || utf8.RuneCountInString(h.name) > MaxName:
+		errs = append(errs, fmt.Errorf("web: Config.Name must be valid UTF-8 of at most %d letters", MaxName))
+	}
+	if h.hint == nil {
+		h.hint = func() []string { return []string{"remora-server import FOLDER", "remora-server serve --samples"} }
+	}
+	var err error
+	if h.tongues, err = loadTongues(files); err != nil {
+		return nil, errors.Join(append(errs, fmt.Errorf("web: languages: %w", err))...)
+	}
+	h.byTag = map[string]*tongue{}
+	var tags []language.Tag
+	for _, l := range h.tongues {
+		h.byTag[l.tag] = l
+		tags = append(tags, language.Make(l.tag))
+	}
+	h.matcher = language.NewMatcher(tags)
+	if h.assets, h.static, err = loadAssets(files); err != nil {
+		errs = append(errs, fmt.Errorf("web: static files: %w", err))
+	}
+	if h.pages, err = loadPages(files, h.tongues); err != nil {
+		errs = append(errs, fmt.Errorf("web: templates: %w", err))
+	}
+	// One encoding, so that a strong ETag with its suffix names exactly one sequence of bytes.
+	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false), gzhttp.SuffixETag(gzipSuffix), gzhttp.MinSize(512))
+	if err != nil {
+		errs = append(errs, fmt.Errorf("web: compression: %w", err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	h.handler = wrap(http.HandlerFunc(h.serve))
+	return h, nil
+}
+
+// policy is the Content-Security-Policy of every answer.
+const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+
+// ServeHTTP answers every path below "/"; what is not there is a page that says so.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "same-origin")
+	header.Set("Content-Security-Policy", policy)
+	header.Set("Remora-Snapshot", h.library.Mark())
+
+	if a := h.static[r.URL.Path]; a != nil && readOnly(r) {
+		h.serveAsset(w, r, a)
+		return
+	}
+	v := h.newVisit(r)
+	if !readOnly(r) {
+		header.Set("Allow", "GET, HEAD")
+		h.fail(w, v, faultMethod)
+		return
+	}
+	h.route(w, v)
+}
+
+func readOnly(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// newVisit takes the language from the first element of the path, where there is one.
+func (h *Handler) newVisit(r *http.Request) *visit {
+	v := &visit{handler: h, request: r, view: h.library.View(), status: h.library.Status()}
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if v.tongue = h.byTag[first]; v.tongue == nil {
+		// Only pages that say what went wrong are left, and the way to the right language.
+		v.tongue = h.choose(r)
+		v.guessed = true
+	}
+	return v
+}
+
+// maxElements bounds how many elements of a path are looked at: no page has more.
+const maxElements = 5
+
+// route finds the page for a path. It is written out rather than left to a ServeMux because every
+// answer, whatever is wrong with the request, is a whole page in the reader's language.
+func (h *Handler) route(w http.ResponseWriter, v *visit) {
+	r := v.request
+	if r.URL.Path == "/" {
+		h.serveRoot(w, r)
+		return
+	}
+	parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", maxElements)
+	rest := parts[1:]
+	home := len(rest) == 1 && rest[0] == "" || len(rest) == 0
+	if n := len(rest); n > 1 && rest[n-1] == "" {
+		rest = rest[:n-1] // a slash too many is the same page, at its own address
+	}
+	page := h.find(rest, home)
+	if page == nil {
+		h.fail(w, v, faultNotFound)
+		return
+	}
+	tag := parts[0]
+	if v.guessed {
+		l, _ := h.match(tag)
+		if _, err := language.Parse(tag); err != nil {
+			h.fail(w, v, faultNotFound)
+			return
+		}
+		tag = l.tag // a language there is no page in, or one in another spelling
+	}
+	want := "/" + tag + "/"
+	if !home {
+		escaped := make([]string, len(rest))
+		for i, p := range rest {
+			escaped[i] = url.PathEscape(p)
+		}
+		want += strings.Join(escaped, "/")
+	}
+	if have := r.URL.EscapedPath(); v.guessed || strings.HasSuffix(have, "/") != strings.HasSuffix(want, "/") {
+		if r.URL.RawQuery != "" {
+			want += "?" + r.URL.Query().Encode()
+		}
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		redirect(w, http.StatusFound, want)
+		return
+	}
+	if !v.status.Ready {
+		h.fail(w, v, faultNotReady)
+		return
+	}
+	q, err := parseQuery(r.URL.RawQuery)
+	v.query = q
+	if err != nil {
+		h.fail(w, v, faultOf(err))
+		return
+	}
+	page(w, v)
+}
+
+// find returns the page at the elements of a path behind the language, nil if there is none.
+func (h *Handler) find(rest []string, home bool) func(http.ResponseWriter, *visit) {
+	switch {
+	case home:
+		return h.serveHome
+	case len(rest) == 1 && rest[0] == "browse":
+		return h.serveBrowse
+	case len(rest) == 1 && rest[0] == "search":
+		return h.serveSearch
+	case len(rest) == 2 && rest[0] == "collection":
+		return func(w http.ResponseWriter, v *visit) { h.serveCollection(w, v, rest[1]) }
+	case len(rest) == 2 && rest[0] == "activity":
+		return func(w http.ResponseWriter, v *visit) { h.serveActivity(w, v, rest[1], false) }
+	case len(rest) == 3 && rest[0] == "activity" && rest[2] == "versions":
+		return func(w http.ResponseWriter, v *visit) { h.serveActivity(w, v, rest[1], true) }
+	}
+	return nil
+}
+
+// activityPath returns the address of an activity's page.
+func (l *tongue) activityPath(id int64) string {
+	return "/" + l.tag + "/activity/" + strconv.FormatInt(id, 10)
+}

@@ -1,0 +1,212 @@
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/live"
+)
+
+// A visit is one request being answered: everything is taken once, so that a page is of one moment.
+type visit struct {
+	handler *Handler
+	request *http.Request
+	view    *live.View
+	status  live.Status
+	tongue  *tongue
+	guessed bool // the language is not in the address
+	query   question
+}
+
+// A frame is what every page has around its own content. Body is the page's own data.
+type frame struct {
+	Lang, Dir   string
+	Title       string // of the page; "" on the home page
+	Site        string // name of the site
+	Style, Icon string // addresses of the style sheet and the favicon
+	Home        string // addresses of the pages every page leads to
+	Browse      string
+	Search      string
+	Query       string // what stands in the search box
+	BigSearch   bool   // the page has a search box of its own, so the head has none
+	Canonical   string // absolute address of this page
+	Next        string // address of the next page of a list, relative
+	NoIndex     bool   // not for search engines
+	Languages   []languageLink
+	Stale       string // a notice that the catalog may be out of date
+	Body        any
+}
+
+// A languageLink leads to the same page in another language.
+type languageLink struct {
+	Tag, Dir, Name, Href, URL string
+	Current                   bool
+}
+
+// loadPages parses the templates: for each language and page the layout, the shared parts (files
+// whose name begins with _) and the page, with the language's messages bound in.
+func loadPages(files fs.FS, tongues []*tongue) (map[string]map[string]*template.Template, error) {
+	names, err := fs.Glob(files, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	byTag := map[string]map[string]*template.Template{}
+	for _, l := range tongues {
+		shared := template.New("").Funcs(template.FuncMap{"t": l.t, "tn": l.n})
+		if shared, err = shared.ParseFS(files, "templates/_*.html"); err != nil {
+			return nil, err
+		}
+		pages := map[string]*template.Template{}
+		for _, name := range names {
+			base := path.Base(name)
+			if strings.HasPrefix(base, "_") {
+				continue
+			}
+			page, err := shared.Clone()
+			if err == nil {
+				page, err = page.ParseFS(files, name)
+			}
+			if err != nil {
+				return nil, err
+			}
+			if page = page.Lookup("layout"); page == nil {
+				return nil, fmt.Errorf("no template defines the layout")
+			}
+			pages[strings.TrimSuffix(base, ".html")] = page
+		}
+		byTag[l.tag] = pages
+	}
+	return byTag, nil
+}
+
+// newFrame returns the frame of the present page.
+func (v *visit) newFrame(title string, body any) *frame {
+	h, l := v.handler, v.tongue
+	root := "/" + l.tag + "/"
+	f := &frame{
+		Lang: l.tag, Dir: l.dir, Title: title, Site: h.name,
+		Style: h.assets["style.css"].path, Icon: h.assets["favicon.svg"].path,
+		Home: root, Browse: root + "browse", Search: root + "search",
+		Body: body,
+	}
+	if v.status.Stale && v.status.Ready {
+		f.Stale = v.staleNotice()
+	}
+	for _, other := range h.tongues {
+		f.Languages = append(f.Languages, languageLink{Tag: other.tag, Dir: other.dir, Name: other.own, Href: "/" + other.tag + "/", Current: other == l})
+	}
+	return f
+}
+
+// at says where the page is, with the parameters that make it another page: the addresses that
+// search engines are told, and those of the same page in the other languages.
+func (f *frame) at(v *visit, rest string, params url.Values) {
+	if query := params.Encode(); query != "" {
+		rest += "?" + query
+	}
+	base := v.handler.site.Base(v.request)
+	f.Canonical = base + "/" + f.Lang + "/" + rest
+	for i := range f.Languages {
+		f.Languages[i].Href = "/" + f.Languages[i].Tag + "/" + rest
+		f.Languages[i].URL = base + f.Languages[i].Href
+	}
+}
+
+func (v *visit) staleNotice() string {
+	l := v.tongue
+	if v.status.Contact.IsZero() {
+		return l.t("The library's database does not answer just now. You see the library as it was when it was last saved; everything here can be read and downloaded.")
+	}
+	day := l.day(remora.TimeOf(v.status.Contact))
+	clock := v.status.Contact.UTC().Format("15:04")
+	// Translators: the first is a date, the second a time of day.
+	return l.t("The library's database does not answer just now. You see the library as it was on %s at %s UTC; everything here can be read and downloaded.", day.Text, clock)
+}
+
+// offerVary is the Vary of pages that show which version a reader is offered.
+const offerVary = "User-Agent"
+
+// gzipSuffix is what the compressing wrapper puts into the ETag of what it has compressed.
+const gzipSuffix = "-gzip"
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keptBuffer is the largest buffer that is used again.
+const keptBuffer = 256 << 10
+
+// show renders a page and answers with it. Nothing is sent before all is rendered, so that a fault
+// is a page of its own and never half of one.
+func (h *Handler) show(w http.ResponseWriter, v *visit, name string, f *frame, vary string) {
+	buf := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if buf.Cap() <= keptBuffer {
+			buf.Reset()
+			buffers.Put(buf)
+		}
+	}()
+	if err := h.pages[v.tongue.tag][name].Execute(buf, f); err != nil {
+		h.log.ErrorContext(v.request.Context(), "a page cannot be rendered", "page", name, "path", v.request.URL.Path, "error", err)
+		h.fail(w, v, faultInternal)
+		return
+	}
+	body := buf.Bytes()
+	sum := sha256.Sum256(body)
+	tag := base64.RawURLEncoding.EncodeToString(sum[:15])
+	header := w.Header()
+	header.Set("ETag", `"`+tag+`"`)
+	header.Set("Cache-Control", "public, max-age=60")
+	if vary != "" {
+		header.Add("Vary", vary)
+	}
+	if matches(v.request.Header.Values("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.write(w, v, http.StatusOK, body)
+}
+
+func (h *Handler) write(w http.ResponseWriter, v *visit, status int, body []byte) {
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Language", v.tongue.tag)
+	if v.request.Method == http.MethodHead {
+		header.Set("Content-Length", strconv.Itoa(len(body)))
+		w.WriteHeader(status)
+		return
+	}
+	w.WriteHeader(status)
+	if _, err := w.Write(body); err != nil {
+		h.log.DebugContext(v.request.Context(), "a reader went away", "path", v.request.URL.Path, "error", err)
+	}
+}
+
+// matches reports whether an If-None-Match (RFC 9110, section 13.1.2) names the entity tag, as it
+// is or as the compressed form of the same page has it.
+func matches(fields []string, tag string) bool {
+	for _, field := range fields {
+		for each := range strings.SplitSeq(field, ",") {
+			each = strings.TrimPrefix(strings.TrimSpace(each), "W/")
+			if each == "*" {
+				return true
+			}
+			if len(each) < 2 || each[0] != '"' || each[len(each)-1] != '"' {
+				continue
+			}
+			if strings.TrimSuffix(each[1:len(each)-1], gzipSuffix) == tag {
+				return true
+			}
+		}
+	}
+	return false
+}

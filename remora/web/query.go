@@ -1,0 +1,88 @@
+package web
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sugarlabs/beamrider/remora"
+)
+
+// Bounds of what a reader can ask, so that an address never makes us work without end.
+const (
+	maxQuery  = 4 << 10 // bytes of the whole query
+	maxSearch = 200     // letters searched for; the rest is not read
+)
+
+// A question is the query of an address, read and checked. Parameters we do not know are ignored,
+// of those given twice the first counts.
+type question struct {
+	search   string
+	category string
+	sort     remora.Sort
+	sorted   bool // an order was named
+	after    string
+	sugar    remora.Number // zero: not said
+}
+
+// parseQuery reads the query of an address. The error is of KindInvalid and its code says which
+// parameter is wrong: "query.syntax", "sort.unknown" or "sugar.syntax".
+func parseQuery(raw string) (question, error) {
+	var q question
+	if len(raw) > maxQuery {
+		return q, remora.Errorf(remora.KindInvalid, "query.syntax", "The query has more than %d bytes.", maxQuery)
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return q, &remora.Error{Kind: remora.KindInvalid, Code: "query.syntax", Message: "The query cannot be read.", Err: err}
+	}
+	q.search = searchText(values.Get("q"))
+	q.category = values.Get("category")
+	q.after = values.Get("after")
+	if s := values.Get("sort"); s != "" {
+		if q.sort, err = remora.ParseSort(s); err != nil {
+			return q, err
+		}
+		q.sorted = true
+	}
+	if s := strings.TrimSpace(values.Get("sugar")); s != "" {
+		if q.sugar, err = remora.ParseSugar(s); err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+// searchText makes one line of valid text, at most maxSearch letters, of what somebody typed.
+func searchText(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r):
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.TrimSpace(s)
+	if utf8.RuneCountInString(s) > maxSearch {
+		s = strings.TrimSpace(string([]rune(s)[:maxSearch]))
+	}
+	return s
+}
+
+// webLink returns s if it is an address that a page may lead to, else "". The catalog holds what
+// bundles say, and a page must not run a script for one.
+func webLink(s string) string {
+	const most = 2 << 10
+	if len(s) > most {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil {
+		return ""
+	}
+	return u.String()
+}
