@@ -1,6 +1,7 @@
 package remora
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -20,7 +21,7 @@ func ParseSugar(s string) (Number, error) {
 	}
 	a, errA := strconv.ParseUint(major, 10, 16)
 	b, errB := strconv.ParseUint(minor, 10, 16)
-	if errA != nil || errB != nil {
+	if errA != nil || errB != nil || b == math.MaxUint16 {
 		return Number{}, bad
 	}
 	return ParseNumber(strconv.FormatUint(a, 10) + "." + strconv.FormatUint(b+b%2, 10))

@@ -44,22 +44,6 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-func TestNumberOrder(t *testing.T) {
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{{"1.9", "1.10", -1}, {"0.98", "0.100", -1}, {"0.100", "0.114", -1}, {"1", "1.0", 0}, {"1", "1-peru", 0}, {"33~dfsg", "33", 0}, {"41", "41.1", -1}} {
-		if got := remora.MustNumber(tt.a).Compare(remora.MustNumber(tt.b)); got != tt.want {
-			t.Errorf("%s against %s: %d, want %d", tt.a, tt.b, got, tt.want)
-		}
-	}
-	for _, bad := range []string{"", "01", "1..2", ".1", "1.", "1-", "1-2", "a", "1 ", "١"} {
-		if _, err := remora.ParseNumber(bad); err == nil {
-			t.Errorf("ParseNumber(%q) accepts it", bad)
-		}
-	}
-}
-
 func ExampleSelect() {
 	old := remora.Client{Sugar: remora.MustNumber("0.98")}
 	fmt.Println(releases()[remora.Select(old, releases())].Number)

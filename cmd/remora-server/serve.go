@@ -190,6 +190,9 @@ func (s *server) upkeep(ctx context.Context, migrated chan<- struct{}) error {
 		case err != nil && ctx.Err() == nil:
 			s.log.Warn("upkeep could not be done; trying again", "error", err)
 			wait = upkeepRetry
+			if len(steps) == 0 {
+				wait = time.Minute
+			}
 		case len(steps) > 0:
 			steps = steps[1:]
 		default:

@@ -88,7 +88,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		}
 	}
 	dsn, err := mariaDSN("mysql://remora:p%40ss@127.0.0.1/library")
-	if err != nil || dsn[:strings.Index(dsn, "?")] != "remora:p@ss@tcp(127.0.0.1:3306)/library" {
+	if head, _, _ := strings.Cut(dsn, "?"); err != nil || head != "remora:p@ss@tcp(127.0.0.1:3306)/library" {
 		t.Errorf("%s %v", dsn, err)
 	}
 }

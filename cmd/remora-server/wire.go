@@ -137,8 +137,8 @@ func openHouse(c *config, lock lockMode, log *slog.Logger) (h *house, err error)
 }
 
 // openBackupFiles opens the files of a backup as those of a library are.
-func openBackupFiles(folder string) (backup.Files, error) {
-	store, err := nfsstore.Open(folder, nil)
+func openBackupFiles(folder string, readOnly bool) (backup.Files, error) {
+	store, err := nfsstore.Open(folder, &nfsstore.Options{ReadOnly: readOnly})
 	if err != nil {
 		return nil, err
 	}

@@ -155,17 +155,42 @@ func checkIcon(t *testing.T, name string) {
 	}
 }
 
-func TestNumbersAndRanges(t *testing.T) {
-	if remora.MustNumber("1.9").Compare(remora.MustNumber("1.10")) >= 0 {
-		t.Error("Paper Boats 1.10 does not come after 1.9")
+// TestOffers asks the catalog's own choice what laptops of several ages are offered, as the README
+// says it.
+func TestOffers(t *testing.T) {
+	interpreters := map[string]remora.Interpreter{
+		"sugar-activity":     remora.InterpreterPython2,
+		"sugar-activity3":    remora.InterpreterPython3,
+		"sugar-activity-web": remora.InterpreterWeb,
 	}
-	python2, python3 := remora.InferRange(remora.InterpreterPython2), remora.InferRange(remora.InterpreterPython3)
-	if cmp.Equal(python2.String(), python3.String()) {
-		t.Error("the two Star Counters have one Sugar range")
-	}
-	for _, s := range promised {
-		if _, err := remora.ParseNumber(s.Number); err != nil {
-			t.Errorf("%s: %v", s.Dir, err)
+	for _, tc := range []struct{ id, sugar, want string }{
+		{"StarCounter", "0.82", "1"},
+		{"StarCounter", "0.112", "1"},
+		{"StarCounter", "0.114", "2"},
+		{"StarCounter", "0.116", "2"},
+		{"StarCounter", "0.122", "2"},
+		{"PaperBoats", "0.112", ""},
+		{"PaperBoats", "0.120", "1.10"},
+		{"EchoDrum", "0.98", ""},
+		{"NightSky", "0.100", "5~edu"},
+		{"WordGarden", "0.120", "3-peru"},
+	} {
+		var releases []remora.Release
+		for i, s := range promised {
+			if s.ID == tc.id {
+				interpreter := interpreters[s.Exec]
+				releases = append(releases, remora.Release{
+					ID: int64(i + 1), Number: remora.MustNumber(s.Number), State: remora.StatePublished,
+					Interpreter: interpreter, Range: remora.InferRange(interpreter),
+				})
+			}
+		}
+		got := ""
+		if best := remora.Select(remora.Client{Sugar: remora.MustNumber(tc.sugar)}, releases); best >= 0 {
+			got = releases[best].Number.String()
+		}
+		if got != tc.want {
+			t.Errorf("Sugar %s is offered %s %q, want %q", tc.sugar, tc.id, got, tc.want)
 		}
 	}
 }

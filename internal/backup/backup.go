@@ -22,8 +22,8 @@ type Files interface {
 	Close() error
 }
 
-// OpenFiles opens the files in a folder, which it makes when absent.
-type OpenFiles func(folder string) (Files, error)
+// OpenFiles opens the files in a folder, which it makes when absent, unless it is only to be read.
+type OpenFiles func(folder string, readOnly bool) (Files, error)
 
 // Progress hears how the work goes on.
 type Progress interface {
@@ -52,7 +52,7 @@ const (
 // backup: files that are there are not copied again, and the earlier backup stays good until the
 // new one is complete. It may run beside readers and writers.
 func Make(ctx context.Context, db *sqlstore.SQLiteConns, from remora.Files, folder string, open OpenFiles, bar Progress) (m Manifest, err error) {
-	to, err := open(filepath.Join(folder, "files"))
+	to, err := open(filepath.Join(folder, "files"), false)
 	if err != nil {
 		return m, &remora.Error{Kind: remora.KindUnavailable, Message: "The folder " + folder + " cannot be used for a backup.", Err: err}
 	}

@@ -127,12 +127,12 @@ func (r *Restoring) prepare() error {
 }
 
 func (r *Restoring) copyFiles(ctx context.Context, path string) (err error) {
-	from, err := r.Open(filepath.Join(r.From, "files"))
+	from, err := r.Open(filepath.Join(r.From, "files"), true)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	to, err := r.Open(filepath.Join(r.To, "files"))
+	to, err := r.Open(filepath.Join(r.To, "files"), false)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (r *Restoring) copyFiles(ctx context.Context, path string) (err error) {
 
 // compare checks a database against the manifest, and every file it speaks of.
 func (r *Restoring) compare(ctx context.Context, path, filesDir string) (err error) {
-	files, err := r.Open(filesDir)
+	files, err := r.Open(filesDir, true)
 	if err != nil {
 		return err
 	}

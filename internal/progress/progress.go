@@ -26,10 +26,10 @@ func New(w io.Writer, what string) *Bar {
 	return &Bar{w: w, what: what, terminal: Terminal(w), began: time.Now()}
 }
 
-// Total says how many there are.
+// Total says how many there are, and begins to count anew.
 func (b *Bar) Total(n int) {
 	if b != nil {
-		b.all = n
+		b.n, b.all = 0, n
 	}
 }
 

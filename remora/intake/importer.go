@@ -64,7 +64,7 @@ type Facts struct {
 	Channel            remora.Channel
 	Categories         []string // nil: leave as they are
 	FeaturedRank       *int     // nil: leave
-	Hidden             *bool    // nil: leave
+	Hidden             bool     // hide the activity; false: leave it as it is
 }
 
 // A Result is what became of one bundle.
@@ -124,14 +124,14 @@ func (im *Importer) file(ctx context.Context, by remora.Actor, path string, abou
 		return nil, err
 	}
 	r := &Result{Bundle: bundle, Warnings: bundle.Warnings}
-	if r.Stored, err = im.submit(ctx, by, s, f, bundle.Icon); err != nil {
+	if r.Stored, err = im.submit(ctx, by, s, f, bundle.Icon, facts.Hidden); err != nil {
 		return nil, err
 	}
 	return r, im.settle(ctx, by, r.Stored.ActivityID, facts)
 }
 
 // submit does the steps; each may find that an earlier attempt has done it.
-func (im *Importer) submit(ctx context.Context, by remora.Actor, s *remora.Submission, r io.ReaderAt, icon []byte) (remora.Stored, error) {
+func (im *Importer) submit(ctx context.Context, by remora.Actor, s *remora.Submission, r io.ReaderAt, icon []byte, hidden bool) (remora.Stored, error) {
 	media := "application/vnd.olpc-sugar"
 	if s.ContentBundle {
 		media = "application/vnd.olpc-content"
@@ -152,16 +152,28 @@ func (im *Importer) submit(ctx context.Context, by remora.Actor, s *remora.Submi
 	if err != nil {
 		return remora.Stored{}, err
 	}
+	if hidden {
+		// Before anything of it can be seen, if it is new. Its public name is not made.
+		state := remora.ActivityDisabled
+		if err := im.store.EditActivity(ctx, by, stored.ActivityID, remora.ActivityEdit{State: &state}); err != nil {
+			return stored, err
+		}
+	}
 	switch stored.State {
 	case remora.StateDraft:
 	case remora.StatePublished, remora.StateAwaiting:
+		if hidden {
+			return stored, nil
+		}
 		// There already. Its name may have been lost by hand; linking again costs nothing.
 		return stored, im.files.Link(ctx, upload, stored.PublicName())
 	default:
 		return stored, nil // a person has withdrawn it, and only a person brings it back
 	}
-	if err := im.files.Link(ctx, upload, stored.PublicName()); err != nil {
-		return stored, err
+	if !hidden {
+		if err := im.files.Link(ctx, upload, stored.PublicName()); err != nil {
+			return stored, err
+		}
 	}
 	if err := im.store.Publish(ctx, by, stored.VersionID, remora.StatePublished, s); err != nil {
 		return stored, err
@@ -176,14 +188,7 @@ func (im *Importer) settle(ctx context.Context, by remora.Actor, activityID int6
 		e.Categories = &facts.Categories
 	}
 	e.FeaturedRank = facts.FeaturedRank
-	if facts.Hidden != nil {
-		state := remora.ActivityActive
-		if *facts.Hidden {
-			state = remora.ActivityDisabled
-		}
-		e.State = &state
-	}
-	if e.Categories == nil && e.FeaturedRank == nil && e.State == nil {
+	if e.Categories == nil && e.FeaturedRank == nil {
 		return nil
 	}
 	return im.store.EditActivity(ctx, by, activityID, e)

@@ -41,9 +41,7 @@ func (x *Index) Facts(bundleID string, n remora.Number) Facts {
 	if v.FeaturedRank != nil {
 		f.FeaturedRank = v.FeaturedRank
 	}
-	if v.Hidden != nil {
-		f.Hidden = v.Hidden
-	}
+	f.Hidden = f.Hidden || v.Hidden
 	if f.Range == nil {
 		f.Range = x.Range
 	}
@@ -150,10 +148,9 @@ func (x *Index) row(header, row []string) error {
 		f.Range = &r
 	}
 	switch v := strings.ToLower(cell["hidden"]); v {
-	case "":
-	case "yes", "true", "1", "no", "false", "0":
-		h := v == "yes" || v == "true" || v == "1"
-		f.Hidden = &h
+	case "", "no", "false", "0":
+	case "yes", "true", "1":
+		f.Hidden = true
 	default:
 		errs = append(errs, fmt.Errorf("hidden %q is neither yes nor no", v))
 	}

@@ -34,7 +34,7 @@ func TestIndexFacts(t *testing.T) {
 		{"org.example.DANCE", "1.9", intake.Facts{ActivityID: 4024, FileID: 23559, Range: &old, Categories: []string{"games", "art"}, FeaturedRank: ptr(2)}},
 		{"org.example.Dance", "1.10", intake.Facts{ActivityID: 4024, Range: &remora.Range{Min: remora.MustNumber("0.114")}, Categories: []string{"music"}, FeaturedRank: ptr(2)}},
 		{"org.example.Dance", "7", intake.Facts{ActivityID: 4024, Categories: []string{"games", "art"}, FeaturedRank: ptr(2)}},
-		{"org.example.Secret", "1", intake.Facts{Hidden: ptr(true)}},
+		{"org.example.Secret", "1", intake.Facts{Hidden: true}},
 		{"org.example.Other", "1", intake.Facts{}},
 	} {
 		got := x.Facts(tt.id, remora.MustNumber(tt.number))
@@ -92,7 +92,7 @@ func TestIndexRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := x.Facts(a.BundleID, a.Versions[0].Number)
-	want := intake.Facts{ActivityID: 4024, FileID: 7, Range: &a.Versions[0].Range, Categories: a.Categories, FeaturedRank: ptr(2), Hidden: ptr(true)}
+	want := intake.Facts{ActivityID: 4024, FileID: 7, Range: &a.Versions[0].Range, Categories: a.Categories, FeaturedRank: ptr(2), Hidden: true}
 	if d := cmp.Diff(want, got, cmp.Comparer(func(a, b remora.Range) bool { return a == b })); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}

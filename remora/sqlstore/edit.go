@@ -42,6 +42,13 @@ func (s *Store) EditActivity(ctx context.Context, by remora.Actor, activityID in
 		if err != nil {
 			return corrupt(err)
 		}
+		if e.State != nil && *e.State == state && state != remora.ActivityActive {
+			// A call to show it may have ended between Relinked and the edit; hiding it again must
+			// hide those names too, now and not when they have gone stale.
+			if _, err := t.exec("UPDATE versions SET link_since = 0 WHERE activity_id = ?", activityID); err != nil {
+				return err
+			}
+		}
 		var done activityEdit
 		kind := "activity.edit"
 		if e.State != nil && *e.State != state {

@@ -23,7 +23,7 @@ func appendJSON(b []byte, v any) []byte {
 
 // acceptsGzip reports whether the client takes gzip (RFC 9110, section 12.5.3).
 func acceptsGzip(r *http.Request) bool {
-	any := false
+	others := false // what * says of codings that are not named
 	for _, list := range r.Header["Accept-Encoding"] {
 		for item := range strings.SplitSeq(list, ",") {
 			coding, weight, _ := strings.Cut(item, ";")
@@ -31,11 +31,11 @@ func acceptsGzip(r *http.Request) bool {
 			case "gzip", "x-gzip":
 				return weighs(weight)
 			case "*":
-				any = weighs(weight)
+				others = weighs(weight)
 			}
 		}
 	}
-	return any
+	return others
 }
 
 func weighs(parameter string) bool {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"github.com/maypok86/otter/v2"
@@ -74,7 +75,7 @@ func New(c Config) (*Handler, error) {
 	}
 	h := &Handler{
 		library: c.Library, files: c.Files, site: c.Site, counter: c.Counter, next: c.Next,
-		languages: c.Languages, choose: c.Language, recolor: c.Recolor, log: c.Logger,
+		languages: slices.Clone(c.Languages), choose: c.Language, recolor: c.Recolor, log: c.Logger,
 	}
 	if len(h.languages) == 0 {
 		h.languages = []string{"en"}

@@ -24,7 +24,14 @@ func (h *Handler) moved(w http.ResponseWriter, r *http.Request, p oldPath, page 
 		header.Set("Cache-Control", "private, max-age=3600")
 		header.Set("Vary", "Accept-Language, Cookie")
 	}
-	redirect(w, status, withQuery("/"+lang+page, r.URL.RawQuery))
+	raw := r.URL.RawQuery
+	if old, _ := parameter(raw, "sort", true); old != "" {
+		if _, err := remora.ParseSort(old); err != nil {
+			// The pages refuse orders they do not know; of those given twice they take the first.
+			page = withQuery(page, "sort="+oldSorts[old].String()) // for what nobody knew: updated, as it was
+		}
+	}
+	redirect(w, status, withQuery("/"+lang+page, raw))
 }
 
 // redirect goes to a path of this site; that the address has no host keeps scheme and port.
@@ -46,7 +53,8 @@ func withQuery(path, raw string) string {
 	return path + "?" + raw
 }
 
-// escapeQuery makes a raw query safe for a header; what was escaped stays as it was.
+// escapeQuery makes a raw query safe for a header and readable for a page. What was in order stays
+// as it was.
 func escapeQuery(raw string) string {
 	if len(raw) > maxQuery {
 		raw = raw[:maxQuery]
@@ -54,7 +62,9 @@ func escapeQuery(raw string) string {
 	const hex = "0123456789ABCDEF"
 	b := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
-		if c := raw[i]; c <= ' ' || c >= 0x7f || c == '#' {
+		c := raw[i]
+		stray := c == '%' && (i+2 >= len(raw) || hexDigit(raw[i+1]) < 0 || hexDigit(raw[i+2]) < 0)
+		if c <= ' ' || c >= 0x7f || c == '#' || c == ';' || stray {
 			b = append(b, '%', hex[c>>4], hex[c&15])
 		} else {
 			b = append(b, c)

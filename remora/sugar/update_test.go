@@ -267,6 +267,27 @@ func TestUpdateConditional(t *testing.T) {
 	}
 }
 
+// Links keep the scheme that the client came by, also where a document is kept.
+func TestUpdateScheme(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	for range 2 {
+		for proto, want := range map[string]string{"": "http://", "https": "https://", "http": "http://"} {
+			for _, path := range []string{"/services/update-aslo.php?id=bounce", "/services/micro-format.php?collection_nickname=school", "/api/v1/activities.json"} {
+				q := httptest.NewRequest("GET", "http://activities.example.org"+path, nil)
+				q.RemoteAddr = "127.0.0.1:1234" // a balancer on this machine
+				if proto != "" {
+					q.Header.Set("X-Forwarded-Proto", proto)
+				}
+				w := httptest.NewRecorder()
+				r.ServeHTTP(w, q)
+				if !strings.Contains(w.Body.String(), want+"activities.example.org/activities/4055/bounce-7.xo") {
+					t.Errorf("%s by %q: %s", path, proto, w.Body)
+				}
+			}
+		}
+	}
+}
+
 // Trouble of ours must be a 5xx: on a 200 that is not its XML the client hangs for ever.
 func TestUpdateNotReady(t *testing.T) {
 	r := newRig(t, rigOptions{cold: true})

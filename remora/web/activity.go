@@ -96,8 +96,8 @@ func (h *Handler) serveActivity(w http.ResponseWriter, v *visit, ref string, ver
 			if versions {
 				to += "/versions"
 			}
-			if v.request.URL.RawQuery != "" {
-				to += "?" + v.request.URL.Query().Encode()
+			if query := v.request.URL.Query().Encode(); query != "" {
+				to += "?" + query
 			}
 			w.Header().Set("Cache-Control", "public, max-age=3600")
 			redirect(w, http.StatusFound, to)

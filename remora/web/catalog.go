@@ -83,31 +83,34 @@ func loadTongues(files fs.FS) ([]*tongue, error) {
 // marks fuzzy as well, stays.
 func withoutFuzzy(po []byte) []byte {
 	var out, entry bytes.Buffer
-	fuzzy, header := false, false
+	fuzzy, header, ended := false, false, false
 	flush := func() {
 		if !fuzzy || header {
 			out.Write(entry.Bytes())
 			out.WriteByte('\n')
 		}
 		entry.Reset()
-		fuzzy, header = false, false
+		fuzzy, header, ended = false, false, false
 	}
+	first := true // the header is the first entry
 	for line := range bytes.Lines(po) {
 		text := bytes.TrimSpace(line)
-		switch {
-		case len(text) == 0:
+		begins := bytes.HasPrefix(text, []byte("#")) || bytes.HasPrefix(text, []byte("msgctxt")) || bytes.HasPrefix(text, []byte("msgid "))
+		if ended && begins {
 			flush()
-			continue
-		case bytes.HasPrefix(text, []byte("#~")):
+		}
+		switch {
+		case len(text) == 0 || bytes.HasPrefix(text, []byte("#~")):
 			continue
 		case bytes.HasPrefix(text, []byte("#,")):
 			fuzzy = fuzzy || bytes.Contains(text, []byte("fuzzy"))
-		case bytes.Equal(text, []byte(`msgid ""`)) && out.Len() == 0:
-			header = true
+		case bytes.HasPrefix(text, []byte("msgid ")):
+			header = first && bytes.Equal(text, []byte(`msgid ""`))
+			first = false
+		case bytes.HasPrefix(text, []byte("msgstr")):
+			ended = true
 		}
-		entry.Write(line)
-	}
-	if entry.Len() > 0 && !bytes.HasSuffix(entry.Bytes(), []byte("\n")) {
+		entry.Write(text)
 		entry.WriteByte('\n')
 	}
 	flush()

@@ -99,6 +99,11 @@ func newHandler(c Config, files fs.FS) (*Handler, error) {
 	if h.assets, h.static, err = loadAssets(files); err != nil {
 		errs = append(errs, fmt.Errorf("web: static files: %w", err))
 	}
+	for _, name := range []string{"style.css", "favicon.svg", "activity.svg"} {
+		if h.assets[name] == nil {
+			errs = append(errs, fmt.Errorf("web: static/%s is missing", name))
+		}
+	}
 	if h.pages, err = loadPages(files, h.tongues); err != nil {
 		errs = append(errs, fmt.Errorf("web: templates: %w", err))
 	}
@@ -162,7 +167,7 @@ const maxElements = 5
 func (h *Handler) route(w http.ResponseWriter, v *visit) {
 	r := v.request
 	if r.URL.Path == "/" {
-		h.serveRoot(w, r)
+		h.serveRoot(w, v)
 		return
 	}
 	parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", maxElements)
@@ -194,8 +199,12 @@ func (h *Handler) route(w http.ResponseWriter, v *visit) {
 		want += strings.Join(escaped, "/")
 	}
 	if have := r.URL.EscapedPath(); v.guessed || strings.HasSuffix(have, "/") != strings.HasSuffix(want, "/") {
-		if r.URL.RawQuery != "" {
-			want += "?" + r.URL.Query().Encode()
+		if _, err := parseQuery(r.URL.RawQuery); err != nil {
+			h.fail(w, v, faultOf(err))
+			return
+		}
+		if query := r.URL.Query().Encode(); query != "" {
+			want += "?" + query
 		}
 		w.Header().Set("Cache-Control", "public, max-age=3600")
 		redirect(w, http.StatusFound, want)

@@ -37,9 +37,11 @@ func (h *Handler) match(locale string) (*tongue, bool) {
 
 // choose picks the language of a reader who has not said one in the address.
 func (h *Handler) choose(r *http.Request) *tongue {
-	if asked := r.URL.Query().Get("lang"); asked != "" {
-		if l, suits := h.match(asked); suits {
-			return l
+	if len(r.URL.RawQuery) <= maxQuery {
+		if asked := r.URL.Query().Get("lang"); asked != "" {
+			if l, suits := h.match(asked); suits {
+				return l
+			}
 		}
 	}
 	if c, err := r.Cookie(langCookie); err == nil {
@@ -62,8 +64,12 @@ func (h *Handler) choose(r *http.Request) *tongue {
 }
 
 // serveRoot sends the reader of "/" to the home page in their language.
-func (h *Handler) serveRoot(w http.ResponseWriter, r *http.Request) {
-	l := h.choose(r)
+func (h *Handler) serveRoot(w http.ResponseWriter, v *visit) {
+	l, r := v.tongue, v.request
+	if _, err := parseQuery(r.URL.RawQuery); err != nil {
+		h.fail(w, v, faultOf(err))
+		return
+	}
 	query := r.URL.Query()
 	if asked := query.Get("lang"); asked != "" {
 		if chosen, suits := h.match(asked); suits {

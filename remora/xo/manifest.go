@@ -62,7 +62,6 @@ type manifestReader struct {
 	where   string
 	rp      *report
 	content bool
-	lines   map[string]int
 }
 
 // at names a line of a file.

@@ -44,6 +44,19 @@
         return getComputedStyle(document.documentElement).getPropertyValue(property).trim();
     }
 
+    // scatter calls light for the far stars, which stand at the same places every night: a
+    // generator of Lehmer's with a fixed seed says where.
+    function scatter(count, light) {
+        var seed = 2009;
+        function next() {
+            seed = seed * 16807 % 2147483647;
+            return seed / 2147483647;
+        }
+        for (var i = 0; i < count; i += 1) {
+            light(next(), next());
+        }
+    }
+
     function draw() {
         var pen = canvas.getContext("2d");
         var sky = SKIES[here], unit = frame().side / 100;
@@ -52,9 +65,9 @@
         pen.fillStyle = "#0b1026";
         pen.fillRect(0, 0, canvas.width, canvas.height);
         pen.fillStyle = "rgba(255, 255, 255, 0.35)";
-        for (var i = 1; i <= 150; i += 1) { // far stars, always at the same places
-            pen.fillRect(i * 7919 % 1009 / 1009 * canvas.width, i * 6101 % 997 / 997 * canvas.height, 2, 2);
-        }
+        scatter(150, function (x, y) {
+            pen.fillRect(x * canvas.width, y * canvas.height, 2, 2);
+        });
         pen.strokeStyle = colour("--stroke");
         pen.lineWidth = unit * (found ? 1.4 : 0.8);
         lines[here].keys().forEach(function (key) {
