@@ -61,13 +61,16 @@ func (t Text) In(locale, def string) (value, used string) {
 	return "", ""
 }
 
+// maxLocaleLen is how long a tag can be that consists of registered parts only (RFC 5646, 4.4.1).
+const maxLocaleLen = 35
+
 // NormalizeLocale turns POSIX and BCP 47 spellings into one: es_PE.UTF-8 and es-pe are es-PE,
 // zh_hant_tw is zh-Hant-TW, sr@latin is sr-Latn. Text that is no locale at all comes back as "und".
 func NormalizeLocale(s string) string {
 	s, modifier, _ := strings.Cut(s, "@")
 	s, _, _ = strings.Cut(s, ".")
 	parts := strings.FieldsFunc(s, func(r rune) bool { return r == '_' || r == '-' })
-	if len(parts) == 0 || len(s) > 35 {
+	if len(parts) == 0 || len(s) > maxLocaleLen {
 		return "und"
 	}
 	for i, p := range parts {
@@ -94,11 +97,16 @@ func NormalizeLocale(s string) string {
 			parts[i] = strings.ToLower(p)
 		}
 	}
-	switch modifier {
-	case "latin":
-		parts = slices.Insert(parts, 1, "Latn")
-	case "cyrillic":
-		parts = slices.Insert(parts, 1, "Cyrl")
+	if len(parts) == 1 || len(parts[1]) != 4 { // a script that is named already stays
+		switch modifier {
+		case "latin":
+			parts = slices.Insert(parts, 1, "Latn")
+		case "cyrillic":
+			parts = slices.Insert(parts, 1, "Cyrl")
+		}
 	}
-	return strings.Join(parts, "-")
+	if s = strings.Join(parts, "-"); len(s) > maxLocaleLen {
+		return "und"
+	}
+	return s
 }

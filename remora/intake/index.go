@@ -178,8 +178,7 @@ func WriteIndex(w io.Writer, list []remora.Activity) error {
 		if err := out.Write([]string{a.BundleID, "", id, "", strings.Join(a.Categories, " "), featured, "", "", yes}); err != nil {
 			return err
 		}
-		for j := range a.Versions {
-			v := &a.Versions[j]
+		for _, v := range slices.SortedFunc(slices.Values(a.Versions), func(x, y remora.Version) int { return x.Number.Compare(y.Number) }) {
 			lo, hi := "", ""
 			if v.RangeSource == remora.RangeSet {
 				lo, hi = v.Range.Min.String(), v.Range.Max.String()

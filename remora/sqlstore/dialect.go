@@ -83,7 +83,8 @@ const (
 	faultRetry                  // chosen as the victim of a deadlock, or waited too long for a row
 	faultBusy                   // another process holds the database
 	faultReadOnly               // the server or file takes no writes
-	faultGone                   // no answer, no server, no space, no permission
+	faultGone                   // no answer, no server, no permission
+	faultSpace                  // the disk is full, or does not write
 	faultSchema                 // the tables are not there yet
 	faultCorrupt                // the file is damaged
 	faultTooLarge               // a value over the engine's bound
@@ -105,8 +106,9 @@ func classifyMariaDB(err error) fault {
 			return faultTooLarge
 		case 1034, 1194, 1712, 126, 127: // ER_NOT_KEYFILE, ER_CRASHED_ON_USAGE, ER_INDEX_CORRUPT, handler errors
 			return faultCorrupt
-		case 1021, 1114, // ER_DISK_FULL, ER_RECORD_FILE_FULL
-			1040, 1203, 1226, // ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED
+		case 1021, 1114: // ER_DISK_FULL, ER_RECORD_FILE_FULL
+			return faultSpace
+		case 1040, 1203, 1226, // ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED
 			1044, 1045, 1049, 1142, 1698, // access denied, ER_BAD_DB_ERROR, ER_TABLEACCESS_DENIED_ERROR
 			1047, 1053, 1152, 1158, 1159, 1160, 1161, // ER_UNKNOWN_COM_ERROR (also a cluster not ready), shutdown, network
 			1317, 1927, 1969, 3024, 4031: // interrupted, ER_CONNECTION_KILLED, ER_STATEMENT_TIMEOUT, idle
@@ -135,6 +137,8 @@ func classifySQLite(err error) fault {
 	switch code := lite.Code(); code {
 	case 1555, 2067, 2579: // SQLITE_CONSTRAINT_PRIMARYKEY, _UNIQUE, _ROWID
 		return faultDuplicate
+	case 13, 778, 1034, 1290, 1546, 4874: // SQLITE_FULL, SQLITE_IOERR_WRITE, _FSYNC, _DIR_FSYNC, _TRUNCATE, _SHMSIZE
+		return faultSpace
 	case 1: // SQLITE_ERROR: bad SQL, such as a table that is not there
 		return faultSchema
 	default:
@@ -147,7 +151,7 @@ func classifySQLite(err error) fault {
 			return faultCorrupt
 		case 18: // SQLITE_TOOBIG
 			return faultTooLarge
-		case 3, 7, 9, 10, 13, 14, 15, 23: // PERM, NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL, AUTH
+		case 3, 7, 9, 10, 14, 15, 23: // PERM, NOMEM, INTERRUPT, IOERR, CANTOPEN, PROTOCOL, AUTH
 			return faultGone
 		}
 	}

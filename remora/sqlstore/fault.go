@@ -70,6 +70,9 @@ func (d *dialect) fail(op string, err error) error {
 	case f == faultDuplicate:
 		e.Kind = remora.KindConflict
 		e.Message = "Somebody else has made the same thing in the meantime. Look at what is there now, then try again."
+	case f == faultSpace:
+		e.Kind, e.Code = remora.KindUnavailable, "disk.full"
+		e.Message = "There is no space left for the database, or its disk does not write. Make room, then do it again; nothing was changed."
 	case f == faultGone || begin || gone:
 		e.Kind = remora.KindUnavailable
 		e.Message = "The database does not answer. Check that it runs and can be reached, then try again in a minute."

@@ -27,13 +27,13 @@ func testOwner(s *suite) {
 	}
 	set("name", "en", "Owner's 𝒳")
 	set("name", "es_PE", "Del dueño")
-	names(remora.Text{{"en", "Owner's 𝒳"}, {"es-PE", "Del dueño"}, {"fr", "Journal 1"}})
+	names(remora.NewText(map[string]string{"en": "Owner's 𝒳", "es-PE": "Del dueño", "fr": "Journal 1"}))
 	set("name", "en", "Owner's again")
 	s.publish(v("2")) // a new bundle does not wipe it
-	names(remora.Text{{"en", "Owner's again"}, {"es-PE", "Del dueño"}, {"fr", "Journal 2"}})
+	names(remora.NewText(map[string]string{"en": "Owner's again", "es-PE": "Del dueño", "fr": "Journal 2"}))
 	set("name", "en", "")
 	set("name", "es-PE", "")
-	names(remora.Text{{"en", "Log 2"}, {"fr", "Journal 2"}})
+	names(remora.NewText(map[string]string{"en": "Log 2", "fr": "Journal 2"}))
 	s.unchanged("taking back a text that is not there", func() { set("name", "en", "") })
 	for _, e := range []remora.TextEdit{{Field: "title", Locale: "en", Value: "x"}, {Field: "name", Locale: "!", Value: "x"}, {Field: "name", Locale: "en", Value: "\xff"}} {
 		s.refused(s.EditActivity(s.Context(), by, st.ActivityID, remora.ActivityEdit{Texts: []remora.TextEdit{e}}), remora.KindInvalid, "")

@@ -190,13 +190,15 @@ func testRefusedDrafts(s *suite) {
 
 func testInvalid(s *suite) {
 	for what, spoil := range map[string]func(*remora.Submission){
-		"no bundle id":          func(b *remora.Submission) { b.BundleID = "" },
-		"a long bundle id":      func(b *remora.Submission) { b.BundleID = strings.Repeat("a.", 200) + "b" },
-		"no number":             func(b *remora.Submission) { b.Number = remora.Number{} },
-		"no name":               func(b *remora.Submission) { b.Name = nil },
-		"no sum":                func(b *remora.Submission) { b.SHA256 = remora.Digest{} },
-		"not UTF-8":             func(b *remora.Submission) { b.Summary = remora.Text{{Locale: "en", Value: "\xff"}} },
-		"a locale twice":        func(b *remora.Submission) { b.Notes = remora.Text{{Locale: "en", Value: "a"}, {Locale: "en", Value: "b"}} },
+		"no bundle id":     func(b *remora.Submission) { b.BundleID = "" },
+		"a long bundle id": func(b *remora.Submission) { b.BundleID = strings.Repeat("a.", 200) + "b" },
+		"no number":        func(b *remora.Submission) { b.Number = remora.Number{} },
+		"no name":          func(b *remora.Submission) { b.Name = nil },
+		"no sum":           func(b *remora.Submission) { b.SHA256 = remora.Digest{} },
+		"not UTF-8":        func(b *remora.Submission) { b.Summary = remora.Text{{Locale: "en", Value: "\xff"}} },
+		"a locale twice": func(b *remora.Submission) {
+			b.Notes = remora.Text{{Locale: "en", Value: "a"}, {Locale: "en", Value: "b"}}
+		},
 		"an abnormal locale":    func(b *remora.Submission) { b.Notes = remora.Text{{Locale: "en_US", Value: "a"}} },
 		"an endless text":       func(b *remora.Submission) { b.Description = remora.PlainText("en", strings.Repeat("x", 2<<20)) },
 		"an endless tag":        func(b *remora.Submission) { b.Tags = []string{strings.Repeat("x", 200)} },

@@ -120,7 +120,7 @@ func withoutFuzzy(po []byte) []byte {
 // rtlLanguages and rtlScripts are written from right to left (Unicode CLDR, likely subtags and
 // script metadata).
 var (
-	rtlLanguages = []string{"ar", "arc", "arz", "azb", "ckb", "dv", "fa", "glk", "he", "iw", "ks", "lrc", "mzn", "nqo", "pnb", "prs", "ps", "sd", "skr", "syr", "ug", "ur", "yi"}
+	rtlLanguages = []string{"ar", "arc", "arz", "azb", "ckb", "dv", "fa", "glk", "he", "iw", "ji", "ks", "lrc", "mzn", "nqo", "pnb", "prs", "ps", "sd", "skr", "syr", "ug", "ur", "yi"}
 	rtlScripts   = []string{"Adlm", "Arab", "Aran", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa"}
 )
 

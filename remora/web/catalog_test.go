@@ -107,7 +107,7 @@ func TestTranslationsTakeTheirArguments(t *testing.T) {
 				if english && !po.IsTranslated(m.ID) {
 					t.Errorf("%s lacks %q", name, m.ID)
 				}
-				if diff := cmp.Diff(xgettext.Verbs(m.ID), xgettext.Verbs(po.Get(m.ID))); diff != "" {
+				if diff := cmp.Diff(xgettext.Verbs(m.ID), xgettext.Verbs(po.Get(m.ID, []any{}...))); diff != "" {
 					t.Errorf("%s: the translation of %q takes other arguments: %s", name, m.ID, diff)
 				}
 				continue
@@ -155,7 +155,7 @@ func TestWithoutFuzzy(t *testing.T) {
 		"msgid \"a\"\nmsgstr \"A\"\n#, c-format, fuzzy\nmsgid \"b\"\nmsgstr \"B\"\n#| msgid \"x\"\nmsgid \"c\"\nmsgstr \"\"\n\"C\"\n\n#~ msgid \"d\"\n#~ msgstr \"D\"")))
 	got := map[string]string{}
 	for _, id := range []string{"a", "b", "c", "d"} {
-		got[id] = po.Get(id)
+		got[id] = po.Get(id, []any{}...)
 	}
 	if diff := cmp.Diff(map[string]string{"a": "A", "b": "b", "c": "C", "d": "d"}, got); diff != "" {
 		t.Error(diff)

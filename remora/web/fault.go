@@ -107,5 +107,5 @@ func (h *Handler) fail(w http.ResponseWriter, v *visit, f fault) {
 		http.Error(w, text, f.status())
 		return
 	}
-	h.write(w, v, f.status(), buf.Bytes())
+	h.write(w, v, f.status(), withoutControls(buf.Bytes()))
 }

@@ -170,7 +170,14 @@ func (h *Handler) route(w http.ResponseWriter, v *visit) {
 		h.serveRoot(w, v)
 		return
 	}
-	parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", maxElements)
+	parts := strings.SplitN(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/", maxElements)
+	for i, p := range parts {
+		var err error
+		if parts[i], err = url.PathUnescape(p); err != nil {
+			h.fail(w, v, faultNotFound)
+			return
+		}
+	}
 	rest := parts[1:]
 	home := len(rest) == 1 && rest[0] == "" || len(rest) == 0
 	if n := len(rest); n > 1 && rest[n-1] == "" {

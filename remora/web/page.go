@@ -160,7 +160,7 @@ func (h *Handler) show(w http.ResponseWriter, v *visit, name string, f *frame, v
 		h.fail(w, v, faultInternal)
 		return
 	}
-	body := buf.Bytes()
+	body := withoutControls(buf.Bytes())
 	sum := sha256.Sum256(body)
 	tag := base64.RawURLEncoding.EncodeToString(sum[:15])
 	header := w.Header()
@@ -174,6 +174,18 @@ func (h *Handler) show(w http.ResponseWriter, v *visit, name string, f *frame, v
 		return
 	}
 	h.write(w, v, http.StatusOK, body)
+}
+
+// withoutControls takes out, in place, the control characters that HTML has no place for and that
+// texts of the catalog may hold. What is encoded in addresses stays.
+func withoutControls(body []byte) []byte {
+	kept := body[:0]
+	for _, c := range body {
+		if c >= ' ' && c != 0x7f || c == '\n' || c == '\t' {
+			kept = append(kept, c)
+		}
+	}
+	return kept
 }
 
 func (h *Handler) write(w http.ResponseWriter, v *visit, status int, body []byte) {

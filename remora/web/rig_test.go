@@ -198,7 +198,7 @@ func activity(id int64, name string) remora.Activity {
 		Description: remora.PlainText("en", "First.\n\nSecond\nline."), License: "GPL-3.0-or-later",
 		Homepage: "https://example.org/thing", Repository: "https://git.example.org/thing",
 		Icon: sumOf("icon"), Categories: []string{"games"}, Tags: []string{"play"}, Downloads: id % 100,
-		Created: remora.TimeOf(epoch.Add(time.Duration(id) * time.Minute)), Updated: remora.TimeOf(epoch.Add(time.Duration(id) * time.Hour)),
+		Created: remora.TimeOf(epoch.Add(time.Duration(id%1000) * time.Minute)), Updated: remora.TimeOf(epoch.Add(time.Duration(id%1000) * time.Hour)),
 		Versions: []remora.Version{
 			release(id*10, "41", remora.InterpreterPython2),
 			release(id*10+1, "42", remora.InterpreterPython3),

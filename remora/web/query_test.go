@@ -1,0 +1,140 @@
+package web
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/sugarlabs/beamrider/remora"
+)
+
+func TestParseQuery(t *testing.T) {
+	q, err := parseQuery("q=%20a%09%09b%00c%20&category=games&sort=name&after=x&sugar=0.113&unknown=1&q=second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := question{search: "a  bc", category: "games", sort: remora.SortName, sorted: true, after: "x", sugar: remora.MustNumber("0.114")}
+	if diff := cmp.Diff(want, q, cmp.AllowUnexported(question{}), cmp.Comparer(func(a, b remora.Number) bool { return a == b })); diff != "" {
+		t.Error(diff)
+	}
+	for raw, code := range map[string]string{"q=%z": "query.syntax", "a;b": "query.syntax", "sort=x": "sort.unknown", "sugar=x": "sugar.syntax", "sugar=0.120.x.y": "", strings.Repeat("a", maxQuery+1): "query.syntax"} {
+		_, err := parseQuery(raw)
+		switch e, ok := err.(*remora.Error); {
+		case code == "" && err == nil:
+		case !ok || e.Code != code || e.Kind != remora.KindInvalid:
+			t.Errorf("%.20q: %v, want %s", raw, err, code)
+		}
+	}
+}
+
+func TestWebLink(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://example.org/a?b=c#d": "https://example.org/a?b=c#d",
+		"http://example.org":          "http://example.org",
+		"HTTPS://example.org/":        "https://example.org/",
+		"":                            "", "example.org": "", "//example.org/": "", "javascript:alert(1)": "", "mailto:a@example.org": "",
+		"https://": "", "https://a:b@example.org/": "", "https://exa mple.org/": "", "https://example.org/" + strings.Repeat("a", 3000): "",
+	} {
+		if got := webLink(in); got != want {
+			t.Errorf("webLink(%.40q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestPlaceRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := remora.Cursor{
+			Text: rapid.StringN(0, 60, maxPlaceText).Draw(t, "text"),
+			Num:  rapid.Int64().Draw(t, "num"),
+			ID:   rapid.Int64Range(1, 1<<62).Draw(t, "id"),
+		}
+		sort := rapid.Byte().Draw(t, "sort")
+		got, err := decodePlace(sort, encodePlace(sort, c))
+		if err != nil || got != c {
+			t.Fatalf("%+v came back as %+v (%v)", c, got, err)
+		}
+		if _, err := decodePlace(sort+1, encodePlace(sort, c)); err == nil {
+			t.Fatal("a place of another order was taken")
+		}
+	})
+	long := encodePlace(1, remora.Cursor{Text: strings.Repeat("é", maxPlaceText), ID: 1})
+	if c, err := decodePlace(1, long); err != nil || len(c.Text) != maxPlaceText {
+		t.Errorf("a long name: %v, %d bytes", err, len(c.Text))
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add(byte(2), encodePlace(2, remora.Cursor{Text: "paint", ID: 100001}))
+	f.Add(byte(1), encodePlace(1, remora.Cursor{Num: -5, ID: 100001}))
+	f.Add(byte(0), "")
+	f.Add(byte(0), "AAAA")
+	f.Add(byte(0), "===")
+	f.Fuzz(func(t *testing.T, sort byte, s string) {
+		c, err := decodePlace(sort, s)
+		if err != nil {
+			if remora.KindOf(err) != remora.KindInvalid || c != (remora.Cursor{}) {
+				t.Fatalf("%v with %+v", err, c)
+			}
+			return
+		}
+		if (c == remora.Cursor{}) != (s == "") {
+			t.Fatalf("%q is %+v", s, c)
+		}
+		if s == "" {
+			return
+		}
+		again, err := decodePlace(sort, encodePlace(sort, c))
+		if err != nil || again != c {
+			t.Fatalf("%+v came back as %+v (%v)", c, again, err)
+		}
+	})
+}
+
+func FuzzQuery(f *testing.F) {
+	f.Add("q=paint&sort=name&category=games&after=AAAA&sugar=0.120")
+	f.Add("q=%zz")
+	f.Add("q=%F0%28%8C%28&q=2")
+	f.Add("sugar=0.99999999999")
+	f.Fuzz(func(t *testing.T, raw string) {
+		q, err := parseQuery(raw)
+		if err != nil {
+			if remora.KindOf(err) != remora.KindInvalid || faultOf(err).status() != 400 {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		if !utf8.ValidString(q.search) || utf8.RuneCountInString(q.search) > maxSearch || strings.ContainsAny(q.search, "\x00\n\r\t") {
+			t.Fatalf("searches for %q", q.search)
+		}
+		if searchText(q.search) != q.search {
+			t.Fatalf("%q becomes another text", q.search)
+		}
+	})
+}
+
+func FuzzWebLink(f *testing.F) {
+	f.Add("https://example.org/")
+	f.Add("javascript:alert(1)")
+	f.Add("http://[::1%25eth0]/")
+	f.Fuzz(func(t *testing.T, s string) {
+		got := webLink(s)
+		if got != "" && !strings.HasPrefix(got, "http://") && !strings.HasPrefix(got, "https://") {
+			t.Fatalf("%q leads to %q", s, got)
+		}
+	})
+}
+
+func FuzzParagraphs(f *testing.F) {
+	f.Add("a\n\nb\r\nc\r\rd")
+	f.Add("\n \n\t\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, p := range paragraphs(s) {
+			if strings.TrimSpace(p) != p || p == "" || strings.Contains(p, "\n\n") || strings.Contains(p, "\r") {
+				t.Fatalf("%q has the paragraph %q", s, p)
+			}
+		}
+	})
+}
