@@ -62,7 +62,7 @@ func all(t testing.TB, s *sqlstore.Store) (versions map[int64]remora.Version, h 
 	return versions, h
 }
 
-func exec(t testing.TB, d *database, query string, args ...any) {
+func mustExec(t testing.TB, d *database, query string, args ...any) {
 	t.Helper()
 	if _, err := d.Write(t.Context()).ExecContext(t.Context(), query, args...); err != nil {
 		t.Fatalf("%s: %v", query, err)

@@ -55,7 +55,7 @@ func TestMigrateTogether(t *testing.T) {
 func TestNotMigrated(t *testing.T) {
 	dsn, _ := testdb.MariaDB(t)
 	lite := openSQLite(t, filepath.Join(t.TempDir(), "c.sqlite"), nil)
-	exec(t, lite, "CREATE TABLE other (i INTEGER)")
+	mustExec(t, lite, "CREATE TABLE other (i INTEGER)")
 	for _, d := range []*database{lite, openMariaDB(t, dsn, nil)} {
 		if n, err := sqlstore.Pending(t.Context(), d, d.engine); err != nil || n < 1 {
 			t.Errorf("%v: %d migrations are pending, %v", d.engine, n, err)
@@ -83,10 +83,10 @@ func TestMigrateAfterKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exec(t, d, "DELETE FROM goose_db_version WHERE version_id = 1")
-	exec(t, d, "DROP TABLE leases")
-	exec(t, d, "DROP TABLE downloads")
-	exec(t, d, "DELETE FROM category_texts WHERE locale IN ('es', 'fr')")
+	mustExec(t, d, "DELETE FROM goose_db_version WHERE version_id = 1")
+	mustExec(t, d, "DROP TABLE leases")
+	mustExec(t, d, "DROP TABLE downloads")
+	mustExec(t, d, "DELETE FROM category_texts WHERE locale IN ('es', 'fr')")
 	if err := sqlstore.Migrate(t.Context(), d, d.engine); err != nil {
 		t.Fatal(err)
 	}

@@ -304,7 +304,6 @@ func TestReverseCommits(t *testing.T) {
 		})
 		second := make(chan error, 1)
 		go func() {
-			// One try may be chosen as the victim of a lock wait; the store tries again.
 			second <- d.store.EditActivity(ctx, by, st.ActivityID, remora.ActivityEdit{FeaturedRank: new(5)})
 		}()
 		if d.engine == sqlstore.MariaDB {
@@ -333,13 +332,8 @@ func TestReverseCommits(t *testing.T) {
 		if reader.Seq >= n {
 			t.Errorf("a reader is told of number %d while %d is not committed", reader.Seq, n)
 		}
-		for _, q := range []string{
-			"UPDATE activities SET featured_rank = 4 WHERE id = 4", // of no row, as the other one holds the activity's
-			fmt.Sprintf("INSERT INTO changes (seq, part, at, kind, activity_id, version_id, actor_id) VALUES (%d, 0, 1, 'activity.edit', %d, 0, 1)", n, st.ActivityID),
-		} {
-			if _, err := first.ExecContext(ctx, q); err != nil {
-				t.Fatal(err)
-			}
+		if _, err := first.ExecContext(ctx, "INSERT INTO changes (seq, part, at, kind, activity_id, version_id, actor_id) VALUES (?, 0, 1, 'activity.edit', ?, 0, 1)", n, st.ActivityID); err != nil {
+			t.Fatal(err)
 		}
 		if err := first.Commit(); err != nil {
 			t.Fatal(err)

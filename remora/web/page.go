@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -179,13 +180,11 @@ func (h *Handler) show(w http.ResponseWriter, v *visit, name string, f *frame, v
 // withoutControls takes out, in place, the control characters that HTML has no place for and that
 // texts of the catalog may hold. What is encoded in addresses stays.
 func withoutControls(body []byte) []byte {
-	kept := body[:0]
-	for _, c := range body {
-		if c >= ' ' && c != 0x7f || c == '\n' || c == '\t' {
-			kept = append(kept, c)
-		}
+	odd := func(c byte) bool { return (c < ' ' && c != '\n' && c != '\t') || c == 0x7f }
+	if !slices.ContainsFunc(body, odd) {
+		return body // nearly always
 	}
-	return kept
+	return slices.DeleteFunc(body, odd)
 }
 
 func (h *Handler) write(w http.ResponseWriter, v *visit, status int, body []byte) {
