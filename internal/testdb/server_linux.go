@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sugarlabs/beamrider/internal/require"
 )
 
@@ -246,10 +248,21 @@ func (s *Server) Kill() {
 	s.process = nil
 }
 
-// Stop freezes the server: the kernel still accepts connections, nobody answers.
+// Stop freezes the server, and returns when it is frozen: the kernel still accepts connections,
+// nobody answers.
 func (s *Server) Stop() {
 	s.tb.Helper()
 	s.signal(syscall.SIGSTOP)
+	// The signal only asks for it. WNOWAIT leaves an exit for who waits for the process to find.
+	for {
+		err := unix.Waitid(unix.P_PID, s.process.cmd.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, unix.EINTR) {
+			s.tb.Fatal(err)
+		}
+	}
 }
 
 // Cont lets a frozen server go on.

@@ -42,7 +42,8 @@ type Library struct {
 	once  sync.Once
 	mark  atomic.Pointer[mark]
 	pull  singleflight.Group
-	asked atomic.Int64 // questions begun
+	asked atomic.Int64 // number of the last question begun
+	heard atomic.Int64 // number of the last question whose answer is in the View
 
 	// life ends with Run, and with it the questions of Refresh.
 	life context.Context
@@ -172,8 +173,11 @@ func (l *Library) Refresh(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		// The question must not die with the first of several who wait for it.
 		done := l.pull.DoChan("", func() (any, error) {
+			if heard := l.heard.Load(); heard > before {
+				return answer{question: heard}, nil // asked and answered between the call and now
+			}
+			// The question must not die with the first of several who wait for it.
 			life, cancel := context.WithTimeout(l.life, loadTimeout)
 			defer cancel()
 			return l.ask(life)
@@ -290,6 +294,7 @@ func (l *Library) ask(ctx context.Context) (a answer, err error) {
 	l.fault = err
 	if err == nil {
 		l.contact = time.Now()
+		l.heard.Store(a.question)
 		l.once.Do(func() { close(l.ready) })
 	}
 	return a, err

@@ -110,6 +110,12 @@ func TestDigestOnBothEngines(t *testing.T) {
 			if err := rows.Scan(dest...); err != nil {
 				t.Fatal(err)
 			}
+			for i := range row {
+				// The driver gives an empty blob as a nil slice, which would be written as NULL.
+				if b, ok := row[i].([]byte); ok && b == nil {
+					row[i] = []byte{}
+				}
+			}
 			mustExec(t, maria, "INSERT INTO "+table[0]+" ("+table[1]+") VALUES (?"+strings.Repeat(", ?", n-1)+")", row...)
 		}
 		if err := rows.Err(); err != nil {

@@ -48,18 +48,14 @@ var tables = []struct {
 func (s *Store) Digest(ctx context.Context) (digest string, err error) {
 	err = s.snapshot(ctx, "Digest", func(t *tx) error {
 		sum := sha256.New()
-		var length [9]byte
-		put := func(b []byte, null bool) {
-			length[0] = 1
-			if null {
-				length[0] = 0
-			}
-			binary.BigEndian.PutUint64(length[1:], uint64(len(b)))
+		var length [8]byte
+		put := func(b []byte) {
+			binary.BigEndian.PutUint64(length[:], uint64(len(b)))
 			sum.Write(length[:]) // a hash does not fail
 			sum.Write(b)
 		}
 		for _, table := range tables {
-			put([]byte(table.name), false)
+			put([]byte(table.name))
 			columns := 1
 			for _, c := range table.columns {
 				if c == ',' {
@@ -77,7 +73,7 @@ func (s *Store) Digest(ctx context.Context) (digest string, err error) {
 			}
 			err := t.each(dest, func() error {
 				for _, v := range row {
-					put(v, v == nil)
+					put(v) // an absent value counts as an empty one: SQLite's driver does not tell them apart
 				}
 				return nil
 			}, "SELECT "+table.columns+" FROM "+table.name+where+" ORDER BY "+table.key)

@@ -37,9 +37,10 @@ func Migrate(ctx context.Context, conns Conns, engine Engine) error {
 		if _, err = p.Up(ctx); err == nil {
 			break
 		}
-		// In an embedded database a migration is one transaction. Who loses the race to it finds
-		// its tables made, and then nothing left to do.
-		if engine != SQLite || attempt == attempts || d.classify(err) == faultGone || !pause(ctx, attempt) {
+		// Several may start at once. In an embedded database who loses the race finds the tables
+		// made; on a server the library looks at its table of versions once before it takes the
+		// lock, and may see it half made. The next look finds nothing left to do.
+		if attempt == attempts || d.classify(err) == faultGone || !pause(ctx, attempt) {
 			return d.fail("Migrate", err)
 		}
 	}

@@ -50,7 +50,6 @@ type facts struct {
 // An offer says which version the reader is offered, and why that one.
 type offer struct {
 	Sugar   string // the reader's Sugar release, "" if it is not known
-	Asked   bool   // the reader chose it on this page
 	Version *versionRow
 	Why     string
 	Newer   []remark // versions that are newer than Version, and why they are not offered
@@ -207,7 +206,7 @@ func (l *tongue) newFacts(a *remora.Activity) facts {
 // newOffer says what this reader is offered. verdicts are newest first.
 func (v *visit) newOffer(a *remora.Activity, c remora.Client, verdicts []judged, action string) offer {
 	l := v.tongue
-	o := offer{Sugar: c.Sugar.String(), Asked: !v.query.sugar.IsZero(), Action: action, Choices: sugarChoices(c.Sugar)}
+	o := offer{Sugar: c.Sugar.String(), Action: action, Choices: sugarChoices(c.Sugar)}
 	best := slices.IndexFunc(verdicts, func(j judged) bool { return j.Reason == remora.ReasonOffered })
 	if best >= 0 {
 		row := l.newRow(a, &verdicts[best])

@@ -21,7 +21,6 @@ type question struct {
 	search   string
 	category string
 	sort     remora.Sort
-	sorted   bool // an order was named
 	after    string
 	sugar    remora.Number // zero: not said
 }
@@ -44,7 +43,6 @@ func parseQuery(raw string) (question, error) {
 		if q.sort, err = remora.ParseSort(s); err != nil {
 			return q, err
 		}
-		q.sorted = true
 	}
 	if s := strings.TrimSpace(values.Get("sugar")); s != "" {
 		if q.sugar, err = remora.ParseSugar(s); err != nil {

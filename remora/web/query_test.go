@@ -16,7 +16,7 @@ func TestParseQuery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := question{search: "a  bc", category: "games", sort: remora.SortName, sorted: true, after: "x", sugar: remora.MustNumber("0.114")}
+	want := question{search: "a  bc", category: "games", sort: remora.SortName, after: "x", sugar: remora.MustNumber("0.114")}
 	if diff := cmp.Diff(want, q, cmp.AllowUnexported(question{}), cmp.Comparer(func(a, b remora.Number) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
