@@ -4,7 +4,7 @@ SHELL = /bin/bash
 
 # Packages under construction do not build yet; when they do, this becomes ./... alone.
 PACKAGES ?= . ./remora ./remora/search ./remora/live ./nfsstore ./examples/activities ./internal/sugarclient \
-	./internal/site ./internal/durable ./internal/httpserver ./internal/progress ./internal/require \
+	./remora/site ./internal/durable ./internal/httpserver ./internal/progress ./internal/require \
 	./internal/deptest ./internal/scripts/...
 BENCH ?= $(PACKAGES)
 FUZZTIME ?= 30s

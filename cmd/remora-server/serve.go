@@ -15,9 +15,9 @@ import (
 
 	"github.com/sugarlabs/beamrider/examples/activities"
 	"github.com/sugarlabs/beamrider/internal/httpserver"
-	"github.com/sugarlabs/beamrider/internal/site"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/site"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 	"github.com/sugarlabs/beamrider/remora/sugar"
 	"github.com/sugarlabs/beamrider/remora/web"
@@ -84,7 +84,8 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (s *server, err
 	if err != nil {
 		return nil, err
 	}
-	machines, err := sugar.New(sugar.Config{Library: s.library, Files: s.house.files, Site: st, Counter: s.downloads, Recolor: xo.Recolor, Next: pages, Logger: log})
+	machines, err := sugar.New(sugar.Config{Library: s.library, Files: s.house.files, Site: st, Counter: s.downloads, Recolor: xo.Recolor, Next: pages,
+		Languages: pages.Languages(), Language: pages.LanguageOf, Logger: log})
 	if err != nil {
 		return nil, err
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/sugarlabs/beamrider/internal/site"
 	"github.com/sugarlabs/beamrider/internal/sugarclient"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/site"
 )
 
 // A laptopRig is a server of real bundles for the real client.

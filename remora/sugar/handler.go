@@ -12,9 +12,9 @@ import (
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/text/language"
 
-	"github.com/sugarlabs/beamrider/internal/site"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/site"
 )
 
 // Counter hears of downloads. Count must not block and may be called concurrently. source is

@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sugarlabs/beamrider/internal/site"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/site"
 )
 
 // fakeFeed is a catalog in memory. put and header changes count as one change each.

@@ -15,8 +15,8 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 	"golang.org/x/text/language"
 
-	"github.com/sugarlabs/beamrider/internal/site"
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/site"
 )
 
 // DefaultName is what the site calls itself where its administrator has not named it.

@@ -16,9 +16,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sugarlabs/beamrider/internal/site"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/site"
 )
 
 // richFeed is a catalog with something of everything.

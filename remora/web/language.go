@@ -22,6 +22,21 @@ func (h *Handler) Language(locale string) string {
 	return l.tag
 }
 
+// Languages returns the languages that pages exist in, as in addresses; the first is what a reader
+// gets whom none suits.
+func (h *Handler) Languages() []string {
+	list := make([]string, len(h.tongues))
+	for i, l := range h.tongues {
+		list[i] = l.tag
+	}
+	return list
+}
+
+// LanguageOf returns the language of the pages for a reader who has named none in the address: by
+// the query's lang, the cookie of an earlier choice, or Accept-Language. It may be called
+// concurrently.
+func (h *Handler) LanguageOf(r *http.Request) string { return h.choose(r).tag }
+
 // match finds the page language for one locale and whether it really suits.
 func (h *Handler) match(locale string) (*tongue, bool) {
 	if l := h.byTag[locale]; l != nil {
