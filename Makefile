@@ -2,10 +2,7 @@ SHELL = /bin/bash
 .SHELLFLAGS = -euo pipefail -c
 .DELETE_ON_ERROR:
 
-# Packages under construction do not build yet; when they do, this becomes ./... alone.
-PACKAGES ?= . ./remora ./remora/search ./remora/live ./nfsstore ./examples/activities ./internal/sugarclient \
-	./remora/site ./internal/durable ./internal/httpserver ./internal/progress ./internal/require \
-	./internal/deptest ./internal/scripts/...
+PACKAGES ?= ./...
 BENCH ?= $(PACKAGES)
 FUZZTIME ?= 30s
 
