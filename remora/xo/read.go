@@ -73,7 +73,8 @@ type Bundle struct {
 	Manifest Manifest
 
 	// The texts in all languages of the bundle. What activity.info says counts as English, unless
-	// there is a translation to English. Tags are separated by "; ".
+	// there is a translation to English. Tags are separated by "; ". The description is plain text:
+	// simple HTML in it has become paragraphs, a blank line between them, and lists.
 	Name, Summary, Description, Tags remora.Text
 
 	Icon      []byte // a sanitised SVG for Recolor; nil if there is none or it could not be used

@@ -100,5 +100,5 @@ func (t *texts) result() (name, summary, description, tags remora.Text) {
 		}
 		return remora.NewText(into)
 	}
-	return base(t.name, t.m.Name), base(t.summary, t.m.Summary), remora.PlainText(locale, t.m.Description), base(t.tags, joinTags(t.m.Tags))
+	return base(t.name, t.m.Name), base(t.summary, t.m.Summary), remora.PlainText(locale, plainText(t.m.Description)), base(t.tags, joinTags(t.m.Tags))
 }
