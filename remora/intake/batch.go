@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"runtime"
 	"sync"
 
@@ -44,7 +45,7 @@ func (im *Importer) Batch(ctx context.Context, by remora.Actor, paths []string, 
 		if ctx.Err() != nil {
 			return report, err
 		}
-		report.refuse("", err)
+		report.unfound(err)
 	}
 	if p != nil {
 		p.Total(len(found))
@@ -92,10 +93,25 @@ func (r *Report) note(path string, result *Result, err error) error {
 // ours reports whether an error speaks of us rather than of one bundle.
 func ours(err error) bool {
 	switch remora.KindOf(err) {
-	case remora.KindInvalid, remora.KindTooLarge, remora.KindConflict, remora.KindNotFound:
+	case remora.KindInvalid, remora.KindTooLarge, remora.KindConflict, remora.KindNotFound, remora.KindForbidden:
 		return false
 	}
 	return true
+}
+
+// unfound notes each of the errors that Find has joined.
+func (r *Report) unfound(err error) {
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	for _, err := range all {
+		path := ""
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
+			path = at.Path
+		}
+		r.refuse(path, err)
+	}
 }
 
 func (r *Report) refuse(path string, err error) {

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -22,7 +24,7 @@ type Store interface {
 	Draft(ctx context.Context, by remora.Actor, s *remora.Submission) (remora.Stored, error)
 	Publish(ctx context.Context, by remora.Actor, versionID int64, to remora.State, s *remora.Submission) error
 	EditActivity(ctx context.Context, by remora.Actor, activityID int64, e remora.ActivityEdit) error
-	Unlinked(ctx context.Context, versionIDs []int64) error
+	Activities(ctx context.Context, q remora.ActivityQuery, yield func(remora.Activity) error) error
 }
 
 // Options tune an Importer. The zero value, or nil, is good.
@@ -80,7 +82,7 @@ type Result struct {
 func (im *Importer) Import(ctx context.Context, by remora.Actor, path string, about func(bundleID string, n remora.Number) Facts) (*Result, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, &remora.Error{Kind: remora.KindOf(err), Op: "intake.Import", Message: "The bundle cannot be read.", Err: err}
+		return nil, unreadable(err)
 	}
 	if !info.IsDir() {
 		return im.file(ctx, by, path, about)
@@ -104,7 +106,7 @@ func (im *Importer) Import(ctx context.Context, by remora.Actor, path string, ab
 func (im *Importer) file(ctx context.Context, by remora.Actor, path string, about func(string, remora.Number) Facts) (*Result, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, &remora.Error{Kind: remora.KindOf(err), Op: "intake.Import", Message: "The bundle cannot be read.", Err: err}
+		return nil, unreadable(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -128,6 +130,15 @@ func (im *Importer) file(ctx context.Context, by remora.Actor, path string, abou
 		return nil, err
 	}
 	return r, im.settle(ctx, by, r.Stored.ActivityID, facts)
+}
+
+// unreadable says that a bundle cannot be opened, which is its own fault and nobody else's.
+func unreadable(err error) error {
+	kind := remora.KindOf(err)
+	if errors.Is(err, fs.ErrPermission) {
+		kind = remora.KindForbidden
+	}
+	return &remora.Error{Kind: kind, Op: "intake.Import", Code: "import.unreadable", Message: "The bundle cannot be read. Check that it is there, and that whoever runs the import may read it.", Err: err}
 }
 
 // submit does the steps; each may find that an earlier attempt has done it.
@@ -158,6 +169,13 @@ func (im *Importer) submit(ctx context.Context, by remora.Actor, s *remora.Submi
 		if err := im.store.EditActivity(ctx, by, stored.ActivityID, remora.ActivityEdit{State: &state}); err != nil {
 			return stored, err
 		}
+	} else {
+		// Of what a person has hidden there is no public name either.
+		shown, err := active(ctx, im.store, stored.ActivityID)
+		if err != nil {
+			return stored, err
+		}
+		hidden = !shown
 	}
 	switch stored.State {
 	case remora.StateDraft:
@@ -180,6 +198,18 @@ func (im *Importer) submit(ctx context.Context, by remora.Actor, s *remora.Submi
 	}
 	stored.State = remora.StatePublished
 	return stored, nil
+}
+
+// active reports whether an activity takes part in the catalog.
+func active(ctx context.Context, store interface {
+	Activities(ctx context.Context, q remora.ActivityQuery, yield func(remora.Activity) error) error
+}, id int64) (yes bool, err error) {
+	state := remora.ActivityActive
+	err = store.Activities(ctx, remora.ActivityQuery{Ref: strconv.FormatInt(id, 10), State: &state}, func(a remora.Activity) error {
+		yes = yes || a.ID == id
+		return nil
+	})
+	return yes, err
 }
 
 func (im *Importer) settle(ctx context.Context, by remora.Actor, activityID int64, facts Facts) error {
@@ -239,14 +269,28 @@ type Candidate struct {
 }
 
 // Find returns the bundles under paths, in a stable order: .xo and .xol files, and unpacked folders
-// whose name ends in .activity; folders are searched, links are not followed. A path that does
-// not exist, or a file that is no bundle, is an error; the rest is still returned.
+// whose name ends in .activity; folders are searched. Links are followed where they are among paths
+// and not below. A path that does not exist, or a file that is no bundle, is an error that is a
+// [fs.PathError] or names the path in its message; all of them are joined, and the rest is still
+// returned.
 func Find(ctx context.Context, paths []string) ([]Candidate, error) {
 	var found []Candidate
 	var errs []error
 	for _, path := range paths {
 		n := len(found)
-		err := filepath.WalkDir(path, func(p string, d os.DirEntry, err error) error {
+		root, err := follow(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if root != path && isFile(root) {
+			// The name that was given counts, as it does for a file.
+			if bundleName(path) {
+				found = append(found, Candidate{Path: path})
+				continue
+			}
+		}
+		err = filepath.WalkDir(root, func(p string, d os.DirEntry, err error) error {
 			switch {
 			case ctx.Err() != nil:
 				return ctx.Err()
@@ -256,7 +300,7 @@ func Find(ctx context.Context, paths []string) ([]Candidate, error) {
 			case d.IsDir() && filepath.Ext(p) == ".activity" && isFile(filepath.Join(p, "activity", "activity.info")):
 				found = append(found, Candidate{Path: p, Folder: true})
 				return filepath.SkipDir
-			case d.Type().IsRegular() && (filepath.Ext(p) == ".xo" || filepath.Ext(p) == ".xol"):
+			case d.Type().IsRegular() && bundleName(p):
 				found = append(found, Candidate{Path: p})
 			}
 			return nil
@@ -269,6 +313,25 @@ func Find(ctx context.Context, paths []string) ([]Candidate, error) {
 		}
 	}
 	return found, errors.Join(errs...)
+}
+
+// follow returns where a link leads, and path itself where it is none. The error is about a link
+// that leads nowhere.
+func follow(path string) (string, error) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return path, nil // what is wrong, the walk says
+	}
+	root, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", &fs.PathError{Op: "follow", Path: path, Err: err}
+	}
+	return root, nil
+}
+
+func bundleName(path string) bool {
+	ext := filepath.Ext(path)
+	return ext == ".xo" || ext == ".xol"
 }
 
 func isFile(path string) bool {

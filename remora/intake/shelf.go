@@ -47,11 +47,15 @@ func (s *Shelf) HideActivity(ctx context.Context, by remora.Actor, id int64, gon
 	return s.removeWithdrawn(ctx)
 }
 
-// ShowActivity puts a hidden activity back.
+// ShowActivity puts a hidden activity back. One that was deleted is KindConflict.
 func (s *Shelf) ShowActivity(ctx context.Context, by remora.Actor, a *remora.Activity) error {
+	if a.State == remora.ActivityDeleted {
+		// The store would say so too, but only after public names were made.
+		return remora.Errorf(remora.KindConflict, "activity.deleted", "The activity %s was deleted for good and cannot be shown again.", a.BundleID)
+	}
 	for i := range a.Versions {
 		if v := &a.Versions[i]; v.State.Offered() {
-			if err := s.relink(ctx, a.ID, v); err != nil {
+			if err := s.relink(ctx, a.ID, v, true); err != nil {
 				return err
 			}
 		}
@@ -72,17 +76,21 @@ func (s *Shelf) HideVersion(ctx context.Context, by remora.Actor, id int64, gone
 	return s.removeWithdrawn(ctx)
 }
 
-// ShowVersion puts a hidden version back.
+// ShowVersion puts a hidden version back. While its activity is hidden it stays unseen with it.
 func (s *Shelf) ShowVersion(ctx context.Context, by remora.Actor, activityID int64, v *remora.Version) error {
-	if err := s.relink(ctx, activityID, v); err != nil {
+	public, err := active(ctx, s.store, activityID)
+	if err != nil {
+		return err
+	}
+	if err := s.relink(ctx, activityID, v, public); err != nil {
 		return err
 	}
 	state := remora.StatePublished
 	return s.store.EditVersion(ctx, by, v.ID, remora.VersionEdit{State: &state})
 }
 
-func (s *Shelf) relink(ctx context.Context, activityID int64, v *remora.Version) error {
-	if err := s.store.Relinked(ctx, v.ID); err != nil {
+func (s *Shelf) relink(ctx context.Context, activityID int64, v *remora.Version, public bool) error {
+	if err := s.store.Relinked(ctx, v.ID); err != nil || !public {
 		return err
 	}
 	return s.files.Link(ctx, remora.UploadName(v.SHA256), remora.PublicName(activityID, v.Filename))

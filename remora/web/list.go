@@ -83,6 +83,9 @@ func (h *Handler) serveHome(w http.ResponseWriter, v *visit) {
 		newest, _ := v.view.List(remora.SortNewest, "", remora.Cursor{}, shelfSize)
 		p.Newest = v.newCards(newest)
 		popular = popular[:min(len(popular), shelfSize)]
+		if len(popular) > 0 && popular[0].Downloads == 0 {
+			popular = nil // nothing has been downloaded yet: the shelf would repeat the one above
+		}
 		p.Popular = v.newCards(popular)
 		for i, a := range newest {
 			if day := l.day(a.Created); day.Text != "" {
