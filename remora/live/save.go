@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -150,23 +149,7 @@ func readView(r io.Reader) (base *layer, head savedHead, err error) {
 // saveFile writes next to path first. The name is always the same, so that what a crash leaves
 // behind is one file, which the next save overwrites.
 func saveFile(path string, v *View, contact time.Time) error {
-	next := path + ".next"
-	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	err = writeView(f, v, contact)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(next, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	return durable.SyncDir(filepath.Dir(path))
+	return durable.Replace(path, func(w io.Writer) error { return writeView(w, v, contact) })
 }
 
 func writeView(w io.Writer, v *View, contact time.Time) error {
