@@ -33,6 +33,9 @@ func (c *backupCmd) Run(ctx context.Context, a *app) error {
 		if !ok {
 			return remora.Errorf(remora.KindInvalid, "backup.engine", "This backs up the embedded database. A MariaDB database is backed up with its own tools, such as mariadb-dump --single-transaction, and the files folder by copying it afterwards.")
 		}
+		if err := apart(a.config.filesFolder(), filepath.Join(c.Folder, "files")); err != nil {
+			return err
+		}
 		bar := progress.New(a.stderr, "files")
 		m, err := backup.Make(ctx, db, h.files, c.Folder, openBackupFiles, bar)
 		bar.Done()
@@ -41,6 +44,26 @@ func (c *backupCmd) Run(ctx context.Context, a *app) error {
 		}
 		return printManifest(a, m, "backed up", c.JSON)
 	})
+}
+
+// apart refuses to copy the files of a library onto themselves: nothing would be copied, and the
+// backup would look whole.
+func apart(from, to string) error {
+	have, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	want, err := os.Stat(to)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return &remora.Error{Kind: remora.KindUnavailable, Message: "The folder " + filepath.Dir(to) + " cannot be used for a backup.", Err: err}
+	}
+	if os.SameFile(have, want) {
+		return remora.Errorf(remora.KindConflict, "backup.used", "The folder %s is where the library keeps its files. Choose another folder for the backup, best on another disk.", to)
+	}
+	return nil
 }
 
 func printManifest(a *app, m backup.Manifest, did string, asJSON bool) error {

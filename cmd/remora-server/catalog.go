@@ -106,11 +106,16 @@ func (c *catalogListCmd) Run(ctx context.Context, a *app) error {
 		q.State = &s
 	}
 	return with(ctx, a, func(h *house) error {
+		counts, err := h.store.Downloads(ctx)
+		if err != nil {
+			return err
+		}
 		tw := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
 		n := 0
-		err := h.store.Activities(ctx, q, func(x remora.Activity) error {
+		err = h.store.Activities(ctx, q, func(x remora.Activity) error {
 			n++
 			v := viewOf(&x)
+			v.Downloads = counts[x.ID]
 			if c.JSON {
 				return printLine(a.stdout, v)
 			}
@@ -154,11 +159,12 @@ type versionView struct {
 	SHA256      string `json:"sha256"`
 }
 
+// viewOf leaves Downloads to the caller: counts are kept beside the activities.
 func viewOf(a *remora.Activity) activityView {
 	name, _ := a.Name.In("en", a.DefaultLocale)
 	v := activityView{
 		ID: a.ID, BundleID: a.BundleID, Name: name, State: a.State.String(), Listed: a.Listed, Categories: append([]string{}, a.Categories...),
-		Tags: append([]string{}, a.Tags...), Featured: a.FeaturedRank, License: a.License, Downloads: a.Downloads, Versions: []versionView{},
+		Tags: append([]string{}, a.Tags...), Featured: a.FeaturedRank, License: a.License, Versions: []versionView{},
 	}
 	if v.License == "" {
 		v.License = a.LicenseText
@@ -190,7 +196,12 @@ func (c *catalogShowCmd) Run(ctx context.Context, a *app) error {
 		if only != nil {
 			x.Versions = []remora.Version{*only}
 		}
+		counts, err := h.store.Downloads(ctx)
+		if err != nil {
+			return err
+		}
 		v := viewOf(x)
+		v.Downloads = counts[x.ID]
 		if c.JSON {
 			return printJSON(a.stdout, v)
 		}

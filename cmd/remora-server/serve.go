@@ -61,12 +61,12 @@ type server struct {
 	samples   bool
 }
 
-func newServer(ctx context.Context, c *config, log *slog.Logger) (s *server, err error) {
+func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err error) {
 	st, err := site.New(site.Config{URL: c.siteURL, Hosts: c.siteHosts, Proxies: c.proxies})
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.site", Message: "The section site of the configuration has mistakes.", Err: err}
 	}
-	s = &server{config: c, log: log}
+	s := &server{config: c, log: log}
 	defer func() {
 		if err != nil && s.house != nil {
 			err = errors.Join(err, s.house.Close())

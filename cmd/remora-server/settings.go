@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -32,6 +33,14 @@ type config struct {
 
 	logLevel  string
 	logFormat string
+}
+
+// filesFolder returns the folder that bundles and icons are kept in.
+func (c *config) filesFolder() string {
+	if c.filesDir != "" {
+		return c.filesDir
+	}
+	return filepath.Join(c.dataDir, "files")
 }
 
 // A setting is one row of the table that the configuration file, the environment, the flags, the

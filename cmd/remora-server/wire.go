@@ -94,11 +94,11 @@ func kindOfFile(err error) error {
 
 // openHouse opens what the configuration names and makes what is absent. It does not talk to a
 // database server: that one is away is a state, not a reason not to start.
-func openHouse(c *config, lock lockMode, log *slog.Logger) (h *house, err error) {
+func openHouse(c *config, lock lockMode, log *slog.Logger) (_ *house, err error) {
 	if err := os.MkdirAll(c.dataDir, 0o755); err != nil {
 		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "The data folder cannot be made. Choose another with --data.", Err: err}
 	}
-	h = &house{config: c}
+	h := &house{config: c}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
@@ -110,30 +110,41 @@ func openHouse(c *config, lock lockMode, log *slog.Logger) (h *house, err error)
 	if err := unfinished(c.dataDir); err != nil {
 		return nil, err
 	}
-	filesDir := c.filesDir
-	if filesDir == "" {
-		filesDir = filepath.Join(c.dataDir, "files")
-	}
+	filesDir := c.filesFolder()
 	store, err := nfsstore.Open(filesDir, nil)
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "The files folder " + filesDir + " cannot be used.", Err: err}
 	}
 	h.files = &files{store}
-	if c.database.text() == "" {
-		h.engine = sqlstore.SQLite
-		h.conns, err = sqlstore.OpenSQLite(filepath.Join(c.dataDir, backup.CatalogFile), nil)
-	} else {
-		var dsn string
-		if dsn, err = mariaDSN(c.database.text()); err == nil {
-			h.engine = sqlstore.MariaDB
-			h.conns, err = sqlstore.OpenMariaDB(dsn, nil)
-		}
-	}
-	if err != nil {
+	if err := h.connect(); err != nil {
 		return nil, err
 	}
-	h.store, err = sqlstore.New(h.conns, h.engine, &sqlstore.Options{Logger: log})
-	return h, err
+	if h.store, err = sqlstore.New(h.conns, h.engine, &sqlstore.Options{Logger: log}); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// connect prepares the connections to the database; conns stays nil when that fails.
+func (h *house) connect() error {
+	if h.config.database.text() == "" {
+		db, err := sqlstore.OpenSQLite(filepath.Join(h.config.dataDir, backup.CatalogFile), nil)
+		if err != nil {
+			return err
+		}
+		h.engine, h.conns = sqlstore.SQLite, db
+		return nil
+	}
+	dsn, err := mariaDSN(h.config.database.text())
+	if err != nil {
+		return err
+	}
+	db, err := sqlstore.OpenMariaDB(dsn, nil)
+	if err != nil {
+		return err
+	}
+	h.engine, h.conns = sqlstore.MariaDB, db
+	return nil
 }
 
 // openBackupFiles opens the files of a backup as those of a library are.

@@ -50,8 +50,12 @@ const (
 
 // Make copies the database and every file it speaks of into folder, which may hold an earlier
 // backup: files that are there are not copied again, and the earlier backup stays good until the
-// new one is complete. It may run beside readers and writers.
+// new one is complete. It may run beside readers and writers. A folder that a library is served
+// from is refused: its files would be taken for copies of themselves.
 func Make(ctx context.Context, db *sqlstore.SQLiteConns, from remora.Files, folder string, open OpenFiles, bar Progress) (m Manifest, err error) {
+	if _, err := os.Lstat(filepath.Join(folder, CatalogFile)); err == nil {
+		return m, remora.Errorf(remora.KindConflict, "backup.used", "The folder %s holds a library of its own. Choose another folder for the backup, best on another disk.", folder)
+	}
 	to, err := open(filepath.Join(folder, "files"), false)
 	if err != nil {
 		return m, &remora.Error{Kind: remora.KindUnavailable, Message: "The folder " + folder + " cannot be used for a backup.", Err: err}
@@ -59,7 +63,7 @@ func Make(ctx context.Context, db *sqlstore.SQLiteConns, from remora.Files, fold
 	defer func() { err = errors.Join(err, to.Close()) }()
 	// A name of its own: the database of the backup before stays until this one is complete.
 	m = Manifest{Format: manifestFormat, Made: time.Now().UTC().Truncate(time.Second)}
-	m.Catalog = "catalog-" + time.Now().UTC().Format("20060102T150405.000000") + ".sqlite"
+	m.Catalog = "catalog-" + time.Now().UTC().Format(catalogStamp) + ".sqlite"
 	path := filepath.Join(folder, m.Catalog)
 	if err := db.Backup(ctx, path); err != nil {
 		return m, err
@@ -106,7 +110,7 @@ func (m *Manifest) copyFiles(ctx context.Context, path string, from, to remora.F
 			return err
 		}
 		m.Blobs++
-		m.Bytes += k.Size
+		m.Bytes += max(k.Size, 0) // the size of an icon may not be known
 		bar.Step(k.Name)
 	}
 	return nil
@@ -138,6 +142,24 @@ func copyBlob(ctx context.Context, from, to remora.Files, k sqlstore.KeptFile) (
 	return nil
 }
 
+// catalogStamp is the moment in the name of a backup's database.
+const catalogStamp = "20060102T150405.000000"
+
+// madeHere reports whether a file is the database of some backup, or what SQLite keeps beside one.
+// A folder may hold other things of people whose names begin alike.
+func madeHere(name string) bool {
+	rest, ok := strings.CutPrefix(name, "catalog-")
+	if !ok {
+		return false
+	}
+	stamp, tail, ok := strings.Cut(rest, ".sqlite")
+	if !ok || tail != "" && tail != "-wal" && tail != "-shm" && tail != "-journal" {
+		return false
+	}
+	_, err := time.Parse(catalogStamp, stamp)
+	return err == nil
+}
+
 // removeOthers removes the databases of earlier or interrupted backups.
 func removeOthers(folder, keep string) error {
 	list, err := os.ReadDir(folder)
@@ -146,7 +168,7 @@ func removeOthers(folder, keep string) error {
 	}
 	var errs []error
 	for _, e := range list {
-		if name := e.Name(); name != keep && strings.HasPrefix(name, "catalog-") {
+		if name := e.Name(); name != keep && madeHere(name) {
 			errs = append(errs, os.Remove(filepath.Join(folder, name)))
 		}
 	}

@@ -24,7 +24,9 @@ const (
 	stallChunk        = 256 << 10
 )
 
-// Serve serves on ln until ctx ends, then lets answers in progress finish for at most drain.
+// Serve serves on ln until ctx ends, then lets answers in progress finish for at most drain; those
+// that do not are cut. The error is nil after an end by ctx; else it is why ln failed, and answers in
+// progress are cut at once. A handler learns from its request's context that it was cut.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, drain time.Duration, log *slog.Logger) error {
 	srv := &http.Server{
 		Handler:           unstall(h),
@@ -38,7 +40,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, drain time.Dura
 	go func() { failed <- srv.Serve(ln) }()
 	select {
 	case err := <-failed:
-		return err
+		return errors.Join(err, srv.Close())
 	case <-ctx.Done():
 	}
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
@@ -57,7 +59,11 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, drain time.Dura
 // unstall gives every piece of an answer its own deadline.
 func unstall(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(&movingWriter{ResponseWriter: w, control: http.NewResponseController(w)}, r)
+		m := &movingWriter{ResponseWriter: w, control: http.NewResponseController(w)}
+		// Answers without a body never come to write. Without this they would be held to what is left of
+		// the deadline of the answer before on the same connection, which may have passed.
+		m.renew()
+		next.ServeHTTP(m, r)
 	})
 }
 
@@ -126,14 +132,14 @@ type recorder struct {
 }
 
 func (s *recorder) WriteHeader(status int) {
-	if s.status == 0 || s.status < 200 {
+	if s.status < 200 { // none yet, or one that only informs
 		s.status = status
 	}
 	s.ResponseWriter.WriteHeader(status)
 }
 
 func (s *recorder) Write(b []byte) (int, error) {
-	if s.status == 0 {
+	if s.status < 200 {
 		s.status = http.StatusOK
 	}
 	n, err := s.ResponseWriter.Write(b)
@@ -142,7 +148,7 @@ func (s *recorder) Write(b []byte) (int, error) {
 }
 
 func (s *recorder) ReadFrom(r io.Reader) (int64, error) {
-	if s.status == 0 {
+	if s.status < 200 {
 		s.status = http.StatusOK
 	}
 	n, err := io.Copy(s.ResponseWriter, r) // which asks for ReadFrom below
@@ -152,30 +158,47 @@ func (s *recorder) ReadFrom(r io.Reader) (int64, error) {
 
 func (s *recorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
-// Observe logs requests, tells seen about each, and catches panics. A panic on one request must not end the process; one
-// with http.ErrAbortHandler is how a handler cuts an answer it cannot finish.
+// Observe logs requests, tells seen about each, and catches panics. A panic on one request must not
+// end the process: it is logged and answered with 500, or where an answer has begun, cuts it, so that
+// nobody takes the half for the whole. A panic with http.ErrAbortHandler is how a handler cuts an
+// answer it cannot finish. The status seen is told is 0 when nothing was answered at all.
 func Observe(next http.Handler, seen func(r *http.Request, status int, bytes int64, took time.Duration), log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		s := &recorder{ResponseWriter: w}
 		defer func() {
 			p := recover()
-			if p != nil && p != http.ErrAbortHandler {
+			abort := p == http.ErrAbortHandler
+			switch {
+			case p == nil:
+				if s.status < 200 {
+					s.status = http.StatusOK // which the server says for a handler that says nothing
+				}
+			case !abort:
 				log.Error("a request handler panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
-				if s.status == 0 {
-					http.Error(s, "Something went wrong on our side.", http.StatusInternalServerError)
+				if abort = s.status >= 200; !abort {
+					s.apologise()
 				}
 			}
-			seen(r, s.status, s.bytes, time.Since(began))
+			took := time.Since(began)
+			seen(r, s.status, s.bytes, took)
 			level := slog.LevelDebug
 			if s.status >= 500 {
 				level = slog.LevelWarn
 			}
-			log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", s.status, "bytes", s.bytes, "took", time.Since(began))
-			if p == http.ErrAbortHandler {
-				panic(p)
+			log.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", s.status, "bytes", s.bytes, "took", took)
+			if abort {
+				panic(http.ErrAbortHandler)
 			}
 		}()
 		next.ServeHTTP(s, r)
 	})
+}
+
+// apologise answers in the place of a handler that has not begun to.
+func (s *recorder) apologise() {
+	// What the handler has set was about another answer, and may have said to keep it.
+	clear(s.Header())
+	s.Header().Set("Cache-Control", "no-store")
+	http.Error(s, "Something went wrong on our side.", http.StatusInternalServerError)
 }

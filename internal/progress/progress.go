@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // A Bar shows how far long work is: a bar on a terminal, now and then a line elsewhere. A nil Bar
@@ -55,9 +56,19 @@ func (b *Bar) Step(name string) {
 	const width = 30
 	full := 0
 	if b.all > 0 {
-		full = width * b.n / b.all
+		full = width * min(b.n, b.all) / b.all // more may be done than were announced
 	}
-	fmt.Fprintf(b.w, "\r\x1b[K[%s%s] %d of %d %s  %.40s", strings.Repeat("#", full), strings.Repeat(".", width-full), b.n, b.all, b.what, filepath.Base(name))
+	fmt.Fprintf(b.w, "\r\x1b[K[%s%s] %d of %d %s  %.40s", strings.Repeat("#", full), strings.Repeat(".", width-full), b.n, b.all, b.what, printable(filepath.Base(name)))
+}
+
+// printable replaces what a terminal would take for a command, as names of files are anybody's.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // Done ends the bar.

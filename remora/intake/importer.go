@@ -84,8 +84,12 @@ func (im *Importer) Import(ctx context.Context, by remora.Actor, path string, ab
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	if !info.IsDir() {
+	switch {
+	case info.Mode().IsRegular():
 		return im.file(ctx, by, path, about)
+	case !info.IsDir():
+		// To open a named pipe would wait for somebody to write into it.
+		return nil, noFile(path)
 	}
 	packed, err := os.CreateTemp(im.o.TempDir, "beamrider-*.xo")
 	if err != nil {
@@ -308,8 +312,15 @@ func Find(ctx context.Context, paths []string) ([]Candidate, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(found) == n && isFile(path) {
+		if len(found) > n {
+			continue
+		}
+		switch info, err := os.Stat(root); {
+		case err != nil: // the walk has said so
+		case info.Mode().IsRegular():
 			errs = append(errs, remora.Errorf(remora.KindInvalid, "import.name", "%s is not a bundle: its name ends neither in .xo nor in .xol.", path))
+		case !info.IsDir():
+			errs = append(errs, noFile(path))
 		}
 	}
 	return found, errors.Join(errs...)
@@ -327,6 +338,10 @@ func follow(path string) (string, error) {
 		return "", &fs.PathError{Op: "follow", Path: path, Err: err}
 	}
 	return root, nil
+}
+
+func noFile(path string) error {
+	return remora.Errorf(remora.KindInvalid, "import.file", "%s is neither a file nor a folder; a bundle is one or the other.", path)
 }
 
 func bundleName(path string) bool {

@@ -220,10 +220,37 @@ type shop struct {
 	shelf    *intake.Shelf
 }
 
+// emptyCatalog returns the database of an empty catalog. To make one takes longer than most tests.
+var emptyCatalog = sync.OnceValues(func() (content []byte, err error) {
+	dir, err := os.MkdirTemp("", "intake-*")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "catalog.sqlite")
+	conns, err := sqlstore.OpenSQLite(path, nil)
+	if err != nil {
+		return nil, err
+	}
+	err = sqlstore.Migrate(context.Background(), conns, sqlstore.SQLite)
+	if err = errors.Join(err, conns.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 func newShop(t testing.TB) *shop {
 	t.Helper()
 	dir := t.TempDir()
-	conns, err := sqlstore.OpenSQLite(filepath.Join(dir, "catalog.sqlite"), nil)
+	empty, err := emptyCatalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "catalog.sqlite")
+	if err := os.WriteFile(path, empty, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conns, err := sqlstore.OpenSQLite(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +260,6 @@ func newShop(t testing.TB) *shop {
 		}
 	})
 	s := &shop{TB: t, faults: &faults{}}
-	s.must(sqlstore.Migrate(t.Context(), conns, sqlstore.SQLite))
 	s.store, err = sqlstore.New(conns, sqlstore.SQLite, nil)
 	s.must(err)
 	s.must(os.Mkdir(filepath.Join(dir, "files"), 0o755))
@@ -363,4 +389,3 @@ func (s *shop) tidy(when string) {
 	s.whole(when)
 	s.must(s.store.Verify(s.Context()))
 }
-

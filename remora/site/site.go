@@ -42,7 +42,7 @@ func New(c Config) (*Site, error) {
 		switch {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("the site's URL %q cannot be read: %w", c.URL, err))
-		case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "", u.User != nil:
+		case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "", u.User != nil:
 			errs = append(errs, fmt.Errorf("the site's URL %q must be http:// or https:// and a host, with nothing behind it", c.URL))
 		default:
 			u.Path = ""
@@ -60,22 +60,36 @@ func New(c Config) (*Site, error) {
 	if s.proxies == nil {
 		s.proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
-	return s, errors.Join(errs...)
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return s, nil
 }
 
 // Knows reports whether a request's Host is one the library answers to: an address, localhost, or
-// a configured name.
+// a configured name, with or without a port. What it knows can stand in a link as it is.
 func (s *Site) Knows(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
+	name, port, err := net.SplitHostPort(host)
+	bracketed := strings.HasPrefix(host, "[")
+	if err != nil {
+		name = host
+		if inner, closed := strings.CutSuffix(host, "]"); bracketed && closed {
+			name = inner[1:]
+		}
 	}
-	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
-	if name == "localhost" || slices.Contains(s.hosts, name) {
-		return true
+	if strings.Trim(port, "0123456789") != "" {
+		return false
 	}
-	_, err := netip.ParseAddr(name)
-	return err == nil
+	if addr, err := netip.ParseAddr(name); err == nil {
+		return !strings.ContainsFunc(addr.Zone(), notOfZone)
+	}
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	return !bracketed && (name == "localhost" || slices.Contains(s.hosts, name))
+}
+
+// notOfZone reports whether r has no place in the name of a network interface as RFC 6874 writes it.
+func notOfZone(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("%._~-", r))
 }
 
 // Guard answers 421 (RFC 9110, section 15.5.20) to requests for names that are not ours.

@@ -141,6 +141,11 @@ func (h *Handler) serveBundle(w http.ResponseWriter, r *http.Request, a *remora.
 		from, client := downloadSource(r, source), h.site.Client(r)
 		content.begun = func() { h.counter.Count(v.ID, from, client) }
 	}
+	if rng := r.Header.Get("Range"); rng != "" && !strings.HasPrefix(rng, "bytes=") {
+		// A unit that is not understood is ignored (RFC 9110, section 14.2); ServeContent would answer 416.
+		r = r.Clone(r.Context())
+		r.Header.Del("Range")
+	}
 	http.ServeContent(w, r, "", published(v), content)
 	if err := content.failed(); err != nil {
 		h.log.ErrorContext(r.Context(), "a bundle could not be read to its end; the connection is broken off", "file", name, "version", v.ID, "error", err)

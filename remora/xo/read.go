@@ -103,6 +103,16 @@ func Read(ctx context.Context, r io.ReaderAt, size int64, o *Options) (*Bundle, 
 
 // ReadFile is Read on the named file.
 func ReadFile(ctx context.Context, path string, o *Options) (*Bundle, error) {
+	// Looked at before it is opened: opening a named pipe waits for whoever writes into it.
+	if info, err := os.Stat(path); err != nil {
+		return nil, fileError("The bundle could not be opened.", err)
+	} else if !info.Mode().IsRegular() {
+		return nil, &remora.Error{
+			Kind: remora.KindInvalid, Op: "xo.ReadFile", Code: codes[codeNotZip].Code,
+			Message: shown(path) + " is not a file. A bundle is one zip file; pack a folder first.",
+			Err:     &Refusal{Problems: []Problem{{Code: codes[codeNotZip].Code, Message: "This is not a file."}}},
+		}
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fileError("The bundle could not be opened.", err)
@@ -111,13 +121,6 @@ func ReadFile(ctx context.Context, path string, o *Options) (*Bundle, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fileError("The bundle could not be opened.", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &remora.Error{
-			Kind: remora.KindInvalid, Op: "xo.ReadFile", Code: codes[codeNotZip].Code,
-			Message: shown(path) + " is not a file. A bundle is one zip file; pack a folder first.",
-			Err:     &Refusal{Problems: []Problem{{Code: codes[codeNotZip].Code, Message: "This is not a file."}}},
-		}
 	}
 	return Read(ctx, f, info.Size(), o)
 }

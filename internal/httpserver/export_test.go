@@ -1,0 +1,4 @@
+package httpserver
+
+// StallChunk is the size of the pieces that files are sent in.
+const StallChunk = stallChunk
