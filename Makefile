@@ -3,7 +3,6 @@ SHELL = /bin/bash
 .DELETE_ON_ERROR:
 
 PACKAGES ?= ./...
-BENCH ?= $(PACKAGES)
 FUZZTIME ?= 30s
 
 tool = go tool -modfile=internal/tools/go.mod
@@ -36,9 +35,9 @@ fmt:
 fuzz:
 	FUZZTIME=$(FUZZTIME) internal/scripts/fuzz $(PACKAGES)
 
-# bench prints medians of six runs; compare those of bare and ours, which ran side by side.
+# bench prints medians of six runs with their spread; see docs/performance.md.
 bench:
-	go test -run '^$$' -bench . -benchtime 0.5s -count 6 $(BENCH) | $(tool) benchstat -
+	internal/scripts/bench
 
 cover:
 	go test -coverprofile=cover.out $(PACKAGES)
