@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/sugarlabs/beamrider/internal/backup"
 	"github.com/sugarlabs/beamrider/internal/durable"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/intake"
@@ -82,8 +85,14 @@ func (w *why) needed() error {
 	return nil
 }
 
-// with opens the data folder around f.
+// with opens the data folder around f. The library must be there: a mistyped --data must not make
+// a new, empty one.
 func with(ctx context.Context, a *app, f func(h *house) error) error {
+	if a.config.database.text() == "" {
+		if _, err := os.Stat(filepath.Join(a.config.dataDir, backup.CatalogFile)); err != nil {
+			return &remora.Error{Kind: remora.KindOf(err), Code: "data.none", Message: "There is no library in " + a.config.dataDir + ". Name its folder with --data; \"remora-server import\" or \"serve\" makes a new one.", Err: err}
+		}
+	}
 	h, err := openReady(ctx, a.config, lockShared, newLog(a.config, a.stderr))
 	if err != nil {
 		return err
@@ -488,7 +497,10 @@ func (c *catalogExportCmd) Run(ctx context.Context, a *app) error {
 		if c.File == "" {
 			return intake.WriteIndex(a.stdout, list)
 		}
-		return durable.Replace(c.File, func(w io.Writer) error { return intake.WriteIndex(w, list) })
+		if err := durable.Replace(c.File, func(w io.Writer) error { return intake.WriteIndex(w, list) }); err != nil {
+			return &remora.Error{Kind: remora.KindUnavailable, Message: "The index cannot be written to " + c.File + ".", Err: err}
+		}
+		return nil
 	})
 }
 

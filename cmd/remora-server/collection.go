@@ -83,14 +83,8 @@ func readCollection(path string) (remora.Collection, error) {
 		} `toml:"activity"`
 	}
 	err = toml.NewDecoder(f).DisallowUnknownFields().Decode(&in)
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		return fail(fmt.Errorf("a key that there is not:\n%s", strict.String()))
-	}
-	if detail, ok := errors.AsType[*toml.DecodeError](err); ok {
-		return fail(errors.New(detail.String()))
-	}
 	if err != nil {
-		return fail(err)
+		return fail(tomlMistake(err))
 	}
 	c := remora.Collection{
 		Nickname: in.Nickname, Listed: in.Listed == nil || *in.Listed, DefaultLocale: "en",

@@ -106,6 +106,19 @@ func TestHostsThatAreNotOurs(t *testing.T) {
 			t.Errorf("Host %s: status %d, want %d", host, resp.StatusCode, want)
 		}
 	}
+	req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Forwarded-For", "203.0.113.9") // somebody behind a proxy on this machine
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("/metrics for somebody outside: status %d, want 403", resp.StatusCode)
+	}
 	for _, path := range []string{"/livez", "/readyz", "/metrics", "/services/monitor.php"} {
 		if code, body := s.get(path); code != 200 || body == "" {
 			t.Errorf("%s: status %d\n%s", path, code, body)

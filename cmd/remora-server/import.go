@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/sugarlabs/beamrider/internal/progress"
 	"github.com/sugarlabs/beamrider/remora"
@@ -51,6 +52,14 @@ func (c *importCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	im, err := h.importer(c.History)
+	if err != nil {
+		return errors.Join(err, h.Close())
+	}
+	// What an earlier command left when it was killed would be in the way.
+	shelf, err := h.shelf()
+	if err == nil {
+		err = shelf.Settle(ctx, remora.TimeOf(time.Now().Add(-orphanGrace)))
+	}
 	if err != nil {
 		return errors.Join(err, h.Close())
 	}

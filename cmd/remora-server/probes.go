@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/site"
 )
 
 // probes answer machines that ask how we are. They read state that is known already: a probe that
@@ -63,4 +64,15 @@ func (p *probes) monitor(w http.ResponseWriter, _ *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body) // the client may be gone, which is nobody's fault
+}
+
+// inside answers only this machine and the proxies in front: metrics are nobody else's business.
+func inside(st *site.Site, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !st.Inside(r) {
+			plain(w, http.StatusForbidden, "Metrics are for this machine and the networks in site.proxies only.\n")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

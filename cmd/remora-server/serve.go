@@ -17,7 +17,6 @@ import (
 	"github.com/sugarlabs/beamrider/internal/httpserver"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
-	"github.com/sugarlabs/beamrider/remora/site"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 	"github.com/sugarlabs/beamrider/remora/sugar"
 	"github.com/sugarlabs/beamrider/remora/web"
@@ -62,7 +61,7 @@ type server struct {
 }
 
 func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err error) {
-	st, err := site.New(site.Config{URL: c.siteURL, Hosts: c.siteHosts, Proxies: c.proxies})
+	st, err := c.site()
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.site", Message: "The section site of the configuration has mistakes.", Err: err}
 	}
@@ -95,7 +94,7 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 	mux.HandleFunc("GET /livez", s.probes.livez)
 	mux.HandleFunc("GET /readyz", s.probes.readyz)
 	mux.HandleFunc("GET /services/monitor.php", s.probes.monitor)
-	mux.Handle("GET /metrics", m.handler())
+	mux.Handle("GET /metrics", inside(st, m.handler()))
 	guarded := st.Guard(machines)
 	s.handler = httpserver.Observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The mux would clean and redirect paths that old links rely on; it gets only its own.
@@ -107,7 +106,7 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 	}), m.request, log)
 	var lc net.ListenConfig
 	if s.ln, err = lc.Listen(ctx, "tcp", c.listen); err != nil {
-		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "Cannot listen on " + c.listen + ". Is another program there? Choose another address with --listen.", Err: err}
+		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "Cannot listen on " + c.listen + ". If another program is there, or the address is not this machine's, choose another with --listen.", Err: err}
 	}
 	return s, nil
 }

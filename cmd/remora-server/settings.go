@@ -15,6 +15,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/site"
 )
 
 // A config is the effective value of every setting.
@@ -145,10 +146,30 @@ func loadConfig(file string, getenv func(string) (string, bool), flags map[strin
 			errs = append(errs, fmt.Errorf("%s = %s (from the %s): %w", s.key, shown, o.from, err))
 		}
 	}
+	if len(errs) == 0 {
+		errs = append(errs, c.check()...)
+	}
 	if len(errs) > 0 {
 		return nil, nil, &remora.Error{Kind: remora.KindInvalid, Code: "config", Message: "The configuration has mistakes.", Err: errors.Join(errs...)}
 	}
 	return c, origins, nil
+}
+
+// check looks at what single settings cannot tell.
+func (c *config) check() (errs []error) {
+	if _, err := c.site(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.database.text() != "" {
+		if _, err := mariaDSN(c.database.text()); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+func (c *config) site() (*site.Site, error) {
+	return site.New(site.Config{URL: c.siteURL, Hosts: c.siteHosts, Proxies: c.proxies})
 }
 
 // readConfigFile reads a TOML file in which only the keys of the table may stand.
@@ -163,16 +184,31 @@ func readConfigFile(path string) (map[string]string, error) {
 	defer f.Close()
 	into := reflect.New(fileType()).Interface()
 	err = toml.NewDecoder(f).DisallowUnknownFields().Decode(into)
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		return nil, fail(fmt.Errorf("a key that there is not:\n%s", strict.String()))
-	}
-	if detail, ok := errors.AsType[*toml.DecodeError](err); ok {
-		return nil, fail(errors.New(detail.String()))
-	}
 	if err != nil {
-		return nil, fail(err)
+		return nil, fail(tomlMistake(err))
 	}
 	return fileValues(reflect.ValueOf(into).Elem()), nil
+}
+
+// tomlMistake says where a TOML file is wrong. It shows keys and lines, never a line's text, which
+// may hold a password.
+func tomlMistake(err error) error {
+	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		var errs []error
+		for i := range strict.Errors {
+			line, _ := strict.Errors[i].Position()
+			errs = append(errs, fmt.Errorf("line %d: there is no key %s", line, strings.Join(strict.Errors[i].Key(), ".")))
+		}
+		return errors.Join(errs...)
+	}
+	if detail, ok := errors.AsType[*toml.DecodeError](err); ok {
+		line, column := detail.Position()
+		if key := strings.Join(detail.Key(), "."); key != "" {
+			return fmt.Errorf("line %d: %s has a value of the wrong kind; it wants a text in quotes, or a list of them", line, key)
+		}
+		return fmt.Errorf("line %d, column %d: this is not TOML: %s", line, column, strings.TrimPrefix(detail.Error(), "toml: "))
+	}
+	return err
 }
 
 // fileType makes the struct that a configuration file is decoded into, from the table, so that the

@@ -57,8 +57,24 @@ func TestMistakesAreToldAllAtOnceWithTheirLine(t *testing.T) {
 		}
 	}
 	_, _, err = loadConfig(writeFile(t, "c.toml", "[data]\ndir = \"x\"\n\n[http]\nlissten = \":80\"\n"), noEnv, nil)
-	if err == nil || !strings.Contains(err.Error(), "lissten") || !strings.Contains(err.Error(), "5|") {
+	if err == nil || !strings.Contains(err.Error(), "lissten") || !strings.Contains(err.Error(), "line 5") {
 		t.Errorf("the error does not show the unknown key and its line: %v", err)
+	}
+}
+
+func TestMistakesInTheFileShowNoPassword(t *testing.T) {
+	const password = "pa55word"
+	for _, text := range []string{
+		"[database]\nurl = \"mysql://remora:" + password + "@db/remora\n",
+		"[database]\nulr = \"mysql://remora:" + password + "@db/remora\"\n",
+		"[databse]\nurl = \"mysql://remora:" + password + "@db/remora\"\n",
+		"[database]\nurl = [\"mysql://remora:" + password + "@db/remora\"]\n",
+		"[database]\nurl = \"mysql://remora:" + password + "@/remora\"\n",
+	} {
+		_, _, err := loadConfig(writeFile(t, "c.toml", text), noEnv, nil)
+		if err == nil || strings.Contains(err.Error(), password) {
+			t.Errorf("%s: %v", strings.ReplaceAll(text, password, "…"), err)
+		}
 	}
 }
 

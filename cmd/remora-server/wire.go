@@ -55,23 +55,23 @@ type house struct {
 type files struct{ *nfsstore.Store }
 
 func (f *files) Put(ctx context.Context, name string, r io.Reader, size int64, sum []byte) error {
-	return kindOfFile(f.Store.Put(ctx, name, r, size, sum))
+	return kindOfFile(f.Store.Put(ctx, name, r, size, sum), name)
 }
 
 func (f *files) Open(ctx context.Context, name string) (fs.File, error) {
 	file, err := f.Store.Open(ctx, name)
-	return file, kindOfFile(err)
+	return file, kindOfFile(err, name)
 }
 
 func (f *files) Link(ctx context.Context, from, to string) error {
-	return kindOfFile(f.Store.Link(ctx, from, to))
+	return kindOfFile(f.Store.Link(ctx, from, to), to)
 }
 
 func (f *files) Remove(ctx context.Context, name string) error {
-	return kindOfFile(f.Store.Remove(ctx, name))
+	return kindOfFile(f.Store.Remove(ctx, name), name)
 }
 
-func kindOfFile(err error) error {
+func kindOfFile(err error, name string) error {
 	for _, row := range []struct {
 		is      error
 		kind    remora.Kind
@@ -81,9 +81,9 @@ func kindOfFile(err error) error {
 		{nfsstore.ErrReadOnly, remora.KindUnavailable, "The folder of the bundles cannot be written to."},
 		{nfsstore.ErrUnavailable, remora.KindUnavailable, "The folder of the bundles does not answer as it should."},
 		{nfsstore.ErrCorrupt, remora.KindCorrupt, "The bytes that arrived are not those that were checked."},
-		{nfsstore.ErrName, remora.KindInvalid, "That is no name for a file."},
-		{fs.ErrExist, remora.KindConflict, "Another file has this name already."},
-		{fs.ErrNotExist, remora.KindNotFound, "There is no such file."},
+		{nfsstore.ErrName, remora.KindInvalid, "The name " + name + " cannot be a file's."},
+		{fs.ErrExist, remora.KindConflict, "The file " + name + " is there with other content. If it is damaged, restore it from a backup, or move it away and do this again."},
+		{fs.ErrNotExist, remora.KindNotFound, "There is no file " + name + "."},
 	} {
 		if errors.Is(err, row.is) {
 			return &remora.Error{Kind: row.kind, Op: "files", Message: row.message, Err: err}

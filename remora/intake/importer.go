@@ -24,6 +24,7 @@ type Store interface {
 	Draft(ctx context.Context, by remora.Actor, s *remora.Submission) (remora.Stored, error)
 	Publish(ctx context.Context, by remora.Actor, versionID int64, to remora.State, s *remora.Submission) error
 	EditActivity(ctx context.Context, by remora.Actor, activityID int64, e remora.ActivityEdit) error
+	EditVersion(ctx context.Context, by remora.Actor, versionID int64, e remora.VersionEdit) error
 	Activities(ctx context.Context, q remora.ActivityQuery, yield func(remora.Activity) error) error
 }
 
@@ -133,7 +134,7 @@ func (im *Importer) file(ctx context.Context, by remora.Actor, path string, abou
 	if r.Stored, err = im.submit(ctx, by, s, f, bundle.Icon, facts.Hidden); err != nil {
 		return nil, err
 	}
-	return r, im.settle(ctx, by, r.Stored.ActivityID, facts)
+	return r, im.settle(ctx, by, r.Stored, facts)
 }
 
 // unreadable says that a bundle cannot be opened, which is its own fault and nobody else's.
@@ -216,7 +217,15 @@ func active(ctx context.Context, store interface {
 	return yes, err
 }
 
-func (im *Importer) settle(ctx context.Context, by remora.Actor, activityID int64, facts Facts) error {
+// settle applies the facts that are not of the bundle, also to a version that was there already:
+// who imports again with a better index means it.
+func (im *Importer) settle(ctx context.Context, by remora.Actor, stored remora.Stored, facts Facts) error {
+	if facts.Range != nil && stored.Existing && stored.State != remora.StateDeleted {
+		edit := remora.VersionEdit{Range: &remora.RangeEdit{Range: *facts.Range, Source: remora.RangeSet}}
+		if err := im.store.EditVersion(ctx, by, stored.VersionID, edit); err != nil {
+			return err
+		}
+	}
 	var e remora.ActivityEdit
 	if facts.Categories != nil {
 		e.Categories = &facts.Categories
@@ -225,7 +234,7 @@ func (im *Importer) settle(ctx context.Context, by remora.Actor, activityID int6
 	if e.Categories == nil && e.FeaturedRank == nil {
 		return nil
 	}
-	return im.store.EditActivity(ctx, by, activityID, e)
+	return im.store.EditActivity(ctx, by, stored.ActivityID, e)
 }
 
 func (im *Importer) submission(b *xo.Bundle, facts Facts) (*remora.Submission, error) {

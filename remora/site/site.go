@@ -152,6 +152,10 @@ func (s *Site) Client(r *http.Request) netip.Addr {
 	return addr
 }
 
+// Inside reports whether a request comes from a trusted proxy's network for itself, and not for
+// somebody beyond.
+func (s *Site) Inside(r *http.Request) bool { return s.trusted(s.Client(r)) }
+
 func peer(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
