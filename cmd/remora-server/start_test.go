@@ -75,7 +75,7 @@ func TestALockedFolderIsSaid(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	for _, args := range [][]string{{"serve", "--listen", "127.0.0.1:0"}, {"catalog", "list"}} {
+	for _, args := range [][]string{{"serve", "--listen", "127.0.0.1:0"}, {"import", t.TempDir()}} {
 		var out, errs strings.Builder
 		code := run(t.Context(), append(args, "--data", data), noEnv, nil, &out, &errs)
 		if code != remora.KindUnavailable.Info().ExitCode || !strings.Contains(errs.String(), "wait until it is done") {
