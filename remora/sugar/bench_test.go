@@ -141,7 +141,7 @@ func BenchmarkUpdateScale(b *testing.B) {
 			w := nullWriter{http.Header{}}
 			spent := make([]time.Duration, asked)
 			// Of the quietest round, as neighbours only ever add; first is when nothing is kept yet.
-			p50, p99, first := time.Hour, time.Hour, time.Hour
+			p50, p99, first, first99 := time.Hour, time.Hour, time.Hour, time.Hour
 			for b.Loop() {
 				r.documents.InvalidateAll()
 				for i, q := range requests {
@@ -151,7 +151,7 @@ func BenchmarkUpdateScale(b *testing.B) {
 					spent[i] = time.Since(began)
 				}
 				slices.Sort(spent)
-				first = min(first, spent[asked/2])
+				first, first99 = min(first, spent[asked/2]), min(first99, spent[asked*99/100])
 				for i, q := range requests {
 					clear(w.header)
 					began := time.Now()
@@ -162,6 +162,7 @@ func BenchmarkUpdateScale(b *testing.B) {
 				p50, p99 = min(p50, spent[asked/2]), min(p99, spent[asked*99/100])
 			}
 			b.ReportMetric(float64(first.Nanoseconds()), "first-p50-ns")
+			b.ReportMetric(float64(first99.Nanoseconds()), "first-p99-ns")
 			b.ReportMetric(float64(p50.Nanoseconds()), "p50-ns")
 			b.ReportMetric(float64(p99.Nanoseconds()), "p99-ns")
 		})

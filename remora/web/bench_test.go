@@ -1,9 +1,20 @@
 package web
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/sugarlabs/beamrider/internal/catalogtest"
+	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/live"
 )
 
 // nowhere takes an answer and keeps nothing of it.
@@ -25,3 +36,61 @@ func benchmarkPage(b *testing.B, path string) {
 func BenchmarkListing(b *testing.B)  { benchmarkPage(b, "/en/browse?category=games") }
 func BenchmarkActivity(b *testing.B) { benchmarkPage(b, "/en/activity/100500?sugar=0.98") }
 func BenchmarkHome(b *testing.B)     { benchmarkPage(b, "/en/") }
+
+// BenchmarkPageScale shows what a larger catalog of real shape costs a page: activities all over it,
+// lists from places all over it, and searches.
+func BenchmarkPageScale(b *testing.B) {
+	for _, size := range []int{1_000, 10_000, 100_000} {
+		library, err := live.New(catalogtest.NewFeed(catalogtest.Activities(size)), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := library.Refresh(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		h, err := New(Config{Library: library})
+		if err != nil {
+			b.Fatal(err)
+		}
+		view := library.View()
+		for _, kind := range []string{"activity", "list", "search"} {
+			b.Run(kind+"/"+strconv.Itoa(size), func(b *testing.B) {
+				const asked = 200
+				var requests []*http.Request
+				pick := rand.New(rand.NewPCG(1, 2))
+				for range 10 * asked {
+					a := view.Activity(catalogtest.FirstActivity + pick.Int64N(int64(size)))
+					if len(requests) == asked || a == nil || !a.InLists() {
+						continue
+					}
+					path := fmt.Sprintf("/en/activity/%d?sugar=0.120", a.ID)
+					switch kind {
+					case "list":
+						path = "/en/browse?after=" + encodePlace(byte(remora.SortUpdated), remora.CursorOf(remora.SortUpdated, a))
+					case "search":
+						name, _ := a.Name.In("en", a.DefaultLocale)
+						word, _, _ := strings.Cut(name, " ")
+						path = "/en/search?q=" + url.QueryEscape(word)
+					}
+					requests = append(requests, httptest.NewRequest(http.MethodGet, path, nil))
+				}
+				if len(requests) < asked/2 {
+					b.Fatalf("only %d pages to ask for", len(requests))
+				}
+				spent := make([]time.Duration, len(requests))
+				p50, p99 := time.Hour, time.Hour // of the quietest round, as neighbours only ever add
+				for b.Loop() {
+					for i, r := range requests {
+						began := time.Now()
+						h.ServeHTTP(nowhere{http.Header{}}, r)
+						spent[i] = time.Since(began)
+					}
+					slices.Sort(spent)
+					p50, p99 = min(p50, spent[len(spent)/2]), min(p99, spent[len(spent)*99/100])
+				}
+				b.ReportMetric(float64(p50.Microseconds()), "p50-µs")
+				b.ReportMetric(float64(p99.Microseconds()), "p99-µs")
+			})
+		}
+	}
+}
