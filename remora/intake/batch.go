@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -35,7 +37,8 @@ type Progress interface {
 	Step(path string) // one more is done
 }
 
-// Batch imports everything that [Find] finds under paths, several at once. A bundle that is
+// Batch imports everything that [Find] finds under paths, several at once; new ids are given in the
+// order of Find. A bundle that is
 // refused is noted in the Report and the rest goes on. Batch stops early, with the Report so far,
 // only when ctx ends or the fault is the catalog's and not a bundle's. about and p may be nil.
 func (im *Importer) Batch(ctx context.Context, by remora.Actor, paths []string, about func(bundleID string, n remora.Number) Facts, p Progress) (*Report, error) {
@@ -53,12 +56,15 @@ func (im *Importer) Batch(ctx context.Context, by remora.Actor, paths []string, 
 	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(min(2*runtime.GOMAXPROCS(0), 8)) // checking is CPU, storing waits for the disk
+	next := turns()
 	for _, c := range found {
+		mine := next()
 		g.Go(func() error {
 			if gctx.Err() != nil {
+				mine.pass()
 				return gctx.Err()
 			}
-			result, err := im.Import(gctx, by, c.Path, about)
+			result, err := im.inTurn(gctx, by, c.Path, about, mine)
 			mu.Lock()
 			defer mu.Unlock()
 			if p != nil {
@@ -68,6 +74,7 @@ func (im *Importer) Batch(ctx context.Context, by remora.Actor, paths []string, 
 		})
 	}
 	err = g.Wait()
+	slices.SortStableFunc(report.Refused, func(a, b Refused) int { return strings.Compare(a.Path, b.Path) })
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}

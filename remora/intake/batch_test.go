@@ -198,3 +198,26 @@ func TestBatchByIndex(t *testing.T) {
 	s.must(s.shelf.Settle(t.Context(), later()))
 	s.tidy("at the end")
 }
+
+// TestBatchGivesIDsInOrder: bundles are taken side by side, and still the same folder gets the same
+// ids everywhere, a refused one in the middle or not.
+func TestBatchGivesIDsInOrder(t *testing.T) {
+	s := newShop(t)
+	dir := pile(t, 40)
+	for _, name := range []string{"Piece00-0.xo", "Piece17-0.xo", "Piece39-9.xo"} {
+		s.must(os.WriteFile(filepath.Join(dir, name), []byte("no zip"), 0o644))
+	}
+	report, err := s.importer.Batch(t.Context(), by, []string{dir}, nil, nil)
+	s.must(err)
+	if report.New != 40 || len(report.Refused) != 3 {
+		t.Fatalf("the report is %+v", report)
+	}
+	var ids []string
+	s.must(s.store.Activities(t.Context(), remora.ActivityQuery{}, func(a remora.Activity) error {
+		ids = append(ids, a.BundleID)
+		return nil
+	}))
+	if len(ids) != 40 || !slices.IsSorted(ids) {
+		t.Errorf("by id the activities are %v, not in the order of their files", ids)
+	}
+}

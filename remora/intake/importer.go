@@ -81,13 +81,18 @@ type Result struct {
 // about is asked for further facts once the bundle has said which version it is; nil: there are
 // none. Importing what is there already is success, with Result.Stored.Existing set.
 func (im *Importer) Import(ctx context.Context, by remora.Actor, path string, about func(bundleID string, n remora.Number) Facts) (*Result, error) {
+	return im.inTurn(ctx, by, path, about, nil)
+}
+
+func (im *Importer) inTurn(ctx context.Context, by remora.Actor, path string, about func(string, remora.Number) Facts, t *turn) (*Result, error) {
+	defer t.pass()
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, unreadable(err)
 	}
 	switch {
 	case info.Mode().IsRegular():
-		return im.file(ctx, by, path, about)
+		return im.file(ctx, by, path, about, t)
 	case !info.IsDir():
 		// To open a named pipe would wait for somebody to write into it.
 		return nil, noFile(path)
@@ -101,14 +106,14 @@ func (im *Importer) Import(ctx context.Context, by remora.Actor, path string, ab
 	if err = errors.Join(err, packed.Close()); err != nil {
 		return nil, err
 	}
-	r, err := im.file(ctx, by, packed.Name(), about)
+	r, err := im.file(ctx, by, packed.Name(), about, t)
 	if r != nil {
 		r.Warnings = append(warnings, r.Warnings...)
 	}
 	return r, err
 }
 
-func (im *Importer) file(ctx context.Context, by remora.Actor, path string, about func(string, remora.Number) Facts) (*Result, error) {
+func (im *Importer) file(ctx context.Context, by remora.Actor, path string, about func(string, remora.Number) Facts, t *turn) (*Result, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, unreadable(err)
@@ -131,7 +136,7 @@ func (im *Importer) file(ctx context.Context, by remora.Actor, path string, abou
 		return nil, err
 	}
 	r := &Result{Bundle: bundle, Warnings: bundle.Warnings}
-	if r.Stored, err = im.submit(ctx, by, s, f, bundle.Icon, facts.Hidden); err != nil {
+	if r.Stored, err = im.submit(ctx, by, s, f, bundle.Icon, facts.Hidden, t); err != nil {
 		return nil, err
 	}
 	return r, im.settle(ctx, by, r.Stored, facts)
@@ -147,7 +152,7 @@ func unreadable(err error) error {
 }
 
 // submit does the steps; each may find that an earlier attempt has done it.
-func (im *Importer) submit(ctx context.Context, by remora.Actor, s *remora.Submission, r io.ReaderAt, icon []byte, hidden bool) (remora.Stored, error) {
+func (im *Importer) submit(ctx context.Context, by remora.Actor, s *remora.Submission, r io.ReaderAt, icon []byte, hidden bool, t *turn) (remora.Stored, error) {
 	media := "application/vnd.olpc-sugar"
 	if s.ContentBundle {
 		media = "application/vnd.olpc-content"
@@ -164,7 +169,11 @@ func (im *Importer) submit(ctx context.Context, by remora.Actor, s *remora.Submi
 			return remora.Stored{}, err
 		}
 	}
+	if err := t.wait(ctx); err != nil {
+		return remora.Stored{}, err
+	}
 	stored, err := im.store.Draft(ctx, by, s)
+	t.pass()
 	if err != nil {
 		return remora.Stored{}, err
 	}
