@@ -61,7 +61,7 @@ func TestBatch(t *testing.T) {
 			t.Errorf("refused without saying why: %+v", r)
 		}
 	}
-	if d := cmp.Diff([]string{"absent.xo", "gone.xo", "broken.xo"}, refused); d != "" {
+	if d := cmp.Diff([]string{"absent.xo", "broken.xo", "gone.xo"}, refused); d != "" {
 		t.Errorf("refused are (-want +got)\n%s", d)
 	}
 	if l.total != 14 || len(l.steps) != 14 || !slices.Contains(l.steps, "broken.xo") {
