@@ -1,0 +1,238 @@
+package balance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Backend is one server that requests may go to.
+type Backend struct {
+	// Name tells it from others in logs, on the status page and in calls; 1 to 64 letters, digits and
+	// the characters ".-_:".
+	Name string
+	// URL is its address: http or https, a host, if need be a port, and nothing else. https is spoken
+	// only when it says so.
+	URL string
+	// Handler is called in this process; then there is no URL. It must return soon after the context of its
+	// request is done.
+	Handler http.Handler
+	// Weight is the share of requests it gets compared with others: 1 to 1,000,000, 0 means 1.
+	Weight int
+	// MaxInFlight is how many requests it may serve at a time; further ones go to others and are
+	// refused when those are full too. 0: any number.
+	MaxInFlight int
+}
+
+// maxWeight keeps products of weights and requests in flight far from overflow.
+const maxWeight = 1_000_000
+
+// maxBackends bounds a pool, whose members are looked through for each request.
+const maxBackends = 1000
+
+// A backend is a member of a pool; what changes is in its state, which it may share with the member
+// of that name in an earlier pool.
+type backend struct {
+	Backend
+	url   *url.URL // nil if it is a Handler
+	state *state
+}
+
+func (e *backend) candidate() Candidate {
+	return Candidate{Name: e.Name, Weight: e.Weight, InFlight: int(e.state.inFlight.Load()), MaxInFlight: e.MaxInFlight}
+}
+
+// The health of a backend; a better one has a higher number.
+type health int32
+
+const (
+	down health = iota + 1
+	unknown
+	up
+)
+
+// state is what happens to a backend.
+type state struct {
+	inFlight atomic.Int64
+	draining atomic.Bool
+	health   atomic.Int32
+	requests atomic.Uint64 // attempts made
+	failures atomic.Uint64 // attempts that gave no answer, and answers that broke off
+	suspect  chan struct{} // wakes the health check; capacity 1
+
+	mu      sync.Mutex
+	waiters []chan struct{} // of Drain, closed when nothing is in flight
+	// waiting are the requests without an answer yet that may go to another backend instead.
+	waiting map[*exchange]context.CancelCauseFunc
+	reason  string    // why unhealthy
+	since   time.Time // of the present health
+}
+
+func newState() *state {
+	s := &state{suspect: make(chan struct{}, 1), since: time.Now(), waiting: make(map[*exchange]context.CancelCauseFunc)}
+	s.health.Store(int32(unknown))
+	return s
+}
+
+// enter counts a request in and returns how many there were before, unless the backend is draining.
+// Either Drain sees the request or the request sees Drain: both write before they read.
+func (s *state) enter() (before int, ok bool) {
+	n := s.inFlight.Add(1)
+	if s.draining.Load() {
+		s.leave()
+		return 0, false
+	}
+	return int(n - 1), true
+}
+
+func (s *state) leave() {
+	if s.inFlight.Add(-1) != 0 || !s.draining.Load() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.waiters {
+		close(w)
+	}
+	s.waiters = nil
+}
+
+// doubt asks for a health check soon, since a request went wrong.
+func (s *state) doubt() {
+	select {
+	case s.suspect <- struct{}{}:
+	default: // it is asked for already
+	}
+}
+
+func (s *state) wait(x *exchange, cancel context.CancelCauseFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting[x] = cancel
+}
+
+// waited ends wait and reports whether the attempt was left alone meanwhile.
+func (s *state) waited(x *exchange) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.waiting[x]
+	delete(s.waiting, x)
+	return ok
+}
+
+// move ends the attempts that wait, as far as the budget pays for others.
+func (s *state) move(b *budget) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for x, cancel := range s.waiting {
+		if !b.spend() {
+			return
+		}
+		delete(s.waiting, x)
+		cancel(errMoved)
+	}
+}
+
+// pool is the list of backends; it never changes.
+type pool struct {
+	members []*backend
+}
+
+func (p *pool) find(name string) *backend {
+	for _, e := range p.members {
+		if e.Name == name {
+			return e
+		}
+	}
+	return nil
+}
+
+// newPool checks the list, reports all mistakes, and takes over the states of old members that have
+// kept their name and address.
+func newPool(list []Backend, old *pool) (*pool, error) {
+	var errs []error
+	if len(list) > maxBackends {
+		return nil, fmt.Errorf("balance: there are %d backends; a pool has at most %d", len(list), maxBackends)
+	}
+	p := &pool{members: make([]*backend, 0, len(list))}
+	for i, b := range list {
+		fail := func(format string, args ...any) {
+			errs = append(errs, fmt.Errorf("balance: backend %d (%q): "+format, append([]any{i + 1, b.Name}, args...)...))
+		}
+		if !validName(b.Name) {
+			fail("its name must be 1 to 64 letters, digits or the characters \".-_:\"")
+		} else if p.find(b.Name) != nil {
+			fail("another backend has that name; give each its own")
+		}
+		e := &backend{Backend: b}
+		switch {
+		case b.Handler == nil:
+			var err error
+			if e.url, err = parseURL(b.URL); err != nil {
+				fail("%w", err)
+			}
+		case b.URL != "":
+			fail("it has both a URL and a Handler; it must have one of them")
+		}
+		if b.Weight < 0 || b.Weight > maxWeight {
+			fail("its weight is %d; it must be between 0 and %d", b.Weight, maxWeight)
+		}
+		if e.Weight == 0 {
+			e.Weight = 1
+		}
+		if b.MaxInFlight < 0 {
+			fail("its limit of requests in flight is %d; it must be 0 (none) or more", b.MaxInFlight)
+		}
+		if o := old.find(b.Name); o != nil && o.URL == b.URL && (o.Handler == nil) == (b.Handler == nil) {
+			e.state = o.state
+		} else {
+			e.state = newState()
+		}
+		p.members = append(p.members, e)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func validName(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_', c == ':':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// parseURL does not repeat what it was given in errors: it might hold a password.
+func parseURL(s string) (*url.URL, error) {
+	if s == "" {
+		return nil, errors.New("it has neither a URL nor a Handler; it must have one of them")
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, errors.New("its URL cannot be parsed; it must be like http://192.0.2.1:8000")
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("its URL must begin with http:// or https://")
+	case u.Hostname() == "":
+		return nil, errors.New("its URL names no host; it must be like http://192.0.2.1:8000")
+	case u.User != nil:
+		return nil, errors.New("its URL must not have a user name or a password")
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("its URL must end after the host and port: requests keep their own path and query")
+	}
+	return u, nil
+}

@@ -1,0 +1,368 @@
+package balance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	// ErrNoBackend: no backend may take the request now: all are draining, full, or have been tried.
+	ErrNoBackend = errors.New("no backend available")
+	// ErrUnknownBackend: the pool has no backend of that name.
+	ErrUnknownBackend = errors.New("unknown backend")
+)
+
+// Options are what may be left out; the zero value is good. Durations that are 0 have the default
+// that is given with them.
+type Options struct {
+	// Picker chooses backends; nil: [PowerOfTwo].
+	Picker Picker
+	// Admitter limits them; nil: Backend.MaxInFlight is the limit.
+	Admitter Admitter
+	// Checker judges their health while [Balancer.Run] runs; nil: [HTTPCheck] of the path /.
+	Checker Checker
+	// Cache stands before them in [Balancer.ServeHTTP]; nil: none.
+	Cache Cache
+	// Events tell what happens.
+	Events Events
+	// Classify, if not nil, sets Key and Priority of a request. It must not block.
+	Classify func(in *Info)
+	// Logger gets changes of health and broken answers; nil: none.
+	Logger *slog.Logger
+	// Transport speaks to the backends that have a URL; nil: one of this balancer's own, HTTP/1.1
+	// without any proxy of the environment. With another, DialTimeout and ResponseTimeout are its matter.
+	Transport http.RoundTripper
+	// Trusted are the networks of proxies before this one, whose X-Forwarded fields are believed.
+	Trusted []netip.Prefix
+
+	// Attempts is how many backends may be tried for one request, 1 to 10; 0 means 3.
+	Attempts int
+	// DialTimeout bounds the making of a connection; 2 s.
+	DialTimeout time.Duration
+	// ResponseTimeout bounds the time from the end of a request to the header of the answer, for each
+	// attempt; 60 s.
+	ResponseTimeout time.Duration
+	// IdleTimeout bounds how long a backend may send nothing within an answer; 60 s. Upgraded
+	// connections may be idle for as long as both sides like.
+	IdleTimeout time.Duration
+	// RetryAfter is what clients are told when they are refused, rounded up to seconds; 1 s.
+	RetryAfter time.Duration
+
+	// CheckInterval is the time between health checks of a backend, varied by a tenth so that
+	// several balancers do not fall into step; 2 s. After a failed request it is a tenth.
+	CheckInterval time.Duration
+	// CheckTimeout bounds one check; 2 s.
+	CheckTimeout time.Duration
+	// Rise is how many checks in a row must pass before an unhealthy backend is healthy again, 1 to
+	// 100; 0 means 2. Fall is how many must fail before a healthy one is unhealthy; 0 means 3. The
+	// first check of all decides alone.
+	Rise, Fall int
+}
+
+// withDefaults returns a checked copy.
+func (o *Options) withDefaults() (Options, error) {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	if c.Picker == nil {
+		c.Picker = PowerOfTwo{}
+	}
+	if c.Admitter == nil {
+		c.Admitter = limit{}
+	}
+	if c.Checker == nil {
+		c.Checker = &HTTPCheck{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	var errs []error
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		def   time.Duration
+	}{
+		{"DialTimeout", &c.DialTimeout, 2 * time.Second},
+		{"ResponseTimeout", &c.ResponseTimeout, time.Minute},
+		{"IdleTimeout", &c.IdleTimeout, time.Minute},
+		{"RetryAfter", &c.RetryAfter, time.Second},
+		{"CheckInterval", &c.CheckInterval, 2 * time.Second},
+		{"CheckTimeout", &c.CheckTimeout, 2 * time.Second},
+	} {
+		if *d.value == 0 {
+			*d.value = d.def
+		}
+		if *d.value < time.Millisecond || *d.value > 24*time.Hour {
+			errs = append(errs, fmt.Errorf("balance: Options.%s is %v; it must be between 1ms and 24h, or 0 for %v", d.name, *d.value, d.def))
+		}
+	}
+	for _, n := range []struct {
+		name             string
+		value            *int
+		def, least, most int
+	}{
+		{"Attempts", &c.Attempts, 3, 1, 10},
+		{"Rise", &c.Rise, 2, 1, 100},
+		{"Fall", &c.Fall, 3, 1, 100},
+	} {
+		if *n.value == 0 {
+			*n.value = n.def
+		}
+		if *n.value < n.least || *n.value > n.most {
+			errs = append(errs, fmt.Errorf("balance: Options.%s is %d; it must be between %d and %d, or 0 for %d", n.name, *n.value, n.least, n.most, n.def))
+		}
+	}
+	c.Trusted = append([]netip.Prefix(nil), c.Trusted...)
+	for _, p := range c.Trusted {
+		if !p.IsValid() {
+			errs = append(errs, errors.New("balance: Options.Trusted has a network that is not valid; parse it with netip.ParsePrefix"))
+		}
+	}
+	return c, errors.Join(errs...)
+}
+
+// Balancer is a pool of backends and what is known of them. Its methods may be called concurrently.
+type Balancer struct {
+	o         Options
+	transport http.RoundTripper
+	own       *http.Transport // nil if the transport is the caller's
+	buffers   bufferPool
+
+	setting sync.Mutex // held by Set
+	pool    atomic.Pointer[pool]
+	changed chan struct{} // tells Run of a new pool; capacity 1
+	running atomic.Bool
+
+	counters
+	budget budget
+}
+
+// New returns a balancer for the backends. It reports everything that is wrong with its arguments at
+// once, and starts nothing: requests are served without [Balancer.Run], which adds the health checks.
+// A backend that cannot be reached is no error; a pool may be empty, and refuses all requests then.
+func New(backends []Backend, o *Options) (*Balancer, error) {
+	opts, err := o.withDefaults()
+	p, poolErr := newPool(backends, &pool{})
+	if err := errors.Join(err, poolErr); err != nil {
+		return nil, err
+	}
+	b := &Balancer{o: opts, changed: make(chan struct{}, 1)}
+	b.pool.Store(p)
+	b.budget.tenths.Store(budgetTenths)
+	b.transport = opts.Transport
+	if b.transport == nil {
+		dialer := &net.Dialer{Timeout: opts.DialTimeout, KeepAlive: 15 * time.Second}
+		b.own = &http.Transport{
+			Proxy:                  nil, // an http_proxy of the environment is not meant for backends
+			DialContext:            dialer.DialContext,
+			TLSHandshakeTimeout:    5 * time.Second,
+			ResponseHeaderTimeout:  opts.ResponseTimeout,
+			ExpectContinueTimeout:  time.Second,
+			IdleConnTimeout:        time.Minute,
+			MaxIdleConns:           4096,
+			MaxIdleConnsPerHost:    256,
+			MaxResponseHeaderBytes: 1 << 20,
+			DisableCompression:     true, // bodies pass as they are
+		}
+		b.transport = b.own
+	}
+	return b, nil
+}
+
+// Set replaces the pool. Backends that keep their name and address keep their state: health, drain,
+// requests in flight. Requests in flight on those that are gone finish. On error, which reports all
+// mistakes, nothing has changed.
+func (b *Balancer) Set(backends []Backend) error {
+	b.setting.Lock()
+	defer b.setting.Unlock()
+	p, err := newPool(backends, b.pool.Load())
+	if err != nil {
+		return err
+	}
+	b.pool.Store(p)
+	select {
+	case b.changed <- struct{}{}:
+	default: // Run has been told and has not looked yet
+	}
+	return nil
+}
+
+// Drain lets the backend finish: it gets no new requests, and Drain returns when none is in flight;
+// upgraded connections are. When ctx ends first, its error is returned and the backend stays
+// draining; call Drain again to wait on, or [Balancer.Undrain]. Other errors match [ErrUnknownBackend].
+func (b *Balancer) Drain(ctx context.Context, name string) error {
+	e := b.pool.Load().find(name)
+	if e == nil {
+		return fmt.Errorf("balance: drain %q: %w; see the status page for the names there are", name, ErrUnknownBackend)
+	}
+	s := e.state
+	done := make(chan struct{})
+	s.draining.Store(true)
+	s.mu.Lock()
+	// Drains that gave up leave their channel behind; it goes with the others at the next idle moment.
+	s.waiters = append(s.waiters, done)
+	s.mu.Unlock()
+	defer s.forget(done)
+	if s.inFlight.Load() == 0 {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("balance: drain %q: %d requests are still in flight; it stays draining: %w", name, s.inFlight.Load(), context.Cause(ctx))
+	}
+}
+
+// forget takes a waiter away that nobody waits on any more.
+func (s *state) forget(done chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, w := range s.waiters {
+		if w == done {
+			s.waiters = append(s.waiters[:i], s.waiters[i+1:]...)
+			return
+		}
+	}
+}
+
+// Undrain gives the backend requests again. A Drain that waits returns when nothing is in flight all
+// the same, or with its context. Errors match [ErrUnknownBackend].
+func (b *Balancer) Undrain(name string) error {
+	e := b.pool.Load().find(name)
+	if e == nil {
+		return fmt.Errorf("balance: undrain %q: %w; see the status page for the names there are", name, ErrUnknownBackend)
+	}
+	e.state.draining.Store(false)
+	return nil
+}
+
+// RoundTripper returns a transport that sends each request to a backend of the pool, whatever the
+// scheme and host of its URL, which become only its Host. The rules for attempts are those of the
+// package; the cache and the X-Forwarded fields are not used. Redirects to other hosts, which an
+// http.Client would follow, come back to the pool. Backends that are Handlers run in a goroutine of their own
+// for each request, until they return; they cannot take over the connection or send trailers.
+func (b *Balancer) RoundTripper() http.RoundTripper { return client{b} }
+
+type client struct{ b *Balancer }
+
+func (c client) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL == nil {
+		closeBody(r)
+		return nil, errors.New("balance: the request has no URL")
+	}
+	host := r.Host
+	if host == "" {
+		host = r.URL.Host
+	}
+	x := &exchange{b: c.b, in: c.b.info(r, host), inProcess: true}
+	return x.RoundTrip(r)
+}
+
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		r.Body.Close() // nothing of it was wanted
+	}
+}
+
+func (b *Balancer) info(r *http.Request, host string) Info {
+	in := Info{Method: r.Method, Host: host, Path: r.URL.Path, Header: r.Header.Get}
+	if in.Method == "" {
+		in.Method = http.MethodGet
+	}
+	if b.o.Classify != nil {
+		c := in
+		b.o.Classify(&c)
+		in.Key, in.Priority = c.Key, c.Priority
+	}
+	return in
+}
+
+// ServeHTTP answers the request by one of the backends. When an answer breaks off it panics with
+// [http.ErrAbortHandler], which makes a server break off the connection.
+func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodConnect {
+		http.Error(w, "This server is not a proxy for other hosts.", http.StatusNotImplemented)
+		return
+	}
+	in := b.info(r, r.Host)
+	if b.o.Cache == nil || in.Method != http.MethodGet && in.Method != http.MethodHead || r.Header.Get("Upgrade") != "" {
+		if err := b.serve(w, r, in); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		return
+	}
+	err := b.o.Cache.Serve(r.Context(), w, in, func(w http.ResponseWriter, change http.Header) error {
+		return b.serve(w, withFields(r, change), in)
+	})
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// withFields returns r with fields of its header set, or removed where the list is empty.
+func withFields(r *http.Request, change http.Header) *http.Request {
+	if len(change) == 0 {
+		return r
+	}
+	r = r.WithContext(r.Context())
+	r.Header = r.Header.Clone()
+	for name, values := range change {
+		if len(values) == 0 {
+			r.Header.Del(name)
+		} else {
+			r.Header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	return r
+}
+
+// serve lets backends answer. The error says that the answer is cut short.
+func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err error) {
+	x := &exchange{b: b, in: in}
+	if err := x.next(); err != nil {
+		b.refuse(w, r, in, err)
+		return nil
+	}
+	if x.picked.Handler != nil {
+		return x.serveHandler(w, r)
+	}
+	proxy := httputil.ReverseProxy{
+		Rewrite:    b.rewrite,
+		Transport:  x,
+		BufferPool: &b.buffers,
+		ErrorLog:   discardLog,
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, failure error) {
+			if failure == errInProcess {
+				err = x.serveHandler(w, r)
+				return
+			}
+			b.failed(w, r, in, failure)
+		},
+	}
+	defer func() {
+		x.end()
+		switch p := recover(); p {
+		case nil:
+			if err == nil {
+				err = x.broken // a server that is not net/http gets no panic from ReverseProxy
+			}
+		case http.ErrAbortHandler:
+			err = errAborted
+		default:
+			panic(p)
+		}
+	}()
+	proxy.ServeHTTP(w, r)
+	return err
+}

@@ -1,0 +1,45 @@
+// Package balance spreads HTTP requests over a pool of backends, each an address or an
+// [http.Handler], and keeps clients from noticing when one of them is slow to start, being replaced,
+// or gone.
+//
+// A [Balancer] is an [http.Handler] for servers, and by [Balancer.RoundTripper] a transport for
+// clients. It is built on [httputil.ReverseProxy]; the parts that decide (who is picked, who is
+// healthy, who is let in, what is kept) are small interfaces that see an [Info] and never an
+// *http.Request.
+//
+// # Which backend
+//
+// A [Picker] chooses among the candidates: backends that are not draining, have not been tried for
+// this request, are below their limit ([Admitter]), and are healthy. Backends that no health check
+// has judged yet come next. When neither kind is left, the pool fails open: unhealthy backends are
+// used rather than nobody, because the check, or our own network, may be what is wrong. Draining
+// backends are never used. A pool with one backend therefore works the same with and without health
+// checks.
+//
+// # What is tried again
+//
+// A request goes to another backend when no connection to the first could be made, and, if its
+// method is idempotent (RFC 9110, section 9.2.2), when that backend failed before the header of its
+// answer arrived and nothing of the request's body had been read. No backend is tried twice for one
+// request and no request more than Options.Attempts times; retries of all requests together are held
+// below a fixed share of the requests, so that a dying pool is not buried by them. Below this, [http.Transport]
+// opens a new connection to the same backend when a kept-alive one turns out to be closed.
+//
+// A backend that hangs is found out by its health checks. Requests that then still wait for the header
+// of its answer, and by the rules above may go elsewhere, do so at once if another backend is healthy.
+//
+// An answer that has begun is never tried again. When the backend breaks off in the middle of its
+// answer, or sends nothing for Options.IdleTimeout, the connection to the client is broken off too
+// (HTTP/2: the stream is reset): a short answer never looks complete. Answers of any status are
+// passed on as they are, redirects included; errors of the balancer's own are 502 (the backend
+// failed), 503 with Retry-After (nobody may take the request) and 504 (the backend was too slow).
+//
+// # What a backend sees
+//
+// Host, path and query are those of the client. X-Forwarded-For, X-Forwarded-Host and
+// X-Forwarded-Proto are set anew; what the client claimed in them is believed only from
+// Options.Trusted. Hop-by-hop fields (RFC 9110, section 7.6.1) are removed. Bodies stream in both
+// directions; HEAD, ranges, informational answers, trailers and upgraded connections pass. A backend
+// that is a Handler is called directly and gets the client's own request with only the forwarding
+// fields changed.
+package balance

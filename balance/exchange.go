@@ -1,0 +1,278 @@
+package balance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	errInProcess = errors.New("balance: the next backend is a handler")
+	errAborted   = errors.New("balance: the answer was cut short")
+	errMoved     = errors.New("the backend was found unhealthy while the request waited for its answer")
+	errIdle      = errors.New("balance: the backend sent nothing for too long within its answer")
+)
+
+// An uploadError says that the client, not the backend, has broken a request off.
+type uploadError struct{ err error }
+
+func (e *uploadError) Error() string {
+	return "balance: the request's body broke off: " + e.err.Error()
+}
+
+func (e *uploadError) Unwrap() error { return e.err }
+
+// An exchange is one request and the attempts made for it. It belongs to one goroutine.
+type exchange struct {
+	b         *Balancer
+	ctx       context.Context // the request's; set by RoundTrip
+	in        Info
+	inProcess bool     // RoundTrip calls Handlers itself
+	picked    *backend // entered; the exchange owes it a leave
+	tried     []*state // begins in room
+	room      [3]*state
+	open      *answer // the answer that is being read
+	broken    error   // why it broke off
+}
+
+// scratch holds the candidates of one pick.
+type scratch struct {
+	members    []*backend
+	candidates []Candidate
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// next picks a backend that was not tried yet and enters it. The error matches ErrNoBackend.
+func (x *exchange) next() error {
+	sc := scratches.Get().(*scratch)
+	defer func() {
+		clear(sc.members[:cap(sc.members)]) // no backend is kept alive from here
+		scratches.Put(sc)
+	}()
+	members := x.b.pool.Load().members
+	var full []*state // found full or draining at the last moment
+	for {
+		level := x.collect(sc, members, full)
+		if len(sc.members) == 0 {
+			if len(x.tried) == 0 && level != 0 {
+				return fmt.Errorf("%w: all are serving as many requests as they may", ErrNoBackend)
+			}
+			return ErrNoBackend
+		}
+		i := x.b.o.Picker.Pick(x.in, sc.candidates)
+		if i < 0 || i >= len(sc.members) {
+			return fmt.Errorf("%w: the picker chose none", ErrNoBackend)
+		}
+		e, c := sc.members[i], sc.candidates[i]
+		before, ok := e.state.enter()
+		if ok && before != c.InFlight {
+			c.InFlight = before
+			if ok = x.b.o.Admitter.Admit(x.in, c); !ok {
+				e.state.leave()
+			}
+		}
+		if !ok {
+			full = append(full, e.state)
+			continue
+		}
+		if level == down {
+			x.b.failOpen.Add(1)
+		}
+		if len(x.tried) == 0 {
+			x.tried = x.room[:0]
+			x.b.requests.Add(1)
+			x.b.budget.earn()
+		}
+		x.picked = e
+		x.tried = append(x.tried, e.state)
+		e.state.requests.Add(1)
+		return nil
+	}
+}
+
+// collect puts into sc those of the best health among the members that may be used, and returns that
+// health; 0 if there are none. Full ones are left out only then, so that load never moves to
+// unhealthy backends.
+func (x *exchange) collect(sc *scratch, members []*backend, full []*state) (level health) {
+	usable := func(e *backend) bool {
+		return !e.state.draining.Load() && !slices.Contains(x.tried, e.state)
+	}
+	for _, e := range members {
+		if h := health(e.state.health.Load()); h > level && usable(e) {
+			level = h
+		}
+	}
+	sc.members, sc.candidates = sc.members[:0], sc.candidates[:0]
+	for _, e := range members {
+		if health(e.state.health.Load()) < level || !usable(e) || slices.Contains(full, e.state) {
+			continue
+		}
+		if c := e.candidate(); x.b.o.Admitter.Admit(x.in, c) {
+			sc.members = append(sc.members, e)
+			sc.candidates = append(sc.candidates, c)
+		}
+	}
+	return level
+}
+
+// leave ends an attempt.
+func (x *exchange) leave() {
+	if x.picked != nil {
+		x.picked.state.leave()
+		x.picked = nil
+	}
+}
+
+// end ends what is still open.
+func (x *exchange) end() {
+	if x.open != nil {
+		x.open.Close() // what it says was said to the reader
+	}
+	x.leave()
+}
+
+// RoundTrip makes the attempts for one request. It implements [http.RoundTripper] for one call.
+func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
+	x.ctx = r.Context()
+	body := newUpload(r.Body)
+	fail := func(err error) (*http.Response, error) {
+		x.leave()
+		body.end()
+		return nil, err
+	}
+	if x.picked == nil {
+		if err := x.next(); err != nil {
+			x.b.refused.Add(1)
+			x.b.o.Events.refused(x.in, err)
+			return fail(err)
+		}
+	}
+	for {
+		if x.picked.Handler != nil && !x.inProcess {
+			return nil, errInProcess // serve calls it, with the body untouched
+		}
+		res, err := x.attempt(r, body)
+		if err == nil {
+			return res, nil
+		}
+		again := r.Context().Err() == nil && len(x.tried) < x.b.o.Attempts && x.repeatable(err, body)
+		if !again {
+			x.b.failures.Add(1)
+			return fail(err)
+		}
+		x.leave()
+		if x.next() != nil {
+			x.b.failures.Add(1)
+			return fail(err) // what the last one said tells more
+		}
+		x.b.retries.Add(1)
+	}
+}
+
+// attempt sends the request to the picked backend.
+func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error) {
+	e := x.picked
+	ctx, cancel := context.WithCancelCause(r.Context())
+	out := r.WithContext(ctx)
+	out.Host = x.in.Host
+	view := body.view()
+	if view != nil {
+		out.Body, out.GetBody = view, body.again
+	}
+	var transport http.RoundTripper = inProcess{e.Handler}
+	if e.Handler == nil {
+		transport = x.b.transport
+		u := *r.URL
+		u.Scheme, u.Host = e.url.Scheme, e.url.Host
+		out.URL = &u
+	}
+	start := time.Now()
+	movable := e.Handler == nil && body == nil && x.idempotent() && len(x.tried) < x.b.o.Attempts
+	if movable {
+		e.state.wait(x, cancel)
+	}
+	res, err := transport.RoundTrip(out)
+	if movable && !e.state.waited(x) {
+		if err == nil {
+			res.Body.Close() // it comes too late, and its context has ended
+		}
+		err = errMoved
+	}
+	if err != nil {
+		view.seal()
+		cancel(nil)
+		if broken := body.failure(); broken != nil {
+			return nil, &uploadError{broken}
+		}
+		if r.Context().Err() == nil {
+			e.state.failures.Add(1)
+			e.state.doubt()
+		}
+		err = fmt.Errorf("balance: backend %s: %w", e.Name, err)
+		x.b.o.Events.attempt(x.in, e.Name, 0, time.Since(start), err)
+		return nil, err
+	}
+	view.settle()
+	x.b.o.Events.attempt(x.in, e.Name, res.StatusCode, time.Since(start), nil)
+	x.picked = nil // the answer will leave
+	x.open = &answer{x: x, backend: e, body: res.Body, cancel: cancel}
+	res.Body = x.open
+	res.Request = r
+	if rw, ok := x.open.body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
+		res.Body = &upgraded{answer: x.open, rw: rw}
+		return res, nil
+	}
+	x.open.idle = time.AfterFunc(x.b.o.IdleTimeout, func() { cancel(errIdle) })
+	x.open.idle.Stop() // it runs only during reads: a slow client is not the backend's fault
+	return res, nil
+}
+
+// repeatable reports whether the request may go to another backend after err.
+func (x *exchange) repeatable(err error, body *upload) bool {
+	if body.touched() {
+		return false
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true // nothing was sent
+	}
+	if errors.Is(err, errMoved) {
+		return true // move has paid
+	}
+	return x.idempotent() && x.b.budget.spend()
+}
+
+// idempotent: RFC 9110, section 9.2.2.
+func (x *exchange) idempotent() bool {
+	switch x.in.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// A budget holds retries that cost backends work to a fifth of the requests, after a start of 100.
+type budget struct{ tenths atomic.Int64 }
+
+const budgetTenths = 1000
+
+func (b *budget) earn() {
+	if b.tenths.Load() < budgetTenths {
+		b.tenths.Add(2)
+	}
+}
+
+func (b *budget) spend() bool {
+	if b.tenths.Add(-10) >= 0 {
+		return true
+	}
+	b.tenths.Add(10)
+	return false
+}

@@ -1,0 +1,153 @@
+package balance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// discardLog takes what ReverseProxy says; errors are told by answers, events and the Logger.
+var discardLog = log.New(io.Discard, "", 0)
+
+// rewrite makes the request for backends. Their address comes later, with each attempt.
+func (b *Balancer) rewrite(pr *httputil.ProxyRequest) {
+	// ReverseProxy drops parameters of the query that Go does not parse. Nothing here decides by
+	// the query, so backends get it as the client sent it.
+	pr.Out.URL.RawQuery = pr.In.URL.RawQuery
+	b.setForwarded(pr.Out.Header, pr.In)
+}
+
+// setForwarded replaces the X-Forwarded fields in h by those for the request in.
+func (b *Balancer) setForwarded(h http.Header, in *http.Request) {
+	// A request behind a fake address (a Unix socket) has a RemoteAddr without a port.
+	address, _, err := net.SplitHostPort(in.RemoteAddr)
+	if err != nil {
+		address = ""
+	}
+	host, proto := in.Host, "http"
+	if in.TLS != nil {
+		proto = "https"
+	}
+	forwarded := address
+	if b.trusted(address) {
+		if prior := strings.Join(in.Header["X-Forwarded-For"], ", "); prior != "" {
+			forwarded = prior + ", " + address
+		}
+		if v := in.Header.Get("X-Forwarded-Host"); v != "" {
+			host = v
+		}
+		if v := in.Header.Get("X-Forwarded-Proto"); v == "http" || v == "https" {
+			proto = v
+		}
+	}
+	h.Del("Forwarded")
+	h.Set("X-Forwarded-Host", host)
+	h.Set("X-Forwarded-Proto", proto)
+	if forwarded == "" {
+		h.Del("X-Forwarded-For")
+	} else {
+		h.Set("X-Forwarded-For", forwarded)
+	}
+}
+
+func (b *Balancer) trusted(address string) bool {
+	if len(b.o.Trusted) == 0 {
+		return false
+	}
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return false
+	}
+	ip = ip.Unmap().WithZone("")
+	for _, p := range b.o.Trusted {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// serveHandler lets the picked backend, which is a Handler, answer. The error says that the answer
+// is cut short.
+func (x *exchange) serveHandler(w http.ResponseWriter, r *http.Request) (err error) {
+	e := x.picked
+	start := time.Now()
+	defer func() {
+		p := recover()
+		x.leave()
+		if p == nil {
+			x.b.o.Events.attempt(x.in, e.Name, 0, time.Since(start), nil)
+			return
+		}
+		e.state.failures.Add(1)
+		if p != http.ErrAbortHandler {
+			panic(p) // a mistake in the handler, which the server reports
+		}
+		err = errAborted
+		x.b.cut.Add(1)
+		x.b.o.Events.cut(x.in, e.Name, err)
+	}()
+	r = r.WithContext(r.Context())
+	r.Header = r.Header.Clone()
+	if r.Header == nil {
+		r.Header = make(http.Header)
+	}
+	x.b.setForwarded(r.Header, r)
+	e.Handler.ServeHTTP(w, r)
+	return nil
+}
+
+// refuse answers a request that no backend may take.
+func (b *Balancer) refuse(w http.ResponseWriter, r *http.Request, in Info, err error) {
+	b.refused.Add(1)
+	b.o.Events.refused(in, err)
+	seconds := (b.o.RetryAfter + time.Second - 1) / time.Second
+	w.Header().Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	explain(w, r, http.StatusServiceUnavailable, fmt.Sprintf("All servers are busy or being looked after. Please try again in %d s.", seconds))
+}
+
+// failed answers a request whose attempts have failed.
+func (b *Balancer) failed(w http.ResponseWriter, r *http.Request, in Info, err error) {
+	if r.Context().Err() != nil {
+		return // nobody is listening
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		explain(w, r, http.StatusRequestEntityTooLarge, "The request is larger than this server takes.")
+		return
+	}
+	if _, ok := errors.AsType[*uploadError](err); ok {
+		explain(w, r, http.StatusBadRequest, "The request's body broke off. Please send it again.")
+		return
+	}
+	b.o.Logger.LogAttrs(r.Context(), slog.LevelWarn, "no backend has answered",
+		slog.String("method", in.Method), slog.String("path", in.Path), slog.Any("error", err))
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		explain(w, r, http.StatusGatewayTimeout, "The server behind this address has not answered in time. Please try again.")
+		return
+	}
+	explain(w, r, http.StatusBadGateway, "The server behind this address has not answered. Please try again.")
+}
+
+// explain writes a short answer of the balancer's own. It names no backend: clients are strangers.
+func explain(w http.ResponseWriter, r *http.Request, status int, sentence string) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(sentence)+1))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		io.WriteString(w, sentence+"\n")
+	}
+}

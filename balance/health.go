@@ -1,0 +1,215 @@
+package balance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// HTTPCheck is a [Checker]: a backend is well if it answers a GET with a status from 200 to 399.
+// Redirects are not followed. The zero value asks for the path /.
+type HTTPCheck struct {
+	// Path is what is asked for, with a query if need be; "" means "/".
+	Path string
+	// Host is the Host that is asked for; "": that of the backend's URL, or "localhost".
+	Host string
+	// Transport speaks to backends that have a URL; nil: a new connection for every check, so that a
+	// listener that takes no more connections is found out.
+	Transport http.RoundTripper
+}
+
+// checkTransport has no state that outlives a check.
+var checkTransport = &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 1 << 20}
+
+// maxCheckBody is how much of an answer is read; a backend that breaks off within it is not well.
+const maxCheckBody = 64 << 10
+
+// Check implements [Checker].
+func (c *HTTPCheck) Check(ctx context.Context, backend Backend) (err error) {
+	base, path := backend.URL, c.Path
+	var transport http.RoundTripper = checkTransport
+	if c.Transport != nil {
+		transport = c.Transport
+	}
+	if backend.Handler != nil {
+		base, transport = "http://localhost", inProcess{backend.Handler}
+	}
+	if path == "" {
+		path = "/"
+	}
+	if path[0] != '/' {
+		return fmt.Errorf("the path of the health check is %q; it must begin with a slash", path)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(base, "/")+path, nil)
+	if err != nil {
+		return err
+	}
+	r.Host = c.Host
+	r.Header.Set("User-Agent", "beamrider-balance")
+	res, err := transport.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, res.Body.Close()) }()
+	if _, err := io.CopyN(io.Discard, res.Body, maxCheckBody); err != nil && err != io.EOF {
+		return fmt.Errorf("the answer to the health check broke off: %w", err)
+	}
+	if res.StatusCode < 200 || res.StatusCode > 399 {
+		return fmt.Errorf("the health check was answered with status %d", res.StatusCode)
+	}
+	return nil
+}
+
+// Run checks the health of the backends, also of those that [Balancer.Set] brings, until ctx ends. It
+// returns nil when all it has started has ended; connections that no request uses are closed then, and
+// the health of all backends is unknown again. It must not run twice at a time: the second one
+// returns an error at once.
+func (b *Balancer) Run(ctx context.Context) error {
+	if !b.running.CompareAndSwap(false, true) {
+		return errors.New("balance: Run is running already; call it once for each Balancer")
+	}
+	defer b.running.Store(false)
+	if b.own != nil {
+		defer b.own.CloseIdleConnections()
+	}
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watched := make(map[*state]context.CancelFunc)
+	for {
+		present := make(map[*state]bool)
+		for _, e := range b.pool.Load().members {
+			present[e.state] = true
+			if watched[e.state] != nil {
+				continue
+			}
+			loopCtx, stop := context.WithCancel(ctx)
+			watched[e.state] = stop
+			loops.Go(func() { b.watch(loopCtx, e.Name, e.state) })
+		}
+		for s, stop := range watched {
+			if !present[s] {
+				stop()
+				delete(watched, s)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.changed:
+		}
+	}
+}
+
+// watch checks one backend until ctx ends.
+func (b *Balancer) watch(ctx context.Context, name string, s *state) {
+	// No judgement outlives the checks: an old one must not keep a backend out, or in.
+	defer s.turn(unknown, "")
+	timer := time.NewTimer(0) // at once: a backend that was never checked gets no requests if others do
+	defer timer.Stop()
+	var due time.Time
+	passed, failed := 0, 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.suspect:
+			// Soon, but not at once: with many requests failing, checks would follow each other
+			// without a pause.
+			if soon := b.o.CheckInterval / 10; time.Until(due) > soon {
+				due = time.Now().Add(soon)
+				timer.Reset(soon)
+			}
+			continue
+		case <-timer.C:
+		}
+		e := b.pool.Load().find(name)
+		if e == nil || e.state != s {
+			return // replaced; Run is about to notice
+		}
+		err := b.check(ctx, e.Backend)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			passed, failed = passed+1, 0
+		} else {
+			passed, failed = 0, failed+1
+		}
+		b.judge(name, s, passed, failed, err)
+		wait := b.o.CheckInterval
+		wait += time.Duration((rand.Float64() - 0.5) / 5 * float64(wait))
+		due = time.Now().Add(wait)
+		timer.Reset(wait)
+	}
+}
+
+// check asks the Checker, whose panic is one backend's failure and not the end of the process.
+func (b *Balancer) check(ctx context.Context, backend Backend) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, b.o.CheckTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the health check panicked: %v", p)
+		}
+	}()
+	return b.o.Checker.Check(ctx, backend)
+}
+
+// judge draws the conclusion from so many checks passed or failed in a row.
+func (b *Balancer) judge(name string, s *state, passed, failed int, reason error) {
+	old := health(s.health.Load())
+	now := old
+	switch {
+	case passed > 0 && (old == unknown || old == down && passed >= b.o.Rise):
+		now = up
+	case failed > 0 && (old == unknown || old == up && failed >= b.o.Fall):
+		now = down
+	}
+	text := ""
+	if reason != nil {
+		text = reason.Error()
+	}
+	if !s.turn(now, text) {
+		return
+	}
+	if now == up {
+		b.o.Logger.Info("a backend is healthy", "backend", name)
+	} else {
+		b.o.Logger.LogAttrs(context.Background(), slog.LevelWarn, "a backend is unhealthy", slog.String("backend", name), slog.Any("error", reason))
+	}
+	b.o.Events.health(name, now == up, reason)
+	if now == down && b.othersHealthy(s) {
+		s.move(&b.budget)
+	}
+}
+
+// othersHealthy reports whether requests for s have a better place to go to.
+func (b *Balancer) othersHealthy(s *state) bool {
+	for _, e := range b.pool.Load().members {
+		if e.state != s && health(e.state.health.Load()) == up && !e.state.draining.Load() {
+			return true
+		}
+	}
+	return false
+}
+
+// turn notes the present health with the reason why it is not better, and reports whether it is news.
+func (s *state) turn(now health, reason string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reason = reason
+	if health(s.health.Swap(int32(now))) == now {
+		return false
+	}
+	s.since = time.Now()
+	return true
+}

@@ -1,0 +1,116 @@
+package balance
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// Info is what pickers, admitters, caches and events learn about a request.
+type Info struct {
+	// Method is the request's method, such as "GET".
+	Method string
+	// Host is the host the client asked for, with a port if it named one.
+	Host string
+	// Path is the decoded path, such as "/file/1.xo".
+	Path string
+	// Key is the same for requests that should meet the same backend; "" for those that need not.
+	// Options.Classify sets it.
+	Key string
+	// Priority is higher for requests that matter more; 0 unless Options.Classify sets it.
+	Priority int
+	// Header returns the first value of a request's header field, "" if there is none. It is never
+	// nil and may be called only until the request is answered.
+	Header func(name string) string
+}
+
+// Candidate is a backend that may be given a request.
+type Candidate struct {
+	// Name is that of the backend.
+	Name string
+	// Weight is its share compared with others, at least 1.
+	Weight int
+	// InFlight is how many requests it is serving now.
+	InFlight int
+	// MaxInFlight is how many it may serve at a time; 0: any number.
+	MaxInFlight int
+}
+
+// Picker chooses one backend for a request.
+type Picker interface {
+	// Pick returns the index of one of the candidates, of which there is at least one; any other
+	// number means none, and the request is refused. It is called concurrently, must not block, and
+	// must not keep the slice.
+	Pick(in Info, candidates []Candidate) int
+}
+
+// Admitter decides whether a backend takes one more request.
+type Admitter interface {
+	// Admit reports whether the candidate may serve the request besides those in flight. It is asked
+	// before a backend is picked and, when others came in between, after; so it must not count. It
+	// is called concurrently and must not block.
+	Admit(in Info, c Candidate) bool
+}
+
+// Checker finds out whether a backend is well.
+type Checker interface {
+	// Check returns nil if the backend is well, and else a reason. It is called concurrently for
+	// different backends and must return soon after ctx is done, which is after Options.CheckTimeout.
+	Check(ctx context.Context, backend Backend) error
+}
+
+// Cache may answer GET and HEAD requests in the place of backends.
+type Cache interface {
+	// Serve answers one request, from what it holds or by fetch, which asks a backend and writes its
+	// answer to the writer it is given. With change, fetch sets fields of the request's header, or
+	// removes them where the list is empty; it takes ownership of change. The error of fetch says that
+	// the answer was cut short: it must not be stored as whole. Serve returns an error when what it
+	// wrote to w is cut short; the connection to the client is then broken off. fetch must not
+	// be called after Serve has returned, nor twice at a time.
+	Serve(ctx context.Context, w http.ResponseWriter, in Info, fetch func(w http.ResponseWriter, change http.Header) error) error
+}
+
+// Events are called when something happens, if they are not nil: synchronously, concurrently, and
+// so they must not block.
+type Events struct {
+	// Health: a backend has become healthy or, for the reason given, unhealthy.
+	Health func(backend string, healthy bool, reason error)
+	// Attempt: a backend has begun its answer (err is nil), or failed to. status is 0 with an error
+	// and for a backend that is a Handler, whose attempt is reported when it has returned.
+	Attempt func(in Info, backend string, status int, took time.Duration, err error)
+	// Cut: the answer of a backend broke off, and with it that to the client.
+	Cut func(in Info, backend string, err error)
+	// Refused: no backend may take the request; err matches [ErrNoBackend].
+	Refused func(in Info, err error)
+}
+
+func (e *Events) health(backend string, healthy bool, reason error) {
+	if e.Health != nil {
+		e.Health(backend, healthy, reason)
+	}
+}
+
+func (e *Events) attempt(in Info, backend string, status int, took time.Duration, err error) {
+	if e.Attempt != nil {
+		e.Attempt(in, backend, status, took, err)
+	}
+}
+
+func (e *Events) cut(in Info, backend string, err error) {
+	if e.Cut != nil {
+		e.Cut(in, backend, err)
+	}
+}
+
+func (e *Events) refused(in Info, err error) {
+	if e.Refused != nil {
+		e.Refused(in, err)
+	}
+}
+
+// limit is the default Admitter: Backend.MaxInFlight.
+type limit struct{}
+
+func (limit) Admit(_ Info, c Candidate) bool {
+	return c.MaxInFlight == 0 || c.InFlight < c.MaxInFlight
+}

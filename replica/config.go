@@ -1,0 +1,183 @@
+package replica
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// A Node is one server of the cluster. Whether it is the primary or a replica is asked from it.
+type Node struct {
+	// Name is what logs and [Status] call it; unique, not empty.
+	Name string
+	// DSN is its address, account and settings in the form of github.com/go-sql-driver/mysql.
+	// multiStatements is refused: a batch that is repeated after a refusal by a read-only server
+	// would run partly twice.
+	DSN string
+	// Weight is its share of reads among replicas, 1 to 1000. 0 means 1.
+	Weight int
+}
+
+// Config is what [New] needs. Only Nodes is required.
+type Config struct {
+	// Nodes are all servers of the cluster, 1 to 64.
+	Nodes []Node
+	// MaxLag is the lag above which a replica is not read; it is used again at half of it. Servers
+	// count whole seconds. 0 means 10 s; at least 1 s.
+	MaxLag time.Duration
+	// Poll is the time between two questions to a server. A server for which a session waits is asked
+	// about every 20 ms. 0 means 250 ms; 20 ms to 1 minute.
+	Poll time.Duration
+	// Timeout bounds one question, with the connection it may need. 0 means 1 s; 10 ms to 1 minute.
+	Timeout time.Duration
+	// MaxOpen bounds the connections of each pool. There is one pool for each node and one for
+	// writes, and one connection more for questions to each node. 0 means 32; up to 10000.
+	MaxOpen int
+	// Logger gets changes of roles and of availability. nil discards.
+	Logger *slog.Logger
+}
+
+// Defaults and bounds of Config.
+const (
+	maxNodes      = 64
+	maxWeight     = 1000
+	defaultLag    = 10 * time.Second
+	defaultPoll   = 250 * time.Millisecond
+	fastPoll      = 20 * time.Millisecond
+	defaultWait   = time.Second
+	defaultOpen   = 32
+	idleTime      = time.Minute // after which an unused connection is closed
+	longestMinute = time.Minute
+)
+
+// check fills in defaults and returns everything that is wrong.
+func (c *Config) check() (configs []*mysql.Config, err error) {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("replica: "+format, args...)) }
+	if n := len(c.Nodes); n == 0 || n > maxNodes {
+		bad("there are %d nodes; name 1 to %d", n, maxNodes)
+	}
+	names := make(map[string]bool)
+	for i, n := range c.Nodes {
+		if n.Name == "" {
+			bad("node %d has no name", i+1)
+		} else if names[n.Name] {
+			bad("two nodes are called %q", n.Name)
+		}
+		names[n.Name] = true
+		if n.Weight < 0 || n.Weight > maxWeight {
+			bad("node %q: weight %d is not between 1 and %d", n.Name, n.Weight, maxWeight)
+		}
+		m, err := mysql.ParseDSN(n.DSN)
+		if err != nil {
+			// The text of the address stays out: it has a password.
+			bad("node %q: the address cannot be read: %w", n.Name, err)
+			continue
+		}
+		if m.MultiStatements {
+			bad("node %q: the address sets multiStatements, which cannot be combined with following a primary", n.Name)
+		}
+		configs = append(configs, m)
+	}
+	between := func(what string, d *time.Duration, preset, low, high time.Duration) {
+		if *d == 0 {
+			*d = preset
+		}
+		if *d < low || *d > high {
+			bad("%s is %s; it must be from %s to %s", what, *d, low, high)
+		}
+	}
+	between("MaxLag", &c.MaxLag, defaultLag, time.Second, 365*24*time.Hour)
+	between("Poll", &c.Poll, defaultPoll, fastPoll, longestMinute)
+	between("Timeout", &c.Timeout, defaultWait, 10*time.Millisecond, longestMinute)
+	if c.MaxOpen == 0 {
+		c.MaxOpen = defaultOpen
+	}
+	if c.MaxOpen < 0 || c.MaxOpen > 10000 {
+		bad("MaxOpen is %d; it must be from 1 to 10000", c.MaxOpen)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return configs, errors.Join(errs...)
+}
+
+// New returns a router for the servers of c. It checks c and reports all mistakes at once; it
+// connects to nobody: until [Router.Run] runs, nothing can be read or written. The caller closes
+// the router.
+func New(c Config) (*Router, error) {
+	c.Nodes = slices.Clone(c.Nodes)
+	configs, err := c.check()
+	if err != nil {
+		return nil, err
+	}
+	r := &Router{config: c, log: c.Logger, changed: make(chan struct{}), cuts: make(map[net.Conn]*node)}
+	for i, m := range configs {
+		n := &node{Node: c.Nodes[i], router: r, index: i, kick: make(chan struct{}, 1)}
+		n.Weight = max(n.Weight, 1)
+		if err := n.connectors(m); err != nil {
+			return nil, fmt.Errorf("replica: node %q: %w", n.Name, err)
+		}
+		r.nodes = append(r.nodes, n)
+	}
+	for _, n := range r.nodes {
+		n.read = r.pool(readConnector{n})
+	}
+	r.write = r.pool(writeConnector{r})
+	r.none = sql.OpenDB(noneConnector{r})
+	r.view.Store(&view{})
+	return r, nil
+}
+
+// Single returns a router over one database of any driver, for programs that may or may not have
+// replicas: reads and writes go to db, sessions cost and promise nothing more. The caller closes
+// db; closing the router does not.
+func Single(db *sql.DB) *Router {
+	r := &Router{single: db}
+	r.view.Store(&view{})
+	return r
+}
+
+func (r *Router) pool(c driver.Connector) *sql.DB {
+	db := sql.OpenDB(c)
+	db.SetMaxOpenConns(r.config.MaxOpen)
+	db.SetMaxIdleConns(r.config.MaxOpen)
+	db.SetConnMaxIdleTime(idleTime)
+	return db
+}
+
+// connectors makes what connects to the node, to read, to write and to ask.
+func (n *node) connectors(m *mysql.Config) (err error) {
+	m.Logger = mysql.Logger(&mysql.NopLogger{}) // errors are returned, and a library does not print
+	if n.readServer, err = mysql.NewConnector(m.Clone()); err != nil {
+		return err
+	}
+	w := m.Clone()
+	w.RejectReadOnly = true // the pool then asks for a new connection, which finds the new primary
+	if w.DialFunc == nil && slices.Contains([]string{"tcp", "tcp4", "tcp6", "unix"}, w.Net) {
+		w.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			var d net.Dialer
+			conn, err := d.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return n.router.cuttable(conn, n), nil
+		}
+	}
+	if n.writeServer, err = mysql.NewConnector(w); err != nil {
+		return err
+	}
+	p := m.Clone()
+	p.DBName = "" // a server without our database yet is up all the same
+	p.Timeout, p.ReadTimeout, p.WriteTimeout = n.router.config.Timeout, n.router.config.Timeout, n.router.config.Timeout
+	n.askServer, err = mysql.NewConnector(p)
+	return err
+}

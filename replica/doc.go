@@ -1,0 +1,49 @@
+// Package replica spreads the queries of a program over one MariaDB primary and its replicas, on
+// database/sql. [Router.Write] gives the pool of whichever server is the primary now,
+// [Router.Read] the pool of a server that may answer a read. Statements are not parsed: who calls
+// says which of both is meant.
+//
+// # What it guarantees
+//
+//   - Roles are discovered from the servers and never configured. A primary takes writes
+//     (read_only is off) and replicates from nobody; a replica replicates. Each new connection for
+//     writes asks the server again before it is used.
+//   - A promotion that somebody did by hand or by a tool is followed within about two polls. The
+//     pool of [Router.Write] stays the same *sql.DB; connections to the old primary are not used
+//     again, and what still waits on one is cut off.
+//   - While two servers would take writes, the one that already was the primary stays it; is there
+//     none, then nothing is written and [Status] says why.
+//   - A replica whose lag is unknown is never taken for one that is up to date. There is one
+//     exception, and [Status] names it: while no primary answers, reads go to replicas that wait
+//     for it and have applied all they got, because nobody has anything newer.
+//   - A read with a [Session] sees all writes that were made with that session, also when the
+//     session's [Token] went to another process meanwhile: it goes to a replica that has applied
+//     them, else to the primary, else fails.
+//   - Nothing is retried, promoted or repaired. Memory and the number of connections and
+//     goroutines are bounded by [Config].
+//
+// # What it needs
+//
+// Servers run with gtid_strict_mode=ON, as only then a position says what a replica holds; without
+// it, reads of sessions go to the primary. Replicas run with read_only=ON. The account needs the
+// privilege SLAVE MONITOR, to see replication, and must not have READ_ONLY ADMIN or SUPER, for which
+// read_only is no barrier. Each [Node] is the address of one server, not of a proxy before several.
+//
+// # What to keep in mind
+//
+// SELECT … FOR UPDATE and INSERT … RETURNING are writes: ask [Router.Write] for the pool. On a replica
+// the second is refused, but the first takes locks that protect nothing. A session notes writes by
+// Exec, also of prepared statements, and by Commit; a change made by Query outside a transaction
+// is not noted. A commit whose connection broke may have happened or not, as with any database.
+//
+// A lag is the larger of two numbers: what the server says (Seconds_Behind_Master, whole seconds),
+// which is about what it received, and how long it has lacked something that the primary was seen
+// to have. A replica that leaves out replication domains by filter lacks something for ever.
+//
+// After a promotion, replicas that still follow the old primary are not read until they are pointed
+// to the new one. A replica may follow another replica, if that is a [Node] too.
+//
+// Replication that does not wait for replicas can lose acknowledged writes when the primary is
+// lost. A token of a lost write is then taken as fulfilled as soon as a later write has the same
+// or a higher number.
+package replica

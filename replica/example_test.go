@@ -1,0 +1,61 @@
+package replica_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/sugarlabs/beamrider/replica"
+)
+
+func ExampleSingle() {
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	r := replica.Single(db) // a program written for replicas runs on one file
+	ctx := context.Background()
+	var one int
+	if err := r.Read(ctx).QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(one)
+	// Output: 1
+}
+
+func ExampleNew() {
+	r, err := replica.New(replica.Config{Nodes: []replica.Node{
+		{Name: "beamrider", DSN: "app:secret@tcp(192.0.2.1:3306)/catalog"},
+		{Name: "sunjammer", DSN: "app:secret@tcp(192.0.2.2:3306)/catalog", Weight: 2},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer r.Close()
+	// A program calls go r.Run(ctx) and r.WaitReady(ctx) here. Until then nobody can be written to:
+	_, err = r.Write(context.Background()).Exec("DELETE FROM drafts")
+	fmt.Println(errors.Is(err, replica.ErrNoPrimary))
+	// Output: true
+}
+
+func ExampleNewSession() {
+	s := replica.NewSession()
+	// What another process gave to a client, in a cookie or a header.
+	token, err := replica.ParseToken("0-1-4711")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s.Observe(token)
+	ctx := replica.WithSession(context.Background(), s)
+	_ = ctx // for Read, Write and the calls on their pools
+	fmt.Println(s.Token())
+	// Output: 0-1-4711
+}

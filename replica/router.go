@@ -1,0 +1,209 @@
+package replica
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// Errors of calls on the pools of a [Router], for errors.Is. Their text goes on with the reason.
+var (
+	// ErrNoPrimary: there is no server to write to now. Nothing was written by this call.
+	ErrNoPrimary = errors.New("replica: no primary")
+	// ErrNoReplica: there is no server to read from now that is fresh enough.
+	ErrNoReplica = errors.New("replica: no server to read from")
+)
+
+// A Router sends reads and writes to the right server of a cluster. It is safe for concurrent use;
+// make it with [New] or [Single].
+type Router struct {
+	config Config
+	log    *slog.Logger
+	single *sql.DB // all there is, if not nil
+	nodes  []*node
+	write  *sql.DB
+	none   *sql.DB
+	view   atomic.Pointer[view]
+	count  counters
+
+	running atomic.Bool
+
+	mu      sync.Mutex // of facts of nodes, and of storing the view
+	changed chan struct{}
+	lastPos gtids // of the latest primary
+
+	cutMu sync.Mutex
+	cuts  map[net.Conn]*node // connections of the write pool
+}
+
+// Run watches the servers until ctx ends, and returns nil when all it started has ended. From then
+// on nothing can be read or written. It may run again, but only once at a time.
+func (r *Router) Run(ctx context.Context) error {
+	if !r.running.CompareAndSwap(false, true) {
+		return errors.New("replica: this router runs already")
+	}
+	defer r.running.Store(false)
+	var watchers sync.WaitGroup
+	for _, n := range r.nodes {
+		watchers.Go(func() { n.watch(ctx) })
+	}
+	<-ctx.Done()
+	watchers.Wait()
+	if r.single == nil {
+		r.forget()
+	}
+	return nil
+}
+
+// WaitReady waits until every server was asked once and both reads and writes have a server. It
+// needs [Router.Run] at work. When ctx ends first, the error says what is missing, and wraps
+// ErrNoPrimary or ErrNoReplica beside the error of ctx.
+func (r *Router) WaitReady(ctx context.Context) error {
+	if r.single != nil {
+		return r.single.PingContext(ctx)
+	}
+	for {
+		r.mu.Lock()
+		changed := r.changed
+		err := r.missing()
+		r.mu.Unlock()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+}
+
+// missing says what Read and Write lack. r.mu is held.
+func (r *Router) missing() error {
+	for _, n := range r.nodes {
+		if n.facts.asked.IsZero() {
+			return fmt.Errorf("%w: node %s was not asked yet", ErrNoPrimary, n.Name)
+		}
+	}
+	v := r.view.Load()
+	if v.primary == nil {
+		return fmt.Errorf("%w: %s", ErrNoPrimary, v.problem)
+	}
+	return nil // who can be written to can be read
+}
+
+// Write returns the pool for writes, always the same one. While there is no primary its calls fail
+// with [ErrNoPrimary]. It does not block. The caller must not close it.
+func (r *Router) Write(context.Context) *sql.DB {
+	if r.single != nil {
+		return r.single
+	}
+	return r.write
+}
+
+// Read returns a pool for reads: that of a replica, chosen by weight; the primary's when there is no
+// replica to use, or none yet that has what the [Session] in ctx must see; one whose calls fail with
+// [ErrNoReplica] when there is nothing. A session keeps to one replica as long as it can, so that
+// time does not seem to run backwards. It does not block. Ask anew for each read, or for each
+// group of reads that belong together; the caller must not close the pool.
+func (r *Router) Read(ctx context.Context) *sql.DB {
+	if r.single != nil {
+		return r.single
+	}
+	v := r.view.Load()
+	s := sessionOf(ctx)
+	if s == nil {
+		if n := v.pick(); n != nil {
+			n.picks.Add(1)
+			return n.read
+		}
+		return r.last(v)
+	}
+	return r.readSession(v, s)
+}
+
+// pick chooses a replica by weight; nil when there is none.
+func (v *view) pick() *node {
+	switch len(v.readers) {
+	case 0:
+		return nil
+	case 1:
+		return v.readers[0].node
+	}
+	x := rand.Uint32N(v.weight)
+	for i := range v.readers {
+		if x < v.readers[i].upTo {
+			return v.readers[i].node
+		}
+	}
+	return v.readers[len(v.readers)-1].node // not reached: the last upTo is weight
+}
+
+// last is for reads that no replica can answer.
+func (r *Router) last(v *view) *sql.DB {
+	if v.primary != nil {
+		r.count.primary.Add(1)
+		return r.write
+	}
+	r.count.none.Add(1)
+	return r.none
+}
+
+func (r *Router) readSession(v *view, s *Session) *sql.DB {
+	need := s.position()
+	if len(need) > 0 && v.primaryPos.beyond(need) {
+		need = nil // of another cluster, or made up
+	}
+	if len(v.readers) > 0 && !s.pinned.Load() {
+		if i := s.last.Load(); i != 0 {
+			if n := r.nodes[i-1]; v.reads(n) && n.has(need) {
+				n.picks.Add(1)
+				return n.read
+			}
+		}
+		// From a random one on, each is asked once.
+		start := v.pick()
+		at := 0
+		for i := range v.readers {
+			if v.readers[i].node == start {
+				at = i
+			}
+		}
+		for i := range v.readers {
+			n := v.readers[(at+i)%len(v.readers)].node
+			if n.has(need) {
+				s.last.Store(uint32(n.index) + 1)
+				n.picks.Add(1)
+				return n.read
+			}
+			n.hurry()
+		}
+	}
+	return r.last(v)
+}
+
+// Close closes the pools and with them their connections. It is to be called after [Router.Run]
+// has returned, and returns nil always; it may be called again.
+func (r *Router) Close() error {
+	if r.single != nil {
+		return nil
+	}
+	for _, n := range r.nodes {
+		goodbye(n.read)
+	}
+	goodbye(r.write)
+	goodbye(r.none)
+	return nil
+}
+
+// goodbye closes a pool. All that can fail is telling a server that is gone already; that the
+// connection is closed all the same is what matters.
+func goodbye(db *sql.DB) {
+	_ = db.Close()
+}

@@ -1,0 +1,238 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// A view is what reads and writes are chosen by. It is never changed once it is stored.
+type view struct {
+	generation uint64 // rises when the primary changes, also to none and back
+	primary    *node  // nil: none
+	primaryPos gtids  // how far the latest primary was when it was asked last
+	readers    []reader
+	weight     uint32 // sum of those of readers
+	lastResort bool   // readers lag by an unknown time, but nobody has anything newer
+	problem    string // why there is no primary, or what is wrong although there is one
+}
+
+type reader struct {
+	node *node
+	upTo uint32 // sum of weights up to this one
+}
+
+func (v *view) reads(n *node) bool {
+	for i := range v.readers {
+		if v.readers[i].node == n {
+			return true
+		}
+	}
+	return false
+}
+
+// update makes a new view of what is known of all nodes. r.mu is held.
+func (r *Router) update() {
+	old := r.view.Load()
+	v := &view{generation: old.generation}
+	var writable []*node
+	for _, n := range r.nodes {
+		if n.facts.role() == Primary {
+			writable = append(writable, n)
+		}
+	}
+	v.primary, v.problem = r.choose(writable, old.primary)
+	if v.primary != nil {
+		r.lastPos = v.primary.facts.written
+	}
+	v.primaryPos = r.lastPos
+	if v.primary != old.primary {
+		v.generation++
+	}
+	var following map[*node]bool
+	if v.primary != nil {
+		following = r.following(v.primary)
+	}
+	for _, n := range r.nodes {
+		if v.primary != old.primary {
+			n.target = nil // another stream of changes
+		}
+		if v.primary != nil { // else it is as it was: who followed another has missed what the last one wrote
+			n.apart = !following[n]
+		}
+		n.compare(v.primary)
+		n.freshen(r.config.MaxLag)
+		if n != v.primary && n.fresh && !n.suspect.Load() {
+			v.add(n)
+		}
+	}
+	if v.primary == nil && len(v.readers) == 0 {
+		for _, n := range r.nodes {
+			if n.facts.drained() && !n.apart && !n.suspect.Load() {
+				v.add(n)
+				v.lastResort = true
+			}
+		}
+	}
+	r.view.Store(v)
+	close(r.changed)
+	r.changed = make(chan struct{})
+	r.report(old, v)
+	r.cutStale(v)
+}
+
+func (v *view) add(n *node) {
+	v.weight += uint32(n.Weight)
+	v.readers = append(v.readers, reader{n, v.weight})
+}
+
+// following returns who gets what primary writes, be it by way of others. One that still follows the
+// old primary would look perfectly up to date.
+func (r *Router) following(primary *node) map[*node]bool {
+	found := make(map[*node]bool)
+	servers := map[uint32]bool{primary.facts.server: true}
+	for grew := true; grew; {
+		grew = false
+		for _, n := range r.nodes {
+			if found[n] || n.facts.role() != Replica {
+				continue
+			}
+			if slices.ContainsFunc(n.facts.sources, func(s source) bool { return servers[s.server] }) {
+				found[n], servers[n.facts.server], grew = true, true, true
+			}
+		}
+	}
+	return found
+}
+
+// choose returns the primary among the servers that would take writes.
+func (r *Router) choose(writable []*node, current *node) (primary *node, problem string) {
+	// Who starts while an old primary still takes writes must not take the first to answer.
+	for _, n := range r.nodes {
+		if n.facts.asked.IsZero() {
+			return current, "node " + n.Name + " was not asked yet"
+		}
+	}
+	var names []string
+	for _, n := range writable {
+		names = append(names, n.Name)
+	}
+	switch len(writable) {
+	case 0:
+		return nil, r.whyNone()
+	case 1:
+		return writable[0], ""
+	}
+	if slices.ContainsFunc(writable[1:], func(n *node) bool { return n.facts.server == writable[0].facts.server }) {
+		return nil, fmt.Sprintf("%s are the same server, or have the same server_id; name each server once, and give each its own", strings.Join(names, " and "))
+	}
+	problem = fmt.Sprintf("%s take writes at the same time; set read_only=1 on those that are not the primary", strings.Join(names, " and "))
+	for _, n := range writable {
+		if n == current {
+			return n, problem
+		}
+	}
+	return nil, problem
+}
+
+func (r *Router) whyNone() string {
+	var b strings.Builder
+	b.WriteString("no server takes writes: ")
+	for i, n := range r.nodes {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		fmt.Fprintf(&b, "%s %s", n.Name, n.state())
+	}
+	return b.String()
+}
+
+// report logs what became different.
+func (r *Router) report(old, v *view) {
+	switch {
+	case v.primary == old.primary:
+		if v.problem != old.problem && v.primary != nil && v.problem != "" {
+			r.log.Warn("two servers take writes", "primary", v.primary.Name, "problem", v.problem)
+		}
+	case v.primary == nil:
+		r.log.Error("the primary is gone", "was", old.primary.Name, "generation", v.generation, "problem", v.problem)
+	default:
+		r.log.Info("writes have a primary", "primary", v.primary.Name, "generation", v.generation)
+	}
+	for _, n := range r.nodes {
+		if was, is := old.reads(n), v.reads(n); is && !was {
+			r.log.Info("a replica is read", "node", n.Name, "lag_known", !v.lastResort)
+		} else if was && !is && n != v.primary {
+			r.log.Warn("a replica is not read any more", "node", n.Name, "problem", n.state())
+		}
+	}
+}
+
+// forget makes the view of a router that does not run.
+func (r *Router) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.view.Load()
+	v := &view{generation: old.generation, problem: "the router does not run"}
+	if old.primary != nil {
+		v.generation++
+	}
+	for _, n := range r.nodes {
+		n.facts, n.fresh, n.target, n.late, n.apart = facts{}, false, nil, 0, false
+	}
+	r.view.Store(v)
+}
+
+// A cuttableConn is a connection of the write pool that can be cut off while a statement waits on
+// it.
+type cuttableConn struct {
+	net.Conn
+	router *Router
+}
+
+// SyscallConn lets the driver look whether an idle connection is still alive.
+func (c *cuttableConn) SyscallConn() (syscall.RawConn, error) {
+	conn, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return conn.SyscallConn()
+}
+
+func (r *Router) cuttable(conn net.Conn, n *node) net.Conn {
+	r.cutMu.Lock()
+	defer r.cutMu.Unlock()
+	r.cuts[conn] = n
+	return &cuttableConn{conn, r}
+}
+
+// Close closes the connection.
+func (c *cuttableConn) Close() error {
+	c.router.cutMu.Lock()
+	delete(c.router.cuts, c.Conn)
+	c.router.cutMu.Unlock()
+	return c.Conn.Close()
+}
+
+// cutStale ends what still waits on a server that another one has replaced: it may be frozen, or
+// cut off from its replicas, and never answer. While there is merely no primary, a statement under
+// way may still end well.
+func (r *Router) cutStale(v *view) {
+	if v.primary == nil {
+		return
+	}
+	r.cutMu.Lock()
+	defer r.cutMu.Unlock()
+	for conn, n := range r.cuts {
+		if n != v.primary {
+			// The driver notices, and closes it once more.
+			if err := conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				r.log.Warn("a connection to the old primary did not close well", "node", n.Name, "error", err)
+			}
+			delete(r.cuts, conn)
+		}
+	}
+}
