@@ -33,7 +33,7 @@ func (c *backupCmd) Run(ctx context.Context, a *app) error {
 		if !ok {
 			return remora.Errorf(remora.KindInvalid, "backup.engine", "This backs up the embedded database. A MariaDB database is backed up with its own tools, such as mariadb-dump --single-transaction, and the files folder by copying it afterwards.")
 		}
-		if err := apart(a.config.filesFolder(), filepath.Join(c.Folder, "files")); err != nil {
+		if err := apart(a.config.files(), filepath.Join(c.Folder, "files")); err != nil {
 			return err
 		}
 		bar := progress.New(a.stderr, "files")
@@ -90,8 +90,8 @@ restore has left is finished by running it again.
 }
 
 func (c *restoreCmd) Run(ctx context.Context, a *app) (err error) {
-	if a.config.database.text() != "" {
-		return remora.Errorf(remora.KindInvalid, "restore.engine", "This restores the embedded database; unset database.url.")
+	if len(a.config.nodes) > 0 {
+		return remora.Errorf(remora.KindInvalid, "restore.engine", "This restores the embedded database; unset database.url and database.nodes.")
 	}
 	bar := progress.New(a.stderr, "files")
 	defer bar.Done()

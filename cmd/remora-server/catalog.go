@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/sugarlabs/beamrider/internal/backup"
+	"github.com/sugarlabs/beamrider/internal/catalogtext"
 	"github.com/sugarlabs/beamrider/internal/durable"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/intake"
@@ -88,7 +89,7 @@ func (w *why) needed() error {
 // with opens the data folder around f. The library must be there: a mistyped --data must not make
 // a new, empty one.
 func with(ctx context.Context, a *app, f func(h *house) error) error {
-	if a.config.database.text() == "" {
+	if len(a.config.nodes) == 0 {
 		if _, err := os.Stat(filepath.Join(a.config.dataDir, backup.CatalogFile)); err != nil {
 			return &remora.Error{Kind: remora.KindOf(err), Code: "data.none", Message: "There is no library in " + a.config.dataDir + ". Name its folder with --data; \"remora-server import\" or \"serve\" makes a new one.", Err: err}
 		}
@@ -123,7 +124,7 @@ func (c *catalogListCmd) Run(ctx context.Context, a *app) error {
 		n := 0
 		err = h.store.Activities(ctx, q, func(x remora.Activity) error {
 			n++
-			v := viewOf(&x)
+			v := catalogtext.Of(&x)
 			v.Downloads = counts[x.ID]
 			if c.JSON {
 				return printLine(a.stdout, v)
@@ -136,59 +137,6 @@ func (c *catalogListCmd) Run(ctx context.Context, a *app) error {
 		}
 		return errors.Join(err, tw.Flush())
 	})
-}
-
-// An activityView is an activity as commands show it.
-type activityView struct {
-	ID         int64         `json:"id"`
-	BundleID   string        `json:"bundle_id"`
-	Name       string        `json:"name"`
-	State      string        `json:"state"`
-	Listed     bool          `json:"listed"`
-	Newest     string        `json:"newest"`
-	Categories []string      `json:"categories"`
-	Tags       []string      `json:"tags"`
-	Featured   int           `json:"featured"`
-	License    string        `json:"license"`
-	Downloads  int64         `json:"downloads"`
-	Versions   []versionView `json:"versions"`
-}
-
-type versionView struct {
-	ID          int64  `json:"id"`
-	FileID      int64  `json:"file_id"`
-	Number      string `json:"number"`
-	State       string `json:"state"`
-	Channel     string `json:"channel"`
-	Sugar       string `json:"sugar"`
-	SugarSource string `json:"sugar_source"`
-	Interpreter string `json:"interpreter"`
-	Filename    string `json:"filename"`
-	Size        int64  `json:"size"`
-	SHA256      string `json:"sha256"`
-}
-
-// viewOf leaves Downloads to the caller: counts are kept beside the activities.
-func viewOf(a *remora.Activity) activityView {
-	name, _ := a.Name.In("en", a.DefaultLocale)
-	v := activityView{
-		ID: a.ID, BundleID: a.BundleID, Name: name, State: a.State.String(), Listed: a.Listed, Categories: append([]string{}, a.Categories...),
-		Tags: append([]string{}, a.Tags...), Featured: a.FeaturedRank, License: a.License, Versions: []versionView{},
-	}
-	if v.License == "" {
-		v.License = a.LicenseText
-	}
-	if newest := a.Select(remora.Client{Experimental: true}); newest != nil {
-		v.Newest = newest.Number.String()
-	}
-	for i := range a.Versions {
-		w := &a.Versions[i]
-		v.Versions = append(v.Versions, versionView{
-			ID: w.ID, FileID: w.FileID, Number: w.Number.String(), State: w.State.String(), Channel: w.Channel.String(), Sugar: w.Range.String(),
-			SugarSource: w.RangeSource.String(), Interpreter: w.Interpreter.String(), Filename: w.Filename, Size: w.Size, SHA256: w.SHA256.String(),
-		})
-	}
-	return v
 }
 
 type catalogShowCmd struct {
@@ -209,7 +157,7 @@ func (c *catalogShowCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		v := viewOf(x)
+		v := catalogtext.Of(x)
 		v.Downloads = counts[x.ID]
 		if c.JSON {
 			return printJSON(a.stdout, v)
@@ -266,7 +214,7 @@ func (c *catalogWhyCmd) Run(ctx context.Context, a *app) error {
 		rows := []row{}
 		for _, v := range x.Explain(client) {
 			if only == nil || v.Release.ID == only.ID {
-				rows = append(rows, row{v.Release.Number.String(), v.Reason.String(), because(v, x.State)})
+				rows = append(rows, row{v.Release.Number.String(), v.Reason.String(), catalogtext.Because(v, x.State)})
 			}
 		}
 		if c.JSON {
@@ -278,40 +226,6 @@ func (c *catalogWhyCmd) Run(ctx context.Context, a *app) error {
 		}
 		return tw.Flush()
 	})
-}
-
-// because says a verdict in a sentence.
-func because(v remora.Verdict, state remora.ActivityState) string {
-	r := v.Release
-	if state != remora.ActivityActive {
-		return fmt.Sprintf("not offered: the activity is %s", state)
-	}
-	switch v.Reason {
-	case remora.ReasonOffered:
-		return fmt.Sprintf("offered: the newest for Sugar %s", r.Range) + inferredMark(r)
-	case remora.ReasonNewer:
-		return "not offered: a newer one fits too"
-	case remora.ReasonState:
-		return fmt.Sprintf("not offered: it is %s", r.State)
-	case remora.ReasonChannel:
-		return "not offered: it is experimental"
-	case remora.ReasonPin:
-		return fmt.Sprintf("not offered: version %s was asked for", v.Client.Pin)
-	case remora.ReasonRange:
-		return fmt.Sprintf("not offered: it is for Sugar %s%s, not %s", r.Range, inferredMark(r), v.Client.Sugar)
-	case remora.ReasonInterpreter:
-		return fmt.Sprintf("not offered: it needs %s", r.Interpreter)
-	case remora.ReasonArch:
-		return fmt.Sprintf("not offered: its programs are for %s, not %s", strings.Join(r.Archs, ", "), v.Client.Arch)
-	}
-	return v.Reason.String()
-}
-
-func inferredMark(r remora.Release) string {
-	if r.RangeSource == remora.RangeInferred {
-		return " (inferred from " + r.Interpreter.String() + ")"
-	}
-	return ""
 }
 
 type catalogSetCmd struct {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/sugarlabs/beamrider/internal/settings"
 	"github.com/sugarlabs/beamrider/remora"
 )
 
@@ -34,10 +35,10 @@ type grammar struct {
 
 // An app is what a command works with.
 type app struct {
-	config  *config
-	origins map[string]origin
-	stdout  io.Writer
-	stderr  io.Writer
+	config *config
+	reload func() (*config, error) // reads the configuration again
+	stdout io.Writer
+	stderr io.Writer
 }
 
 const description = `An activity library for Sugar laptops.
@@ -76,9 +77,10 @@ func run(ctx context.Context, args []string, getenv func(string) (string, bool),
 		fmt.Fprintf(stderr, "remora-server: %v\nRun \"remora-server --help\", or --help behind a command, to see what there is.\n", err)
 		return exitUsage
 	}
-	c, origins, err := loadConfig(g.Config, getenv, settingFlags(k))
+	load := func() (*config, error) { return loadConfig(g.Config, getenv, settingFlags(k)) }
+	c, err := load()
 	if err == nil {
-		err = k.Run(&app{config: c, origins: origins, stdout: stdout, stderr: stderr})
+		err = k.Run(&app{config: c, reload: load, stdout: stdout, stderr: stderr})
 	}
 	return exitCode(err, stderr)
 }
@@ -176,18 +178,18 @@ type configShowCmd struct {
 func (c *configShowCmd) Run(a *app) error {
 	type row struct{ Key, Value, From string }
 	var rows []row
-	for _, s := range settings {
-		o := a.origins[s.key]
-		if s.secret && o.value != "" {
-			o.value = hidden
+	for _, s := range table {
+		o := a.config.origins[s.Key]
+		if s.Secret && o.Value != "" {
+			o.Value = settings.Secret{}.String()
 		}
-		rows = append(rows, row{s.key, o.value, o.from})
+		rows = append(rows, row{s.Key, o.Value, o.From})
 	}
 	if c.JSON {
 		return printJSON(a.stdout, rows)
 	}
 	for _, r := range rows {
-		if _, err := fmt.Fprintf(a.stdout, "%-14s %-28q %s\n", r.Key, r.Value, r.From); err != nil {
+		if _, err := fmt.Fprintf(a.stdout, "%-22s %-28q %s\n", r.Key, r.Value, r.From); err != nil {
 			return err
 		}
 	}

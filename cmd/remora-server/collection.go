@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 
-	"github.com/pelletier/go-toml/v2"
-
+	"github.com/sugarlabs/beamrider/internal/collectionfile"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 )
@@ -39,7 +36,7 @@ install it. A number pins a version; an optional activity is offered but not ins
 
 func (c *collectionImportCmd) Run(ctx context.Context, a *app) error {
 	return with(ctx, a, func(h *house) error {
-		list, err := readCollection(c.File)
+		list, err := collectionfile.Read(c.File)
 		if err != nil {
 			return err
 		}
@@ -53,76 +50,10 @@ func (c *collectionImportCmd) Run(ctx context.Context, a *app) error {
 }
 
 func importCollection(ctx context.Context, store *sqlstore.Store, path string) error {
-	list, err := readCollection(path)
+	list, err := collectionfile.Read(path)
 	if err != nil {
 		return err
 	}
 	_, err = store.PutCollection(ctx, remora.Actor{UserID: remora.SystemUser, Reason: "samples"}, list)
 	return err
-}
-
-func readCollection(path string) (remora.Collection, error) {
-	fail := func(err error) (remora.Collection, error) {
-		return remora.Collection{}, &remora.Error{Kind: remora.KindInvalid, Code: "collection.file", Message: "The collection " + path + " cannot be used.", Err: err}
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return fail(err)
-	}
-	defer f.Close()
-	var in struct {
-		Nickname      string            `toml:"nickname"`
-		Listed        *bool             `toml:"listed"`
-		DefaultLocale string            `toml:"default_locale"`
-		Name          map[string]string `toml:"name"`
-		Description   map[string]string `toml:"description"`
-		Activity      []struct {
-			BundleID string `toml:"bundle_id"`
-			Number   string `toml:"number"`
-			Optional bool   `toml:"optional"`
-		} `toml:"activity"`
-	}
-	err = toml.NewDecoder(f).DisallowUnknownFields().Decode(&in)
-	if err != nil {
-		return fail(tomlMistake(err))
-	}
-	c := remora.Collection{
-		Nickname: in.Nickname, Listed: in.Listed == nil || *in.Listed, DefaultLocale: "en",
-		Name: remora.NewText(in.Name), Description: remora.NewText(in.Description),
-	}
-	if in.DefaultLocale != "" {
-		c.DefaultLocale = remora.NormalizeLocale(in.DefaultLocale)
-	}
-	var errs []error
-	if !validNickname(c.Nickname) {
-		errs = append(errs, fmt.Errorf("the nickname %q must be 1 to 64 letters, digits, - and _, because it stands in addresses", c.Nickname))
-	}
-	if len(c.Name) == 0 {
-		errs = append(errs, errors.New("it has no name; write one under [name], as in en = \"First day\""))
-	}
-	for i, item := range in.Activity {
-		it := remora.CollectionItem{BundleID: item.BundleID, Optional: item.Optional}
-		if item.BundleID == "" {
-			errs = append(errs, fmt.Errorf("activity %d has no bundle_id", i+1))
-		}
-		if item.Number != "" {
-			if it.Pin, err = remora.ParseNumber(item.Number); err != nil {
-				errs = append(errs, fmt.Errorf("activity %d: %w", i+1, err))
-			}
-		}
-		c.Items = append(c.Items, it)
-	}
-	if len(errs) > 0 {
-		return fail(errors.Join(errs...))
-	}
-	return c, nil
-}
-
-func validNickname(s string) bool {
-	for _, r := range s {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' {
-			return false
-		}
-	}
-	return len(s) >= 1 && len(s) <= 64
 }

@@ -176,7 +176,7 @@ func fillCatalog(t testing.TB, data string, n int) {
 
 func openHouseFor(t testing.TB, data string) *house {
 	t.Helper()
-	c, _, err := loadConfig("", noEnv, map[string]string{"data.dir": data})
+	c, err := loadConfig("", noEnv, map[string]string{"data.dir": data})
 	if err != nil {
 		t.Fatal(err)
 	}

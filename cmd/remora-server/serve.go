@@ -8,56 +8,68 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
+	"os/signal"
+	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
-	"github.com/sugarlabs/beamrider/examples/activities"
 	"github.com/sugarlabs/beamrider/internal/httpserver"
 	"github.com/sugarlabs/beamrider/remora"
-	"github.com/sugarlabs/beamrider/remora/live"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
-	"github.com/sugarlabs/beamrider/remora/sugar"
-	"github.com/sugarlabs/beamrider/remora/web"
-	"github.com/sugarlabs/beamrider/remora/xo"
 )
 
 type serveCmd struct {
 	Listen  *string `help:"Address and port to serve on (127.0.0.1:8080)." placeholder:"ADDRESS" setting:"http.listen"`
+	Roles   *string `help:"What this process does (frontend,balancer,files,monitor)." placeholder:"ROLES" setting:"server.roles"`
 	Samples bool    `help:"Take a few sample activities into the catalog first."`
 }
 
 func (c *serveCmd) Help() string {
-	return `Serves until it is told to stop by SIGTERM or Ctrl-C; downloads in progress may finish then.
+	return `Serves until it is told to stop by SIGTERM or Ctrl-C; downloads in progress may finish then. SIGHUP
+makes it read its configuration again.
 
   remora-server serve --samples
-  remora-server serve --listen 0.0.0.0:80 --data /var/lib/remora`
+  remora-server serve --listen 0.0.0.0:80 --data /var/lib/remora
+  remora-server serve --roles balancer --config /etc/remora/balancer.toml`
 }
 
 func (c *serveCmd) Run(ctx context.Context, a *app) error {
-	log := newLog(a.config, a.stderr)
+	// Before anything else: a SIGHUP that comes early must not end the process.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	log, level := newLevelLog(a.config, a.stderr)
 	s, err := newServer(ctx, a.config, log)
 	if err != nil {
 		return err
 	}
-	s.samples = c.Samples
+	s.samples, s.level, s.loadConfig = c.Samples, level, a.reload
 	// A person waits for this line; a script may read the address from it.
-	fmt.Fprintf(a.stdout, "Serving the library on http://%s/\n", s.ln.Addr())
-	return s.run(ctx)
+	fmt.Fprintf(a.stdout, "Serving %s on http://%s/\n", s.what(), s.doors[0].Addr())
+	return s.run(ctx, hangups)
 }
 
-// A server is the library, served.
+// A server is a process that serves: those roles that its configuration names.
 type server struct {
-	config    *config
-	log       *slog.Logger
-	house     *house
-	ln        net.Listener
-	library   *live.Library
-	downloads *sugar.Downloads
-	probes    *probes
-	handler   http.Handler
-	samples   bool
+	config     *config // as it was at the start
+	inForce    *config // with what reloads have changed; the reloading goroutine's alone
+	log        *slog.Logger
+	level      *slog.LevelVar
+	loadConfig func() (*config, error)
+	house      *house    // nil: neither front end nor files nor monitor
+	front      *frontend // nil: not that role
+	balancer   *balancer // nil: not that role
+	doors      []door
+	samples    bool
+}
+
+// A door is an address and what answers there.
+type door struct {
+	net.Listener
+	handler http.Handler
 }
 
 func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err error) {
@@ -65,82 +77,150 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.site", Message: "The section site of the configuration has mistakes.", Err: err}
 	}
-	s := &server{config: c, log: log}
+	s := &server{config: c, inForce: c, log: log}
 	defer func() {
-		if err != nil && s.house != nil {
-			err = errors.Join(err, s.house.Close())
+		if err != nil {
+			err = errors.Join(err, s.close())
 		}
 	}()
-	if s.house, err = openHouse(c, lockShared, log); err != nil {
-		return nil, err
-	}
-	s.library, err = live.New(s.house.store, &live.Options{Path: filepath.Join(c.dataDir, "view.zst"), Logger: log})
-	if err != nil {
-		return nil, err
-	}
-	s.downloads = sugar.NewDownloads(s.house.store, &sugar.DownloadsOptions{Logger: log})
-	pages, err := web.New(web.Config{Library: s.library, Site: st, Logger: log, Name: c.siteName})
-	if err != nil {
-		return nil, err
-	}
-	machines, err := sugar.New(sugar.Config{Library: s.library, Files: s.house.files, Site: st, Counter: s.downloads, Recolor: xo.Recolor, Next: pages,
-		Languages: pages.Languages(), Language: pages.LanguageOf, Logger: log})
-	if err != nil {
-		return nil, err
-	}
-	m := newMetrics(s.library)
-	s.probes = &probes{library: s.library}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", s.probes.livez)
-	mux.HandleFunc("GET /readyz", s.probes.readyz)
-	mux.HandleFunc("GET /services/monitor.php", s.probes.monitor)
-	mux.Handle("GET /metrics", inside(st, m.handler()))
-	guarded := st.Guard(machines)
-	s.handler = httpserver.Observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The mux would clean and redirect paths that old links rely on; it gets only its own.
-		if h, pattern := mux.Handler(r); pattern != "" {
-			h.ServeHTTP(w, r)
-			return
+	if c.has(roleFrontend) || c.has(roleFiles) || c.has(roleMonitor) {
+		if s.house, err = openHouse(ctx, c, lockShared, log); err != nil {
+			return nil, err
 		}
-		guarded.ServeHTTP(w, r)
-	}), m.request, log)
-	var lc net.ListenConfig
-	if s.ln, err = lc.Listen(ctx, "tcp", c.listen); err != nil {
-		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "Cannot listen on " + c.listen + ". If another program is there, or the address is not this machine's, choose another with --listen.", Err: err}
+	}
+	var local http.Handler
+	if c.has(roleFrontend) {
+		if s.front, err = newFrontend(c, st, s.house, log); err != nil {
+			return nil, err
+		}
+		local = s.front.handler
+	}
+	first := local
+	if c.has(roleBalancer) {
+		if s.balancer, err = newBalancer(c, st, local, log); err != nil {
+			return nil, err
+		}
+		if first == nil || c.balancerListen == "" {
+			first = s.balancer
+		}
+	}
+	if first != nil {
+		at := c.listen
+		if local == nil && c.balancerListen != "" {
+			at = c.balancerListen
+		}
+		if err := s.open(ctx, at, first); err != nil {
+			return nil, err
+		}
+	}
+	if s.balancer != nil && first != http.Handler(s.balancer) {
+		if err := s.open(ctx, c.balancerListen, s.balancer); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }
 
+func (s *server) open(ctx context.Context, at string, h http.Handler) error {
+	var lc net.ListenConfig
+	if s.config.sharePort {
+		lc.Control = func(_, _ string, c syscall.RawConn) (err error) {
+			return errors.Join(c.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+			}), err)
+		}
+	}
+	ln, err := lc.Listen(ctx, "tcp", at)
+	if err != nil {
+		return &remora.Error{Kind: remora.KindUnavailable, Message: "Cannot listen on " + at + ". If another program is there, or the address is not this machine's, choose another with --listen.", Err: err}
+	}
+	s.doors = append(s.doors, door{ln, h})
+	return nil
+}
+
+func (s *server) what() string {
+	if s.front != nil {
+		return "the library"
+	}
+	return "the role " + strings.Join(s.config.roles, ", ")
+}
+
 // run serves until ctx ends, then stops in order: no new requests, those in progress finish,
 // counts are written, everything is closed.
-func (s *server) run(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() { s.probes.draining.Store(true) })()
+func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 	// What requests rely on outlives them: it is stopped only after the last answer.
 	under, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	g, gctx := errgroup.WithContext(under)
 	migrated := make(chan struct{})
-	g.Go(func() error {
-		// A new catalog is there in a moment; with the database away, the saved view need not wait.
-		select {
-		case <-migrated:
-		case <-time.After(migrateHeadStart):
-		case <-gctx.Done():
-		}
-		return s.library.Run(gctx)
-	})
-	g.Go(func() error { return s.downloads.Run(gctx) })
-	g.Go(func() error { return s.upkeep(gctx, migrated) })
+	if s.front != nil {
+		s.front.run(gctx, g, migrated)
+	}
+	if s.house != nil {
+		g.Go(func() error { return s.upkeep(gctx, migrated) })
+	}
+	if s.balancer != nil {
+		g.Go(func() error { return s.balancer.Run(gctx) })
+	}
+	g.Go(func() error { return s.notify(gctx, ctx.Done(), hangups) })
 	g.Go(func() error {
 		defer stop()
 		serving, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(gctx, cancel)() // something else failed: stop serving too
-		return httpserver.Serve(serving, s.ln, s.handler, s.config.drain, s.log)
+		return s.serve(serving)
 	})
 	err := g.Wait()
 	s.log.Info("stopped")
-	return errors.Join(err, s.house.Close())
+	return errors.Join(err, s.close())
+}
+
+// serve answers at all doors until ctx ends.
+func (s *server) serve(ctx context.Context) error {
+	closing, closeDoors := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeDoors()
+	var doors errgroup.Group
+	for _, d := range s.doors {
+		doors.Go(func() error {
+			defer closeDoors() // one that failed ends the others
+			return httpserver.Serve(closing, d.Listener, d.handler, s.config.drain, s.log)
+		})
+	}
+	select {
+	case <-closing.Done():
+	case <-ctx.Done():
+		s.leave(closing)
+	}
+	closeDoors()
+	return doors.Wait()
+}
+
+// leave makes those who send requests here look elsewhere, before the doors close.
+func (s *server) leave(ctx context.Context) {
+	if s.front == nil {
+		return
+	}
+	s.front.probes.Draining.Store(true)
+	if s.balancer == nil {
+		// A balancer elsewhere needs a moment to see it.
+		select {
+		case <-time.After(lameDuck):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *server) close() error {
+	var errs []error
+	for _, d := range s.doors {
+		if err := d.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.house != nil {
+		errs = append(errs, s.house.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // How the upkeep goes about its work.
@@ -150,8 +230,6 @@ const (
 	orphanGrace  = 24 * time.Hour
 	feedKept     = 30 * 24 * time.Hour
 	upkeepBudget = 10 * time.Minute
-
-	migrateHeadStart = 500 * time.Millisecond
 )
 
 // upkeep brings the schema up to date, takes in the samples, and now and then finishes what crashes
@@ -168,7 +246,7 @@ func (s *server) upkeep(ctx context.Context, migrated chan<- struct{}) error {
 		},
 	}
 	if s.samples {
-		steps = append(steps, s.takeSamples)
+		steps = append(steps, func(ctx context.Context) error { return takeSamples(ctx, s.house, s.log) })
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -204,47 +282,18 @@ func (s *server) upkeep(ctx context.Context, migrated chan<- struct{}) error {
 
 // tidy finishes what crashes have left.
 func (s *server) tidy(ctx context.Context) error {
+	if !s.config.has(roleFiles) {
+		return nil
+	}
 	shelf, err := s.house.shelf()
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	_, sweepErr := s.house.files.Sweep(ctx, orphanGrace)
+	_, sweepErr := s.house.files.main.Load().Sweep(ctx, orphanGrace)
 	return errors.Join(
 		shelf.Settle(ctx, remora.TimeOf(now.Add(-orphanGrace))),
 		s.house.store.Prune(ctx, remora.TimeOf(now.Add(-feedKept))),
 		sweepErr,
 	)
-}
-
-// takeSamples imports the activities this module brings along.
-func (s *server) takeSamples(ctx context.Context) (err error) {
-	dir, err := os.MkdirTemp("", "beamrider-samples-*")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.CopyFS(dir, activities.FS()); err != nil {
-		return err
-	}
-	index, err := readIndex(filepath.Join(dir, "index.csv"))
-	if err != nil {
-		return err
-	}
-	im, err := s.house.importer(false)
-	if err != nil {
-		return err
-	}
-	report, err := im.Batch(ctx, remora.Actor{UserID: remora.SystemUser, Reason: "samples"}, []string{dir}, index.Facts, nil)
-	if err != nil {
-		return err
-	}
-	if len(report.Refused) > 0 {
-		return fmt.Errorf("a sample activity was refused: %s", report.Refused[0].Message)
-	}
-	if err := importCollection(ctx, s.house.store, filepath.Join(dir, "classroom.toml")); err != nil {
-		return err
-	}
-	s.log.Info("the sample activities are in the catalog", "new", report.New, "there already", report.Existing)
-	return nil
 }

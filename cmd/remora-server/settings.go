@@ -5,154 +5,190 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
+	"net/url"
 	"path/filepath"
-	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
-
-	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/internal/mariaurl"
+	"github.com/sugarlabs/beamrider/internal/settings"
 	"github.com/sugarlabs/beamrider/remora/site"
 )
 
 // A config is the effective value of every setting.
 type config struct {
+	roles []string
+
 	siteURL   string
 	siteHosts []string
 	siteName  string
 	proxies   []netip.Prefix
+	siteKeys  settings.Secret // separated by commas
 
-	listen string
-	drain  time.Duration
+	listen      string
+	drain       time.Duration
+	sharePort   bool
+	importToken settings.Secret
 
 	dataDir  string
-	filesDir string // "": files in dataDir
-	database secret // "": catalog.sqlite in dataDir
+	filesURL string // "": files in dataDir
+	copyDir  string // "": no local copy
+
+	nodes       []mariaurl.Server // none: catalog.sqlite in dataDir
+	maxLag      time.Duration
+	promoter    mariaurl.Account
+	replication mariaurl.Account
+
+	balancerListen string // "": listen
+	backends       []named
+
+	monitorListen string // "": listen
+	targets       []named
+	trackFile     string
 
 	logLevel  string
 	logFormat string
+
+	origins map[string]settings.Origin
 }
 
-// filesFolder returns the folder that bundles and icons are kept in.
-func (c *config) filesFolder() string {
-	if c.filesDir != "" {
-		return c.filesDir
+// A named address is one entry of a list such as "beamrider=http://10.0.0.11:8081".
+type named struct{ name, url string }
+
+// The roles a process can have.
+const (
+	roleFrontend = "frontend"
+	roleBalancer = "balancer"
+	roleFiles    = "files"
+	roleMonitor  = "monitor"
+)
+
+func (c *config) has(role string) bool { return slices.Contains(c.roles, role) }
+
+// files returns where bundles and icons are kept, a folder or a URL.
+func (c *config) files() string {
+	if c.filesURL != "" {
+		return c.filesURL
 	}
 	return filepath.Join(c.dataDir, "files")
 }
 
-// A setting is one row of the table that the configuration file, the environment, the flags, the
-// documentation and the checks are all made from.
-type setting struct {
-	key     string // section.name in the file
-	flag    string // "" where there is none
-	env     string
-	def     string // "" means unset
-	list    bool   // a list in the file; in the environment its parts are separated by commas
-	secret  bool   // never shown; the environment variable with _FILE behind it names a file that holds it
-	doc     string
-	example string
-	set     func(c *config, value string) error
+func text(to func(c *config) *string) func(*config, string) error {
+	return func(c *config, v string) error { *to(c) = v; return nil }
 }
 
-var settings = []setting{
-	{key: "site.url", env: "REMORA_SITE_URL", example: `"https://activities.example.org"`,
-		doc: "The public address. Links on pages begin with it. Unset: whatever address a request was sent to, if that is an IP address, localhost or listed in site.hosts.",
-		set: func(c *config, v string) error { c.siteURL = v; return nil }},
-	{key: "site.hosts", env: "REMORA_SITE_HOSTS", list: true, example: `["schoolserver", "activities.example.org"]`,
-		doc: "Further names the library answers to. A request for any other name gets 421.",
-		set: func(c *config, v string) error { c.siteHosts = fields(v); return nil }},
-	{key: "site.name", env: "REMORA_SITE_NAME", def: "Sugar Activity Library", example: `"Activities of our school"`,
-		doc: "The name at the top of every page.",
-		set: func(c *config, v string) error { c.siteName = v; return nil }},
-	{key: "site.proxies", env: "REMORA_SITE_PROXIES", def: "127.0.0.0/8,::1/128", list: true, example: `["10.0.0.0/24"]`,
-		doc: "Networks of reverse proxies in front, whose X-Forwarded-For and X-Forwarded-Proto headers are believed.",
-		set: func(c *config, v string) error { return setPrefixes(&c.proxies, v) }},
-	{key: "http.listen", flag: "listen", env: "REMORA_HTTP_LISTEN", def: "127.0.0.1:8080", example: `"0.0.0.0:80"`,
-		doc: "The address and port to serve on. The default answers this machine only.",
-		set: func(c *config, v string) error { c.listen = v; return checkListen(v) }},
-	{key: "http.drain", env: "REMORA_HTTP_DRAIN", def: "20s", example: `"1m"`,
-		doc: "How long downloads in progress may go on after a stop was asked for.",
-		set: func(c *config, v string) error { return setDuration(&c.drain, v) }},
-	{key: "data.dir", flag: "data", env: "REMORA_DATA_DIR", def: "./remora-data", example: `"/var/lib/remora"`,
-		doc: "The folder everything is kept in. It is made when absent.",
-		set: func(c *config, v string) error { c.dataDir = v; return nil }},
-	{key: "files.dir", env: "REMORA_FILES_DIR", example: `"/srv/remora-files"`,
-		doc: "The folder bundles and icons are kept in, a mount perhaps. Unset: files in data.dir.",
-		set: func(c *config, v string) error { c.filesDir = v; return nil }},
-	{key: "database.url", env: "REMORA_DATABASE_URL", secret: true, example: `"mysql://remora:password@127.0.0.1:3306/remora"`,
-		doc: "A MariaDB database. Unset: the embedded SQLite database catalog.sqlite in data.dir.",
-		set: func(c *config, v string) error { c.database = secret{v}; return checkDatabase(v) }},
-	{key: "log.level", flag: "log-level", env: "REMORA_LOG_LEVEL", def: "info", example: `"debug"`,
-		doc: "What is logged: debug (every request too), info, warn or error.",
-		set: func(c *config, v string) error { c.logLevel = v; return oneOf(v, "debug", "info", "warn", "error") }},
-	{key: "log.format", env: "REMORA_LOG_FORMAT", def: "auto", example: `"json"`,
-		doc: "How the log is written: text, json, or auto: text on a terminal, json elsewhere.",
-		set: func(c *config, v string) error { c.logFormat = v; return oneOf(v, "auto", "text", "json") }},
-}
-
-// origin says where a setting's value comes from.
-type origin struct {
-	value string
-	from  string // "default", "file", "environment", "flag"
-}
-
-// loadConfig merges defaults, the file, the environment and flags, in that order, and returns
-// every mistake at once.
-func loadConfig(file string, getenv func(string) (string, bool), flags map[string]string) (*config, map[string]origin, error) {
-	origins := map[string]origin{}
-	for _, s := range settings {
-		origins[s.key] = origin{s.def, "default"}
-	}
-	var errs []error
-	if file != "" {
-		values, err := readConfigFile(file)
-		if err != nil {
-			return nil, nil, err
-		}
-		for key, v := range values {
-			origins[key] = origin{v, "file"}
-		}
-	}
-	for _, s := range settings {
-		if v, ok := getenv(s.env); ok {
-			origins[s.key] = origin{v, "environment"}
-		} else if path, ok := getenv(s.env + "_FILE"); ok && s.secret {
-			b, err := os.ReadFile(path)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s_FILE: %w", s.env, err))
-				continue
+var table = settings.Table[config]{
+	{Key: "server.roles", Flag: "roles", Env: "REMORA_SERVER_ROLES", Default: "frontend,balancer,files,monitor", List: true, Example: `["frontend", "balancer", "files", "monitor"]`,
+		Doc: "What this process does. frontend answers laptops and browsers; balancer spreads requests over front ends; files looks after the data files: it removes what nobody wants and keeps the copy of files.copy; monitor watches the machines and tells keepalived whether this one is well.",
+		Set: setRoles},
+	{Key: "site.url", Env: "REMORA_SITE_URL", Example: `"https://activities.example.org"`,
+		Doc: "The public address. Links on pages begin with it. Unset: whatever address a request was sent to, if that is an IP address, localhost or listed in site.hosts.",
+		Set: text(func(c *config) *string { return &c.siteURL })},
+	{Key: "site.hosts", Env: "REMORA_SITE_HOSTS", List: true, Example: `["schoolserver", "activities.example.org"]`,
+		Doc: "Further names the library answers to. A request for any other name gets 421.",
+		Set: func(c *config, v string) error { c.siteHosts = settings.Fields(v); return nil }},
+	{Key: "site.name", Env: "REMORA_SITE_NAME", Default: "Sugar Activity Library", Example: `"Activities of our school"`,
+		Doc: "The name at the top of every page.",
+		Set: text(func(c *config) *string { return &c.siteName })},
+	{Key: "site.proxies", Env: "REMORA_SITE_PROXIES", Default: "127.0.0.0/8,::1/128", List: true, Example: `["10.0.0.0/24"]`,
+		Doc: "Networks of our own machines: reverse proxies and balancers in front, whose X-Forwarded-For and X-Forwarded-Proto headers are believed, and who may see metrics and what machines tell each other.",
+		Set: func(c *config, v string) error { return setPrefixes(&c.proxies, v) }},
+	{Key: "site.key", Env: "REMORA_SITE_KEY", Secret: true, Example: `"at-least-32-characters-that-nobody-can-guess"`,
+		Doc: "The key of the tokens by which every front end shows a writer at least what it wrote: 32 characters or more, the same on all front ends. Several, separated by commas: the first signs, all are accepted. Unset: one is made and kept in data.dir, which is right for a single front end.",
+		Set: func(c *config, v string) error {
+			c.siteKeys = settings.NewSecret(v)
+			for _, key := range settings.Fields(v) {
+				if len(key) < 32 {
+					return errors.New("a key has fewer than 32 characters")
+				}
 			}
-			origins[s.key] = origin{strings.TrimSpace(string(b)), "environment"}
-		}
-		if v, ok := flags[s.key]; ok {
-			origins[s.key] = origin{v, "flag"}
-		}
-	}
+			return nil
+		}},
+	{Key: "http.listen", Flag: "listen", Env: "REMORA_HTTP_LISTEN", Default: "127.0.0.1:8080", Example: `"0.0.0.0:80"`,
+		Doc: "The address and port to serve on. The default answers this machine only.",
+		Set: func(c *config, v string) error { c.listen = v; return checkListen(v) }},
+	{Key: "http.drain", Env: "REMORA_HTTP_DRAIN", Default: "20s", Example: `"1m"`,
+		Doc: "How long downloads in progress may go on after a stop was asked for.",
+		Set: func(c *config, v string) error { return setDuration(&c.drain, v) }},
+	{Key: "http.share_port", Env: "REMORA_HTTP_SHARE_PORT", Default: "false", Example: `"true"`,
+		Doc: "Lets another process of the same user listen on the same port at the same time, so that a new server can take over while the old one finishes. Off, a second server says that the port is taken.",
+		Set: func(c *config, v string) (err error) {
+			if c.sharePort, err = strconv.ParseBool(v); err != nil {
+				return errors.New("it must be true or false")
+			}
+			return nil
+		}},
+	{Key: "http.import_token", Env: "REMORA_HTTP_IMPORT_TOKEN", Secret: true, Example: `"at-least-16-characters"`,
+		Doc: "Lets machines that know this token send bundles to POST /internal/import: 16 characters or more. Unset: bundles are taken in by commands only.",
+		Set: func(c *config, v string) error {
+			c.importToken = settings.NewSecret(v)
+			if v != "" && len(v) < 16 {
+				return errors.New("it has fewer than 16 characters")
+			}
+			return nil
+		}},
+	{Key: "data.dir", Flag: "data", Env: "REMORA_DATA_DIR", Default: "./remora-data", Example: `"/var/lib/remora"`,
+		Doc: "The folder everything is kept in. It is made when absent.",
+		Set: text(func(c *config) *string { return &c.dataDir })},
+	{Key: "files.url", Env: "REMORA_FILES_URL", Live: true, Example: `"nfs://10.0.0.11/srv/remora"`,
+		Doc: "Where bundles and icons are kept: a folder, a mount perhaps, or nfs://host/export for a server of NFS version 3 on a private network. Unset: files in data.dir.",
+		Set: text(func(c *config) *string { return &c.filesURL })},
+	{Key: "files.copy", Env: "REMORA_FILES_COPY", Example: `"/var/lib/remora-copy"`,
+		Doc: "A folder on this machine for a copy of everything that is offered. The role files keeps it; front ends read it first, so that downloads go on while files.url is away. Unset: no copy.",
+		Set: text(func(c *config) *string { return &c.copyDir })},
+	{Key: "database.url", Env: "REMORA_DATABASE_URL", Secret: true, Example: `"mysql://remora:password@127.0.0.1:3306/remora"`,
+		Doc: "A MariaDB database. Unset, and database.nodes too: the embedded SQLite database catalog.sqlite in data.dir.",
+		Set: func(c *config, v string) error { return setNodes(c, v, false) }},
+	{Key: "database.nodes", Env: "REMORA_DATABASE_NODES", Secret: true, List: true, Example: `["mysql://remora:password@10.0.0.11/remora?name=beamrider", "mysql://remora:password@10.0.0.13/remora?name=second&weight=2"]`,
+		Doc: "All MariaDB servers of the library, in place of database.url. Which is the primary is asked from them; reads go to replicas by weight. Write a comma in a password as %2C.",
+		Set: func(c *config, v string) error { return setNodes(c, v, true) }},
+	{Key: "database.max_lag", Env: "REMORA_DATABASE_MAX_LAG", Default: "10s", Example: `"30s"`,
+		Doc: "A replica that is further behind than this is not read.",
+		Set: func(c *config, v string) error { return setDuration(&c.maxLag, v) }},
+	{Key: "database.promote", Env: "REMORA_DATABASE_PROMOTE", Secret: true, Example: `"promoter:password"`,
+		Doc: "The account, on every server, that \"db promote\" and \"doctor\" use; it may change roles, which the account of the library must not.",
+		Set: func(c *config, v string) (err error) { c.promoter, err = mariaurl.ParseAccount(v); return err }},
+	{Key: "database.replication", Env: "REMORA_DATABASE_REPLICATION", Secret: true, Example: `"replication:password"`,
+		Doc: "The account by which a replica follows the primary; \"db promote\" gives it to the servers that are to follow a new one.",
+		Set: func(c *config, v string) (err error) { c.replication, err = mariaurl.ParseAccount(v); return err }},
+	{Key: "balancer.listen", Env: "REMORA_BALANCER_LISTEN", Example: `"0.0.0.0:80"`,
+		Doc: "The address the balancer serves on, where the front end of the same process must be reachable on http.listen besides. Unset: http.listen, with the front end behind the balancer.",
+		Set: func(c *config, v string) error { c.balancerListen = v; return checkListen(v) }},
+	{Key: "balancer.backends", Env: "REMORA_BALANCER_BACKENDS", List: true, Live: true, Example: `["beamrider=http://10.0.0.11:8081", "sunjammer=http://10.0.0.12:8081"]`,
+		Doc: "Front ends of other processes and machines, besides that of this process if it has one.",
+		Set: func(c *config, v string) error { return setNamed(&c.backends, v) }},
+	{Key: "monitor.listen", Env: "REMORA_MONITOR_LISTEN", Example: `"10.0.0.13:8090"`,
+		Doc: "The address the monitor's page is on, at /internal/monitor. Unset: that of http.listen.",
+		Set: func(c *config, v string) error { c.monitorListen = v; return checkListen(v) }},
+	{Key: "monitor.targets", Env: "REMORA_MONITOR_TARGETS", List: true, Example: `["sunjammer=http://10.0.0.12:8081/internal/status"]`,
+		Doc: "What the monitor and \"status\" ask on other machines. The page must answer 200.",
+		Set: func(c *config, v string) error { return setNamed(&c.targets, v) }},
+	{Key: "monitor.track_file", Env: "REMORA_MONITOR_TRACK_FILE", Example: `"/run/remora/track"`,
+		Doc: "The file that keepalived reads by vrrp_track_file: 0 while the balancer of this process answers, else 1.",
+		Set: text(func(c *config) *string { return &c.trackFile })},
+	{Key: "log.level", Flag: "log-level", Env: "REMORA_LOG_LEVEL", Default: "info", Example: `"debug"`,
+		Doc: "What is logged: debug (every request too), info, warn or error.",
+		Set: func(c *config, v string) error { c.logLevel = v; return oneOf(v, "debug", "info", "warn", "error") }},
+	{Key: "log.format", Env: "REMORA_LOG_FORMAT", Default: "auto", Example: `"json"`,
+		Doc: "How the log is written: text, json, or auto: text on a terminal, json elsewhere.",
+		Set: func(c *config, v string) error { c.logFormat = v; return oneOf(v, "auto", "text", "json") }},
+}
+
+// loadConfig merges defaults, the file, what commands have overridden, the environment and flags,
+// in that order, and returns every mistake at once.
+func loadConfig(file string, getenv func(string) (string, bool), flags map[string]string) (*config, error) {
 	c := &config{}
-	for _, s := range settings {
-		o := origins[s.key]
-		if o.value == "" && o.from == "default" {
-			continue
-		}
-		if err := s.set(c, o.value); err != nil {
-			shown := strconv.Quote(o.value)
-			if s.secret {
-				shown = hidden
-			}
-			errs = append(errs, fmt.Errorf("%s = %s (from the %s): %w", s.key, shown, o.from, err))
-		}
+	origins, err := table.Load(c, settings.Sources{File: file, Getenv: getenv, Flags: flags, DataKey: "data.dir"})
+	if err == nil {
+		err = settings.Mistakes(c.check())
 	}
-	if len(errs) == 0 {
-		errs = append(errs, c.check()...)
+	if err != nil {
+		return nil, err
 	}
-	if len(errs) > 0 {
-		return nil, nil, &remora.Error{Kind: remora.KindInvalid, Code: "config", Message: "The configuration has mistakes.", Err: errors.Join(errs...)}
-	}
-	return c, origins, nil
+	c.origins = origins
+	return c, nil
 }
 
 // check looks at what single settings cannot tell.
@@ -160,10 +196,11 @@ func (c *config) check() (errs []error) {
 	if _, err := c.site(); err != nil {
 		errs = append(errs, err)
 	}
-	if c.database.text() != "" {
-		if _, err := mariaDSN(c.database.text()); err != nil {
-			errs = append(errs, err)
-		}
+	if !c.has(roleFrontend) && c.has(roleBalancer) && len(c.backends) == 0 {
+		errs = append(errs, errors.New("server.roles has balancer without frontend, and balancer.backends names no front end to send requests to"))
+	}
+	if c.trackFile != "" && !(c.has(roleMonitor) && c.has(roleBalancer)) {
+		errs = append(errs, errors.New("monitor.track_file tells how the balancer of this process is; server.roles must have balancer and monitor"))
 	}
 	return errs
 }
@@ -172,105 +209,66 @@ func (c *config) site() (*site.Site, error) {
 	return site.New(site.Config{URL: c.siteURL, Hosts: c.siteHosts, Proxies: c.proxies})
 }
 
-// readConfigFile reads a TOML file in which only the keys of the table may stand.
-func readConfigFile(path string) (map[string]string, error) {
-	fail := func(err error) error {
-		return &remora.Error{Kind: remora.KindInvalid, Code: "config.file", Message: "The configuration file " + path + " cannot be used.", Err: err}
+func setRoles(c *config, v string) error {
+	c.roles = settings.Fields(v)
+	for _, role := range c.roles {
+		if err := oneOf(role, roleFrontend, roleBalancer, roleFiles, roleMonitor); err != nil {
+			return fmt.Errorf("%q: %w", role, err)
+		}
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fail(err)
+	if len(c.roles) == 0 {
+		return errors.New("a process without a role does nothing")
 	}
-	defer f.Close()
-	into := reflect.New(fileType()).Interface()
-	err = toml.NewDecoder(f).DisallowUnknownFields().Decode(into)
-	if err != nil {
-		return nil, fail(tomlMistake(err))
-	}
-	return fileValues(reflect.ValueOf(into).Elem()), nil
+	return nil
 }
 
-// tomlMistake says where a TOML file is wrong. It shows keys and lines, never a line's text, which
-// may hold a password.
-func tomlMistake(err error) error {
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		var errs []error
-		for i := range strict.Errors {
-			line, _ := strict.Errors[i].Position()
-			errs = append(errs, fmt.Errorf("line %d: there is no key %s", line, strings.Join(strict.Errors[i].Key(), ".")))
-		}
-		return errors.Join(errs...)
+// setNodes reads one address, or several separated by commas.
+func setNodes(c *config, v string, several bool) error {
+	list := []string{v}
+	if several {
+		list = settings.Fields(v)
+	} else if v == "" {
+		return nil
 	}
-	if detail, ok := errors.AsType[*toml.DecodeError](err); ok {
-		line, column := detail.Position()
-		if key := strings.Join(detail.Key(), "."); key != "" {
-			return fmt.Errorf("line %d: %s has a value of the wrong kind; it wants a text in quotes, or a list of them", line, key)
-		}
-		return fmt.Errorf("line %d, column %d: this is not TOML: %s", line, column, strings.TrimPrefix(detail.Error(), "toml: "))
+	if len(c.nodes) > 0 {
+		return errors.New("database.url is set too; set one of both")
 	}
-	return err
+	for i, raw := range list {
+		s, err := mariaurl.Parse(raw)
+		if err != nil && several {
+			return fmt.Errorf("address %d: %w", i+1, err)
+		}
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(c.nodes, func(n mariaurl.Server) bool { return n.Name == s.Name }) {
+			return fmt.Errorf("two servers are called %q; name them by ?name=", s.Name)
+		}
+		c.nodes = append(c.nodes, s)
+	}
+	return nil
 }
 
-// fileType makes the struct that a configuration file is decoded into, from the table, so that the
-// decoder itself names the line of a key that does not exist.
-func fileType() reflect.Type {
-	var order []string
-	sections := map[string][]reflect.StructField{}
-	for _, s := range settings {
-		section, name, _ := strings.Cut(s.key, ".")
-		if sections[section] == nil {
-			order = append(order, section)
+func setNamed(to *[]named, v string) error {
+	list := []named{}
+	for _, part := range settings.Fields(v) {
+		name, address, ok := strings.Cut(part, "=")
+		u, err := url.Parse(address)
+		if !ok || name == "" || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return fmt.Errorf("%q does not look like sunjammer=http://10.0.0.12:8081", part)
 		}
-		t := reflect.TypeFor[*string]()
-		if s.list {
-			t = reflect.TypeFor[*[]string]()
+		if slices.ContainsFunc(list, func(n named) bool { return n.name == name }) {
+			return fmt.Errorf("two are called %q", name)
 		}
-		sections[section] = append(sections[section], tomlField(name, t))
+		list = append(list, named{name, address})
 	}
-	var fields []reflect.StructField
-	for _, section := range order {
-		fields = append(fields, tomlField(section, reflect.StructOf(sections[section])))
-	}
-	return reflect.StructOf(fields)
-}
-
-func tomlField(name string, t reflect.Type) reflect.StructField {
-	return reflect.StructField{Name: "X" + strings.ReplaceAll(name, "-", "_"), Type: t, Tag: reflect.StructTag(`toml:"` + name + `"`)}
-}
-
-func fileValues(v reflect.Value) map[string]string {
-	values := map[string]string{}
-	for i := range v.NumField() {
-		section := v.Type().Field(i).Tag.Get("toml")
-		for j := range v.Field(i).NumField() {
-			key := section + "." + v.Field(i).Type().Field(j).Tag.Get("toml")
-			switch x := v.Field(i).Field(j).Interface().(type) {
-			case *string:
-				if x != nil {
-					values[key] = *x
-				}
-			case *[]string:
-				if x != nil {
-					values[key] = strings.Join(*x, ",")
-				}
-			}
-		}
-	}
-	return values
-}
-
-func fields(v string) (list []string) {
-	for part := range strings.SplitSeq(v, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			list = append(list, part)
-		}
-	}
-	return list
+	*to = list
+	return nil
 }
 
 func setPrefixes(to *[]netip.Prefix, v string) error {
 	list := []netip.Prefix{}
-	for _, part := range fields(v) {
+	for _, part := range settings.Fields(v) {
 		p, err := netip.ParsePrefix(part)
 		if err != nil {
 			return fmt.Errorf("%q is not a network such as 10.0.0.0/24", part)
@@ -297,13 +295,6 @@ func checkListen(v string) error {
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
 		return fmt.Errorf("%q is not a port number", port)
-	}
-	return nil
-}
-
-func checkDatabase(v string) error {
-	if v != "" && !strings.HasPrefix(v, "mysql://") {
-		return errors.New("it must begin with mysql://, as in mysql://user:password@host:3306/database")
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func TestWhatKeepsTheServerFromStarting(t *testing.T) {
 		{"the port is taken", []string{"--listen", taken.Addr().String()}, nil, 4, "Cannot listen on " + taken.Addr().String()},
 		{"the address is not ours", []string{"--listen", "192.0.2.1:1"}, nil, 4, "Cannot listen on 192.0.2.1:1"},
 		{"the data folder is a file", []string{"--data", file}, nil, 4, "The data folder cannot be made"},
-		{"the files folder is a file", nil, map[string]string{"REMORA_FILES_DIR": file}, 4, "The files folder " + file + " cannot be used"},
+		{"the files folder is a file", nil, map[string]string{"REMORA_FILES_URL": file}, 4, "The files folder " + file + " cannot be used"},
 		{"the database has no name", nil, map[string]string{"REMORA_DATABASE_URL": "mysql://u:hunter2@127.0.0.1"}, 2, "names no database"},
 		{"the database cannot be read", nil, map[string]string{"REMORA_DATABASE_URL": "mysql://u:hunter2@host:33o6/db"}, 2, "cannot be read"},
 		{"the site has mistakes", nil, map[string]string{"REMORA_SITE_URL": "ftp://example.org"}, 2, "must be http:// or https://"},

@@ -51,8 +51,30 @@ var rules = []Rule{
 		Reason: "nfsstore is useful, tested and documented alone",
 	},
 	{
-		In: []string{"./nfsstore/..."}, Only: []string{"./nfsstore/...", "golang.org/x/sys/..."}, Std: true,
+		In: []string{"./nfsstore/..."}, Only: []string{"./nfsstore/...", "golang.org/x/sys/...", "golang.org/x/sync/...", "github.com/buildbarn/go-xdr/..."}, Std: true,
 		Reason: "who imports nfsstore gets nothing else with it",
+	},
+	{
+		In: []string{"./balance/..."}, Only: []string{"./balance/...", "golang.org/x/sync/..."}, Std: true,
+		Reason: "who imports balance gets nothing else with it",
+	},
+	{
+		In: []string{"./replica/..."}, But: []string{"./replica/replicatest"},
+		Only:   []string{"./replica/...", "github.com/go-sql-driver/mysql", "golang.org/x/sync/..."},
+		Std:    true,
+		Reason: "who imports replica gets its driver and nothing else with it",
+	},
+	{
+		In: []string{"./balance/...", "./replica/..."}, Never: []string{"./remora/...", "./nfsstore/..."}, Tests: true,
+		Reason: "each library is useful, tested and documented alone",
+	},
+	{
+		In: []string{"./balance/..."}, Never: []string{"./replica/..."}, Tests: true,
+		Reason: "each library is useful, tested and documented alone",
+	},
+	{
+		In: []string{"./replica/..."}, Never: []string{"./balance/..."}, Tests: true,
+		Reason: "each library is useful, tested and documented alone",
 	},
 	{
 		In:     []string{"./..."},

@@ -18,12 +18,20 @@ type MariaDBConns struct{ db *sql.DB }
 
 var _ Conns = (*MariaDBConns)(nil)
 
-// OpenMariaDB prepares connections to a server. The dsn is of the form of go-sql-driver/mysql,
-// user:password@tcp(host:3306)/database. It does not connect: a server that is away is
-// KindUnavailable in the calls. What the dsn does not say is set: time-outs a little below
-// [Options].Wait, so that a server that hangs is noticed; UTC; a strict sql_mode. The caller closes
-// it. An error never holds the password.
-func OpenMariaDB(dsn string, o *Options) (*MariaDBConns, error) {
+// MariaDBDSN returns the dsn, which is of the form of go-sql-driver/mysql,
+// user:password@tcp(host:3306)/database, with everything set that this package relies on: UTC, a
+// strict sql_mode and, where the dsn names none, time-outs a little below [Options].Wait, so that a
+// server that hangs is noticed. It is for callers who make the connections themselves. An error
+// never holds the password.
+func MariaDBDSN(dsn string, o *Options) (string, error) {
+	c, err := mariaDB(dsn, o)
+	if err != nil {
+		return "", err
+	}
+	return c.FormatDSN(), nil
+}
+
+func mariaDB(dsn string, o *Options) (*mysql.Config, error) {
 	n, err := o.normal()
 	c, perr := mysql.ParseDSN(dsn)
 	if perr != nil {
@@ -45,7 +53,6 @@ func OpenMariaDB(dsn string, o *Options) (*MariaDBConns, error) {
 	c.ParseTime = false
 	c.ClientFoundRows = true
 	c.Loc = time.UTC
-	c.Logger = log.New(io.Discard, "", 0) // what it would say is in the errors
 	if c.Params == nil {
 		c.Params = map[string]string{}
 	}
@@ -53,6 +60,22 @@ func OpenMariaDB(dsn string, o *Options) (*MariaDBConns, error) {
 	c.Params["time_zone"] = "'+00:00'"
 	// Below the time-out of reading, so that a wait for another's lock is not taken for a server that hangs.
 	c.Params["innodb_lock_wait_timeout"] = strconv.FormatInt(max(1, int64((quiet-time.Millisecond)/time.Second)), 10)
+	return c, nil
+}
+
+// OpenMariaDB prepares connections to a server, with the settings of [MariaDBDSN]. It does not
+// connect: a server that is away is KindUnavailable in the calls. The caller closes it. An error
+// never holds the password.
+func OpenMariaDB(dsn string, o *Options) (*MariaDBConns, error) {
+	c, err := mariaDB(dsn, o)
+	if err != nil {
+		return nil, err
+	}
+	n, err := o.normal()
+	if err != nil {
+		return nil, err
+	}
+	c.Logger = log.New(io.Discard, "", 0) // what it would say is in the errors
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: the address of the database: %w", err)

@@ -1,4 +1,5 @@
-package main
+// Package metrics shows what a front end does in the form that Prometheus reads.
+package metrics
 
 import (
 	"net/http"
@@ -13,17 +14,18 @@ import (
 	"github.com/sugarlabs/beamrider/remora/live"
 )
 
-// metrics are what /metrics shows. The kinds of request are few and fixed: a label made from what
+// Metrics are what /metrics shows. The kinds of request are few and fixed: a label made from what
 // a client sends would let it fill our memory.
-type metrics struct {
+type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	bytes    *prometheus.CounterVec
 }
 
-func newMetrics(library *live.Library) *metrics {
-	m := &metrics{
+// New returns the metrics of a front end that serves library.
+func New(library *live.Library) *Metrics {
+	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "remora_http_requests_total", Help: "Requests answered."}, []string{"kind", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "remora_http_request_seconds", Help: "Time from the request to the end of its answer.",
@@ -46,11 +48,13 @@ func newMetrics(library *live.Library) *metrics {
 	return m
 }
 
-func (m *metrics) handler() http.Handler {
+// Handler shows them.
+func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-func (m *metrics) request(r *http.Request, status int, bytes int64, took time.Duration) {
+// Request counts one answer.
+func (m *Metrics) Request(r *http.Request, status int, bytes int64, took time.Duration) {
 	kind := requestKind(r.URL.Path)
 	m.requests.WithLabelValues(kind, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(kind).Observe(took.Seconds())

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/sugarlabs/beamrider/balance"
+	"github.com/sugarlabs/beamrider/internal/probe"
+	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/site"
+)
+
+// How front ends are watched. A front end that is told to stop goes on for lameDuck, so that by
+// then every balancer has seen that it is not ready.
+const (
+	checkInterval = 500 * time.Millisecond
+	checkTimeout  = time.Second
+	checkFall     = 2
+	lameDuck      = (checkFall + 1) * checkInterval
+)
+
+// A balancer spreads requests over front ends. The one of this process needs no network.
+type balancer struct {
+	*balance.Balancer
+	local http.Handler // nil: none
+	mux   *http.ServeMux
+}
+
+func newBalancer(c *config, st *site.Site, local http.Handler, log *slog.Logger) (*balancer, error) {
+	b := &balancer{local: local, mux: http.NewServeMux()}
+	var err error
+	b.Balancer, err = balance.New(b.backends(c), &balance.Options{
+		Checker: &balance.HTTPCheck{Path: "/readyz"}, CheckInterval: checkInterval, CheckTimeout: checkTimeout, Fall: checkFall,
+		Trusted: c.proxies, Logger: log,
+	})
+	if err != nil {
+		return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.balancer", Message: "The section balancer of the configuration has mistakes.", Err: err}
+	}
+	b.mux.Handle("/internal/balancer", probe.Inside(st, b.StatusHandler()))
+	b.mux.HandleFunc("GET /internal/balancer/live", probe.Live)
+	return b, nil
+}
+
+func (b *balancer) backends(c *config) (list []balance.Backend) {
+	if b.local != nil {
+		list = append(list, balance.Backend{Name: "here", Handler: b.local})
+	}
+	for _, n := range c.backends {
+		list = append(list, balance.Backend{Name: n.name, URL: n.url})
+	}
+	return list
+}
+
+// ServeHTTP keeps for the balancer what is asked of it alone, and gives the rest to a front end.
+func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h, pattern := b.mux.Handler(r); pattern != "" {
+		h.ServeHTTP(w, r)
+		return
+	}
+	b.Balancer.ServeHTTP(w, r)
+}

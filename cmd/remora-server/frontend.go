@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sugarlabs/beamrider/examples/activities"
+	"github.com/sugarlabs/beamrider/internal/collectionfile"
+	"github.com/sugarlabs/beamrider/internal/httpserver"
+	"github.com/sugarlabs/beamrider/internal/metrics"
+	"github.com/sugarlabs/beamrider/internal/probe"
+	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/site"
+	"github.com/sugarlabs/beamrider/remora/sugar"
+	"github.com/sugarlabs/beamrider/remora/web"
+	"github.com/sugarlabs/beamrider/remora/xo"
+)
+
+// A frontend answers laptops and browsers.
+type frontend struct {
+	library   *live.Library
+	downloads *sugar.Downloads
+	probes    *probe.Probes
+	handler   http.Handler
+}
+
+func newFrontend(c *config, st *site.Site, h *house, log *slog.Logger) (*frontend, error) {
+	library, err := live.New(h.store, &live.Options{Path: filepath.Join(c.dataDir, "view.zst"), Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	f := &frontend{library: library, downloads: sugar.NewDownloads(h.store, &sugar.DownloadsOptions{Logger: log}), probes: &probe.Probes{Library: library}}
+	pages, err := web.New(web.Config{Library: library, Site: st, Logger: log, Name: c.siteName})
+	if err != nil {
+		return nil, err
+	}
+	machines, err := sugar.New(sugar.Config{Library: library, Files: h.files, Site: st, Counter: f.downloads, Recolor: xo.Recolor, Next: pages,
+		Languages: pages.Languages(), Language: pages.LanguageOf, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	m := metrics.New(library)
+	mux := http.NewServeMux()
+	f.probes.Handle(mux)
+	mux.Handle("GET /metrics", probe.Inside(st, m.Handler()))
+	guarded := st.Guard(machines)
+	f.handler = httpserver.Observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The mux would clean and redirect paths that old links rely on; it gets only its own.
+		if h, pattern := mux.Handler(r); pattern != "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+		guarded.ServeHTTP(w, r)
+	}), m.Request, log)
+	return f, nil
+}
+
+// migrateHeadStart: a new catalog is there in a moment; with the database away, the saved view need
+// not wait.
+const migrateHeadStart = 500 * time.Millisecond
+
+// run starts in g what keeps the front end fresh.
+func (f *frontend) run(ctx context.Context, g *errgroup.Group, migrated <-chan struct{}) {
+	g.Go(func() error {
+		select {
+		case <-migrated:
+		case <-time.After(migrateHeadStart):
+		case <-ctx.Done():
+		}
+		return f.library.Run(ctx)
+	})
+	g.Go(func() error { return f.downloads.Run(ctx) })
+}
+
+// takeSamples imports the activities this module brings along.
+func takeSamples(ctx context.Context, h *house, log *slog.Logger) (err error) {
+	dir, err := os.MkdirTemp("", "beamrider-samples-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.CopyFS(dir, activities.FS()); err != nil {
+		return err
+	}
+	index, err := readIndex(filepath.Join(dir, "index.csv"))
+	if err != nil {
+		return err
+	}
+	im, err := h.importer(false)
+	if err != nil {
+		return err
+	}
+	by := remora.Actor{UserID: remora.SystemUser, Reason: "samples"}
+	report, err := im.Batch(ctx, by, []string{dir}, index.Facts, nil)
+	if err != nil {
+		return err
+	}
+	if len(report.Refused) > 0 {
+		return fmt.Errorf("a sample activity was refused: %s", report.Refused[0].Message)
+	}
+	list, err := collectionfile.Read(filepath.Join(dir, "classroom.toml"))
+	if err != nil {
+		return err
+	}
+	if _, err := h.store.PutCollection(ctx, by, list); err != nil {
+		return err
+	}
+	log.Info("the sample activities are in the catalog", "new", report.New, "there already", report.Existing)
+	return nil
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/sugarlabs/beamrider/remora"
+)
+
+// notify tells systemd how the process is, where there is one (sd_notify(3)), and reloads the
+// configuration when asked. It returns when a stop is asked for, or ctx ends.
+func (s *server) notify(ctx context.Context, stop <-chan struct{}, hangups <-chan os.Signal) error {
+	tell := func(state string) {
+		if _, err := daemon.SdNotify(false, state); err != nil {
+			s.log.Warn("systemd could not be told how this process is", "error", err)
+		}
+	}
+	tell(daemon.SdNotifyReady)
+	defer tell(daemon.SdNotifyStopping)
+	var watchdog <-chan time.Time
+	if every, err := daemon.SdWatchdogEnabled(false); err != nil {
+		s.log.Warn("the watchdog that systemd asks for cannot be used", "error", err)
+	} else if every > 0 {
+		ticker := time.NewTicker(every / 3)
+		defer ticker.Stop()
+		watchdog = ticker.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-stop:
+			return nil
+		case <-watchdog:
+			tell(daemon.SdNotifyWatchdog)
+		case <-hangups:
+			tell(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+			if err := s.reload(ctx); err != nil {
+				s.log.Error("the configuration was not reloaded; the one before stays in force", "error", explain(err))
+			}
+			tell(daemon.SdNotifyReady)
+		}
+	}
+}
+
+// reload reads the configuration again and brings into force what can be while serving. On error
+// nothing has changed.
+func (s *server) reload(ctx context.Context) error {
+	c, err := s.loadConfig()
+	if err != nil {
+		return err
+	}
+	if s.balancer != nil {
+		if err := s.balancer.Set(s.balancer.backends(c)); err != nil {
+			return &remora.Error{Kind: remora.KindInvalid, Code: "config.balancer", Message: "The section balancer of the configuration has mistakes.", Err: err}
+		}
+	}
+	if s.house != nil && c.files() != s.inForce.files() {
+		if err := s.house.files.move(ctx, c.files(), s.log); err != nil {
+			return err
+		}
+	}
+	s.level.Set(logLevel(c))
+	if keys := table.Frozen(s.inForce.origins, c.origins); len(keys) > 0 {
+		s.log.Warn("some changed settings need a restart", "settings", strings.Join(keys, ", "))
+	}
+	// What needs a restart stays as it was; only what was brought into force is taken over.
+	now := *s.inForce
+	now.backends, now.targets, now.filesURL, now.logLevel = c.backends, c.targets, c.filesURL, c.logLevel
+	s.inForce = &now
+	s.log.Info("the configuration was reloaded")
+	return nil
+}

@@ -1,0 +1,98 @@
+// Package catalogtext says what a catalog holds in words and values for the people and programs
+// that run commands.
+package catalogtext
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sugarlabs/beamrider/remora"
+)
+
+// An Activity is an activity as commands show it.
+type Activity struct {
+	ID         int64     `json:"id"`
+	BundleID   string    `json:"bundle_id"`
+	Name       string    `json:"name"`
+	State      string    `json:"state"`
+	Listed     bool      `json:"listed"`
+	Newest     string    `json:"newest"`
+	Categories []string  `json:"categories"`
+	Tags       []string  `json:"tags"`
+	Featured   int       `json:"featured"`
+	License    string    `json:"license"`
+	Downloads  int64     `json:"downloads"`
+	Versions   []Version `json:"versions"`
+}
+
+// A Version is a version as commands show it.
+type Version struct {
+	ID          int64  `json:"id"`
+	FileID      int64  `json:"file_id"`
+	Number      string `json:"number"`
+	State       string `json:"state"`
+	Channel     string `json:"channel"`
+	Sugar       string `json:"sugar"`
+	SugarSource string `json:"sugar_source"`
+	Interpreter string `json:"interpreter"`
+	Filename    string `json:"filename"`
+	Size        int64  `json:"size"`
+	SHA256      string `json:"sha256"`
+}
+
+// Of returns how commands show a. It leaves Downloads to the caller: counts are kept beside the activities.
+func Of(a *remora.Activity) Activity {
+	name, _ := a.Name.In("en", a.DefaultLocale)
+	v := Activity{
+		ID: a.ID, BundleID: a.BundleID, Name: name, State: a.State.String(), Listed: a.Listed, Categories: append([]string{}, a.Categories...),
+		Tags: append([]string{}, a.Tags...), Featured: a.FeaturedRank, License: a.License, Versions: []Version{},
+	}
+	if v.License == "" {
+		v.License = a.LicenseText
+	}
+	if newest := a.Select(remora.Client{Experimental: true}); newest != nil {
+		v.Newest = newest.Number.String()
+	}
+	for i := range a.Versions {
+		w := &a.Versions[i]
+		v.Versions = append(v.Versions, Version{
+			ID: w.ID, FileID: w.FileID, Number: w.Number.String(), State: w.State.String(), Channel: w.Channel.String(), Sugar: w.Range.String(),
+			SugarSource: w.RangeSource.String(), Interpreter: w.Interpreter.String(), Filename: w.Filename, Size: w.Size, SHA256: w.SHA256.String(),
+		})
+	}
+	return v
+}
+
+// Because says a verdict in a sentence.
+func Because(v remora.Verdict, state remora.ActivityState) string {
+	r := v.Release
+	if state != remora.ActivityActive {
+		return fmt.Sprintf("not offered: the activity is %s", state)
+	}
+	switch v.Reason {
+	case remora.ReasonOffered:
+		return fmt.Sprintf("offered: the newest for Sugar %s", r.Range) + inferredMark(r)
+	case remora.ReasonNewer:
+		return "not offered: a newer one fits too"
+	case remora.ReasonState:
+		return fmt.Sprintf("not offered: it is %s", r.State)
+	case remora.ReasonChannel:
+		return "not offered: it is experimental"
+	case remora.ReasonPin:
+		return fmt.Sprintf("not offered: version %s was asked for", v.Client.Pin)
+	case remora.ReasonRange:
+		return fmt.Sprintf("not offered: it is for Sugar %s%s, not %s", r.Range, inferredMark(r), v.Client.Sugar)
+	case remora.ReasonInterpreter:
+		return fmt.Sprintf("not offered: it needs %s", r.Interpreter)
+	case remora.ReasonArch:
+		return fmt.Sprintf("not offered: its programs are for %s, not %s", strings.Join(r.Archs, ", "), v.Client.Arch)
+	}
+	return v.Reason.String()
+}
+
+func inferredMark(r remora.Release) string {
+	if r.RangeSource == remora.RangeInferred {
+		return " (inferred from " + r.Interpreter.String() + ")"
+	}
+	return ""
+}
