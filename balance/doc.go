@@ -31,8 +31,9 @@
 // An answer that has begun is never tried again. When the backend breaks off in the middle of its
 // answer, or sends nothing for Options.IdleTimeout, the connection to the client is broken off too
 // (HTTP/2: the stream is reset): a short answer never looks complete. Answers of any status are
-// passed on as they are, redirects included; errors of the balancer's own are 502 (the backend
-// failed), 503 with Retry-After (nobody may take the request) and 504 (the backend was too slow).
+// passed on as they are, redirects included; errors of the balancer's own are 503 with Retry-After
+// (no backend may take the request, or none could be connected to: nobody has seen it), 502 (a
+// backend failed with it, and may have acted on it) and 504 (the backend was too slow).
 //
 // # What a backend sees
 //

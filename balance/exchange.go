@@ -38,6 +38,7 @@ type exchange struct {
 	picked    *backend // entered; the exchange owes it a leave
 	tried     []*state // begins in room
 	room      [3]*state
+	seen      bool    // a backend may have got something of the request
 	open      *answer // the answer that is being read
 	broken    error   // why it broke off
 }
@@ -163,15 +164,16 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err == nil {
 			return res, nil
 		}
+		x.seen = x.seen || !unsent(err)
 		again := r.Context().Err() == nil && len(x.tried) < x.b.o.Attempts && x.repeatable(err, body)
 		if !again {
 			x.b.failures.Add(1)
-			return fail(err)
+			return fail(x.told(err))
 		}
 		x.leave()
 		if x.next() != nil {
 			x.b.failures.Add(1)
-			return fail(err) // what the last one said tells more
+			return fail(x.told(err)) // what the last one said tells more
 		}
 		x.b.retries.Add(1)
 	}
@@ -240,14 +242,33 @@ func (x *exchange) repeatable(err error, body *upload) bool {
 	if body.touched() {
 		return false
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return true // nothing was sent
+	if unsent(err) {
+		return true
 	}
 	if errors.Is(err, errMoved) {
 		return true // move has paid
 	}
 	return x.idempotent() && x.b.budget.spend()
 }
+
+// unsent reports whether a failed attempt has sent nothing: there was no connection to send it on.
+func unsent(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// told returns err as the client is to be told of it.
+func (x *exchange) told(err error) error {
+	if x.seen {
+		return err
+	}
+	return &unreachedError{err}
+}
+
+// An unreachedError is the end of a request that no backend has seen anything of.
+type unreachedError struct{ error }
+
+func (e *unreachedError) Unwrap() error { return e.error }
 
 // idempotent: RFC 9110, section 9.2.2.
 func (x *exchange) idempotent() bool {

@@ -111,6 +111,11 @@ func (x *exchange) serveHandler(w http.ResponseWriter, r *http.Request) (err err
 func (b *Balancer) refuse(w http.ResponseWriter, r *http.Request, in Info, err error) {
 	b.refused.Add(1)
 	b.o.Events.refused(in, err)
+	b.later(w, r)
+}
+
+// later asks the client to come again: nobody has seen the request.
+func (b *Balancer) later(w http.ResponseWriter, r *http.Request) {
 	seconds := (b.o.RetryAfter + time.Second - 1) / time.Second
 	w.Header().Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	explain(w, r, http.StatusServiceUnavailable, fmt.Sprintf("All servers are busy or being looked after. Please try again in %d s.", seconds))
@@ -131,6 +136,10 @@ func (b *Balancer) failed(w http.ResponseWriter, r *http.Request, in Info, err e
 	}
 	b.o.Logger.LogAttrs(r.Context(), slog.LevelWarn, "no backend has answered",
 		slog.String("method", in.Method), slog.String("path", in.Path), slog.Any("error", err))
+	if _, ok := errors.AsType[*unreachedError](err); ok {
+		b.later(w, r)
+		return
+	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		explain(w, r, http.StatusGatewayTimeout, "The server behind this address has not answered in time. Please try again.")

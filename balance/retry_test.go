@@ -203,3 +203,38 @@ func (c *fadingConn) Write(p []byte) (int, error) {
 	}
 	return c.Conn.Write(p)
 }
+
+// TestUnreachedIsUnavailable: what no backend has seen may be sent again by anybody, and the answer says so.
+func TestUnreachedIsUnavailable(t *testing.T) {
+	gone := rawServer(t, func(*net.TCPConn) {})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + ln.Addr().String()
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		urls []string
+		want int
+	}{
+		"nobody listens":          {[]string{nobody, nobody}, 503},
+		"one took it and is gone": {[]string{gone, nobody}, 502},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := mustNew(t, []Backend{{Name: "first", URL: tt.urls[0]}, {Name: "second", URL: tt.urls[1]}}, &Options{Picker: ordered{}})
+			for _, method := range []string{"GET", "POST"} {
+				w := httptest.NewRecorder()
+				var body io.Reader
+				if method == "POST" {
+					body = strings.NewReader("body")
+				}
+				b.ServeHTTP(w, request(t, method, "http://x/", body))
+				if w.Code != tt.want || (w.Header().Get("Retry-After") != "") != (tt.want == 503) {
+					t.Errorf("%s: status %d, Retry-After %q, want %d", method, w.Code, w.Header().Get("Retry-After"), tt.want)
+				}
+			}
+		})
+	}
+}
