@@ -7,13 +7,18 @@ FUZZTIME ?= 30s
 
 tool = go tool -modfile=internal/tools/go.mod
 
-.PHONY: run test check cross api fmt fuzz bench cover
+.PHONY: run test growth check cross api fmt fuzz bench cover
 run:
 	go run ./cmd/remora-server serve --samples
 
 # test is everything that can be checked on this machine. What it skips it prints, with the reason.
 test: check
 	go test -race -timeout 10m -json $(PACKAGES) | go run ./internal/scripts/skips
+
+# growth lets the library grow from one process to three machines, in network namespaces of this one,
+# under load and with machines failing. It needs root; see docs/operations.md.
+growth:
+	examples/growth/prove.sh
 
 check: cross
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

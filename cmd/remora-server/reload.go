@@ -11,12 +11,24 @@ import (
 	"github.com/sugarlabs/beamrider/remora"
 )
 
+// readyPatience is how long the notice that the process is ready waits for the catalog.
+const readyPatience = 10 * time.Second
+
 // notify tells systemd how the process is, where there is one (sd_notify(3)), and reloads the
 // configuration when asked. It returns when a stop is asked for, or ctx ends.
 func (s *server) notify(ctx context.Context, stop <-chan struct{}, hangups <-chan os.Signal) error {
 	tell := func(state string) {
 		if _, err := daemon.SdNotify(false, state); err != nil {
 			s.log.Warn("systemd could not be told how this process is", "error", err)
+		}
+	}
+	if s.front != nil {
+		// Whoever starts us waits until there is something to serve, but not for a database that is
+		// away where nothing was saved: that is for health checks to say.
+		select {
+		case <-s.front.library.Ready():
+		case <-time.After(readyPatience):
+		case <-ctx.Done():
 		}
 	}
 	tell(daemon.SdNotifyReady)

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -48,7 +47,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	}
 	s.samples, s.level, s.loadConfig = c.Samples, level, a.reload
 	// A person waits for this line; a script may read the address from it.
-	fmt.Fprintf(a.stdout, "Serving %s on http://%s/\n", s.what(), s.doors[0].Addr())
+	for _, d := range s.doors {
+		fmt.Fprintf(a.stdout, "Serving the library on http://%s/\n", d.Addr())
+	}
 	return s.run(ctx, hangups)
 }
 
@@ -136,13 +137,6 @@ func (s *server) open(ctx context.Context, at string, h http.Handler) error {
 	}
 	s.doors = append(s.doors, door{ln, h})
 	return nil
-}
-
-func (s *server) what() string {
-	if s.front != nil {
-		return "the library"
-	}
-	return "the role " + strings.Join(s.config.roles, ", ")
 }
 
 // run serves until ctx ends, then stops in order: no new requests, those in progress finish,

@@ -166,7 +166,7 @@ var table = settings.Table[config]{
 		Doc: "What the monitor and \"status\" ask on other machines. The page must answer 200.",
 		Set: func(c *config, v string) error { return setNamed(&c.targets, v) }},
 	{Key: "monitor.track_file", Env: "REMORA_MONITOR_TRACK_FILE", Example: `"/run/remora/track"`,
-		Doc: "The file that keepalived reads by vrrp_track_file: 0 while the balancer of this process answers, else 1.",
+		Doc: "The file that keepalived reads by vrrp_track_file: 0 while the balancer of this machine answers at the port of balancer.listen (or http.listen), else 1.",
 		Set: text(func(c *config) *string { return &c.trackFile })},
 	{Key: "log.level", Flag: "log-level", Env: "REMORA_LOG_LEVEL", Default: "info", Example: `"debug"`,
 		Doc: "What is logged: debug (every request too), info, warn or error.",
@@ -199,8 +199,8 @@ func (c *config) check() (errs []error) {
 	if !c.has(roleFrontend) && c.has(roleBalancer) && len(c.backends) == 0 {
 		errs = append(errs, errors.New("server.roles has balancer without frontend, and balancer.backends names no front end to send requests to"))
 	}
-	if c.trackFile != "" && !(c.has(roleMonitor) && c.has(roleBalancer)) {
-		errs = append(errs, errors.New("monitor.track_file tells how the balancer of this process is; server.roles must have balancer and monitor"))
+	if c.trackFile != "" && !c.has(roleMonitor) {
+		errs = append(errs, errors.New("monitor.track_file is written by the monitor; server.roles has no monitor"))
 	}
 	return errs
 }
