@@ -9,6 +9,14 @@
 // The last View goes on being served; [Library.Mark] says how old it is. The View is saved to a
 // file now and then, and a server that starts while the database is away begins with that.
 //
+// # Reading what was written
+//
+// [Library.CatchUp] brings the View up to a position at once, for who must see a change that was
+// made elsewhere. [Library.Changes] tells what the View shows differently since a position.
+//
+// Where the feed is read from replicas, one of them may lag behind what is shown already. The View
+// does not go back then, and the catalog is not loaded anew; see Options.Primary.
+//
 // # Layers
 //
 // A View is a large base and a few small layers of what changed since, each a [remora.Snapshot]

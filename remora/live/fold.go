@@ -44,6 +44,8 @@ func (l *Library) begin(base *layer, header remora.Header) {
 	v := wholeView(header, base)
 	l.state = layers{list: v.layers, counted: l.state.counted}
 	l.view.Store(v)
+	l.recent.forget(header.Position)
+	l.moved()
 }
 
 // apply puts a change on top.
@@ -65,6 +67,8 @@ func (l *Library) apply(d remora.Delta) (changed bool) {
 	}
 	l.state.list = list
 	l.view.Store(v.changed(&d, list))
+	l.recent.add(&d)
+	l.moved()
 	return true
 }
 

@@ -26,6 +26,12 @@ type Options struct {
 	StaleAfter time.Duration
 	// Downloads is how often the download counts are read (1 minute if 0).
 	Downloads time.Duration
+	// Primary returns a context for calls of the feed that the database with the latest writes must
+	// answer. nil says that no other database ever answers: then an answer older than the View means
+	// that history went back, and the View goes back with it. With Primary, an answer may come from
+	// a replica that lags: it is asked whether an older answer or a gap is the truth, and while it
+	// does not answer either, the View stays as it is.
+	Primary func(ctx context.Context) context.Context
 	// Logger hears of trouble; nil: nobody does.
 	Logger *slog.Logger
 }
@@ -55,6 +61,8 @@ type Library struct {
 	state   layers
 	saved   remora.Position
 	downs   map[int64]int64
+	recent  recent
+	changed chan struct{} // closed when the position changes
 
 	unsaved bool // the last save failed; for the goroutine that saves alone
 }
@@ -63,10 +71,15 @@ type Library struct {
 type Status struct {
 	Position   remora.Position
 	Activities int
-	Contact    time.Time // when the feed last answered, as far as known; zero: never
-	Stale      bool      // no answer for longer than Options.StaleAfter
-	Fault      error     // why the last question was not answered
-	Ready      bool      // there is something to serve
+	// Contact is when the feed last gave an answer not older than the View, as far as known; zero:
+	// never.
+	Contact time.Time
+	// Stale says that Contact was longer ago than Options.StaleAfter.
+	Stale bool
+	// Fault is why the last question was not answered, or why the View has been ahead of the
+	// answers for longer than Options.StaleAfter.
+	Fault error
+	Ready bool // there is something to serve
 }
 
 // New returns a Library that will follow feed. It starts nothing and touches nothing.
@@ -75,7 +88,7 @@ func New(feed remora.Feed, o *Options) (*Library, error) {
 	if feed == nil {
 		wrong = append(wrong, errors.New("live: a feed is required"))
 	}
-	l := &Library{feed: feed, limits: usualLimits, ready: make(chan struct{})}
+	l := &Library{feed: feed, limits: usualLimits, ready: make(chan struct{}), changed: make(chan struct{})}
 	if o != nil {
 		l.o = *o
 	}
@@ -292,6 +305,14 @@ func (l *Library) ask(ctx context.Context) (a answer, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fault = err
+	if errors.Is(err, errLags) {
+		// A replica that has not yet applied what is shown is nothing to speak of, unless it lasts.
+		if time.Since(l.contact) <= l.o.StaleAfter {
+			l.fault = nil
+		}
+		l.heard.Store(a.question)
+		return a, nil
+	}
 	if err == nil {
 		l.contact = time.Now()
 		l.heard.Store(a.question)
@@ -300,20 +321,52 @@ func (l *Library) ask(ctx context.Context) (a answer, err error) {
 	return a, err
 }
 
+// errLags is matched by what follow returns when all it could ask is older than the View.
+var errLags = &remora.Error{Kind: remora.KindUnavailable, Code: "feed.lags"}
+
 func (l *Library) follow(ctx context.Context) (changed bool, err error) {
 	at := l.View().Position()
-	if at != (remora.Position{}) {
-		ctx, cancel := context.WithTimeout(ctx, feedTimeout)
-		delta, err := l.feed.Since(ctx, at)
-		cancel()
-		if err == nil {
-			return l.apply(delta), nil
-		}
-		if !errors.Is(err, remora.ErrGap) {
-			return false, err
-		}
-		l.log.Info("the change feed has a gap; loading the whole catalog", "epoch", at.Epoch, "seq", at.Seq)
+	if at == (remora.Position{}) {
+		return l.load(ctx, at)
 	}
+	delta, err := l.since(ctx, at)
+	switch {
+	case err == nil && !older(delta.Position, at):
+		return l.apply(delta), nil
+	case err != nil && !errors.Is(err, remora.ErrGap):
+		return false, err
+	}
+	if l.o.Primary != nil {
+		// This may have been a replica that lags, and of a lagging one there is nothing to learn.
+		primary := l.o.Primary(ctx)
+		now, fault := l.since(primary, at)
+		switch {
+		case fault == nil && !older(now.Position, at):
+			return l.apply(now), nil
+		case fault == nil || errors.Is(fault, remora.ErrGap):
+			ctx, at = primary, remora.Position{} // it has the last word, also when it goes back
+		case err == nil:
+			return false, lags(delta.Position, at, fault)
+		default:
+			// Nobody else can tell; what is loaded must only not be older.
+			l.log.Debug("the primary database cannot be asked about a gap in the change feed", "error", fault)
+		}
+	} else {
+		at = remora.Position{}
+	}
+	shown := l.View().Position()
+	l.log.Info("the change feed has a gap; loading the whole catalog", "epoch", shown.Epoch, "seq", shown.Seq)
+	return l.load(ctx, at)
+}
+
+func (l *Library) since(ctx context.Context, at remora.Position) (remora.Delta, error) {
+	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
+	defer cancel()
+	return l.feed.Since(ctx, at)
+}
+
+// load replaces the View, but not by one that is older than a position.
+func (l *Library) load(ctx context.Context, than remora.Position) (changed bool, err error) {
 	var b remora.SnapshotBuilder
 	header, err := l.feed.Load(ctx, func(a remora.Activity) error {
 		b.Add(a)
@@ -322,12 +375,23 @@ func (l *Library) follow(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if older(header.Position, than) {
+		return false, lags(header.Position, than, nil)
+	}
 	base := finishLayer(ctx, &b, header, nil)
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
 	l.replace(base, header)
 	return true, nil
+}
+
+// older reports whether p lies before at; positions of different epochs cannot be compared.
+func older(p, at remora.Position) bool { return p.Epoch == at.Epoch && p.Seq < at.Seq }
+
+func lags(p, at remora.Position, cause error) error {
+	return &remora.Error{Kind: errLags.Kind, Op: "live.follow", Code: errLags.Code, Err: cause, Message: fmt.Sprintf(
+		"The database that answers is at change %d, behind change %d that is shown already. Wait until the replica has caught up, or bring the primary back.", p.Seq, at.Seq)}
 }
 
 func (l *Library) countDownloads(ctx context.Context) {
