@@ -70,7 +70,9 @@ type Feed interface {
 	// same moment. An error of add ends it.
 	Load(ctx context.Context, add func(Activity) error) (Header, error)
 	// Since returns what changed after a position, in one consistent read. When nothing did, the
-	// Delta has the same position and no lists. The error may match [ErrGap].
+	// Delta has the same position and no lists; where the position lies ahead, as that of a reader
+	// who asks a replica that lags, it has the present position, which is lower, and nothing else.
+	// The error may match [ErrGap].
 	Since(ctx context.Context, after Position) (Delta, error)
 	// Downloads returns the count of downloads of each activity that has any.
 	Downloads(ctx context.Context) (map[int64]int64, error)

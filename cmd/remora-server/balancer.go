@@ -8,6 +8,7 @@ import (
 	"github.com/sugarlabs/beamrider/balance"
 	"github.com/sugarlabs/beamrider/internal/probe"
 	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/peer"
 	"github.com/sugarlabs/beamrider/remora/site"
 )
 
@@ -23,8 +24,9 @@ const (
 // A balancer spreads requests over front ends. The one of this process needs no network.
 type balancer struct {
 	*balance.Balancer
-	local http.Handler // nil: none
-	mux   *http.ServeMux
+	local    http.Handler // nil: none
+	mux      *http.ServeMux
+	follower *peer.Follower // of what front ends show
 }
 
 func newBalancer(c *config, st *site.Site, local http.Handler, log *slog.Logger) (*balancer, error) {
@@ -36,6 +38,12 @@ func newBalancer(c *config, st *site.Site, local http.Handler, log *slog.Logger)
 	})
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.balancer", Message: "The section balancer of the configuration has mistakes.", Err: err}
+	}
+	b.follower, err = peer.NewFollower(peer.FollowerConfig{Transport: b.RoundTripper(), Logger: log, OnChange: func(e peer.Event) {
+		log.Debug("front ends show changes", "seq", e.Position.Seq, "changes", len(e.Changes), "all", e.Gap)
+	}})
+	if err != nil {
+		return nil, err
 	}
 	b.mux.Handle("/internal/balancer", probe.Inside(st, b.StatusHandler()))
 	b.mux.HandleFunc("GET /internal/balancer/live", probe.Live)

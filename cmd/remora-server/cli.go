@@ -147,8 +147,11 @@ type versionCmd struct {
 	JSON bool `help:"Write JSON."`
 }
 
-func (c *versionCmd) Run(a *app) error {
-	v := struct{ Version, Revision, Go string }{Version: "devel"}
+// A build says which program this is.
+type build struct{ Version, Revision, Go string }
+
+func buildInfo() build {
+	v := build{Version: "devel"}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		v.Go = info.GoVersion
 		if info.Main.Version != "" && info.Main.Version != "(devel)" {
@@ -160,6 +163,11 @@ func (c *versionCmd) Run(a *app) error {
 			}
 		}
 	}
+	return v
+}
+
+func (c *versionCmd) Run(a *app) error {
+	v := buildInfo()
 	if c.JSON {
 		return printJSON(a.stdout, v)
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/sugarlabs/beamrider/internal/probe"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/peer"
+	"github.com/sugarlabs/beamrider/remora/session"
 	"github.com/sugarlabs/beamrider/remora/site"
 	"github.com/sugarlabs/beamrider/remora/sugar"
 	"github.com/sugarlabs/beamrider/remora/web"
@@ -31,14 +33,22 @@ type frontend struct {
 	downloads *sugar.Downloads
 	probes    *probe.Probes
 	handler   http.Handler
+	draining  chan struct{} // closed when a stop was asked for
 }
 
 func newFrontend(c *config, st *site.Site, h *house, log *slog.Logger) (*frontend, error) {
-	library, err := live.New(h.store, &live.Options{Path: filepath.Join(c.dataDir, "view.zst"), Logger: log})
+	lo := &live.Options{Path: filepath.Join(c.dataDir, "view.zst"), Logger: log}
+	if h.router != nil {
+		lo.Primary = onPrimary
+	}
+	library, err := live.New(h.store, lo)
 	if err != nil {
 		return nil, err
 	}
-	f := &frontend{library: library, downloads: sugar.NewDownloads(h.store, &sugar.DownloadsOptions{Logger: log}), probes: &probe.Probes{Library: library}}
+	f := &frontend{
+		library: library, downloads: sugar.NewDownloads(h.store, &sugar.DownloadsOptions{Logger: log}),
+		probes: &probe.Probes{Library: library}, draining: make(chan struct{}),
+	}
 	pages, err := web.New(web.Config{Library: library, Site: st, Logger: log, Name: c.siteName})
 	if err != nil {
 		return nil, err
@@ -48,11 +58,33 @@ func newFrontend(c *config, st *site.Site, h *house, log *slog.Logger) (*fronten
 	if err != nil {
 		return nil, err
 	}
+	keys, err := sessionKeys(c)
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := session.New(session.Config{Keys: keys, Library: library, Site: st, Attach: h.attach, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	importer, err := h.importer(false)
+	if err != nil {
+		return nil, err
+	}
+	peers, err := peer.New(peer.Config{
+		Library: library, Draining: f.draining, Logger: log,
+		Status: func() peer.Status { return f.status(c) },
+		Import: peer.Import{Token: c.importToken.Text(), Importer: importer, Store: h.store, Session: h.session, Issuer: sessions},
+	})
+	if err != nil {
+		return nil, err
+	}
 	m := metrics.New(library)
 	mux := http.NewServeMux()
 	f.probes.Handle(mux)
 	mux.Handle("GET /metrics", probe.Inside(st, m.Handler()))
-	guarded := st.Guard(machines)
+	mux.Handle("/internal/", probe.Inside(st, peers))
+	mux.Handle(peer.ImportPath, st.Guard(peers)) // whoever has the token may
+	guarded := sessions.Handler(st.Guard(machines))
 	f.handler = httpserver.Observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The mux would clean and redirect paths that old links rely on; it gets only its own.
 		if h, pattern := mux.Handler(r); pattern != "" {
@@ -62,6 +94,22 @@ func newFrontend(c *config, st *site.Site, h *house, log *slog.Logger) (*fronten
 		guarded.ServeHTTP(w, r)
 	}), m.Request, log)
 	return f, nil
+}
+
+// status tells other machines how this process is.
+func (f *frontend) status(c *config) peer.Status {
+	s := f.library.Status()
+	return peer.Status{
+		Version: buildInfo().Version, Roles: c.roles, Epoch: s.Position.Epoch, Seq: s.Position.Seq,
+		Stale: s.Stale, Draining: f.probes.Draining.Load(),
+	}
+}
+
+// leave makes those who send requests here look elsewhere, and those who wait for changes go.
+func (f *frontend) leave() {
+	if f.probes.Draining.CompareAndSwap(false, true) {
+		close(f.draining)
+	}
 }
 
 // migrateHeadStart: a new catalog is there in a moment; with the database away, the saved view need

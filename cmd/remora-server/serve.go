@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -49,6 +50,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	// A person waits for this line; a script may read the address from it.
 	for _, d := range s.doors {
 		fmt.Fprintf(a.stdout, "Serving the library on http://%s/\n", d.Addr())
+	}
+	if len(s.doors) == 0 {
+		fmt.Fprintf(a.stdout, "At work as %s; there is nothing to open in a browser.\n", strings.Join(a.config.roles, ", "))
 	}
 	return s.run(ctx, hangups)
 }
@@ -155,6 +159,7 @@ func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 	}
 	if s.balancer != nil {
 		g.Go(func() error { return s.balancer.Run(gctx) })
+		g.Go(func() error { return s.balancer.follower.Run(gctx) })
 	}
 	g.Go(func() error { return s.notify(gctx, ctx.Done(), hangups) })
 	g.Go(func() error {
@@ -194,7 +199,7 @@ func (s *server) leave(ctx context.Context) {
 	if s.front == nil {
 		return
 	}
-	s.front.probes.Draining.Store(true)
+	s.front.leave()
 	if s.balancer == nil {
 		// A balancer elsewhere needs a moment to see it.
 		select {

@@ -183,8 +183,11 @@ func (f *Feed) Since(ctx context.Context, after remora.Position) (remora.Delta, 
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if after.Epoch != f.header.Epoch || after.Seq < f.floor || after.Seq > f.header.Seq {
+	if after.Epoch != f.header.Epoch || after.Seq < f.floor {
 		return remora.Delta{}, remora.ErrGap
+	}
+	if after.Seq > f.header.Seq {
+		return remora.Delta{Header: remora.Header{Position: f.header.Position}}, nil
 	}
 	d := remora.Delta{Header: f.header}
 	if after == f.header.Position {

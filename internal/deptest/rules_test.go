@@ -43,6 +43,14 @@ var rules = []Rule{
 		Reason: "front ends serve from the view, never from the database, and not from each other",
 	},
 	{
+		In: []string{"./remora/session"}, Only: []string{"./remora", "./remora/live", "./remora/site"},
+		Reason: "tokens speak of positions of a view; how a database router makes its own is told them by functions",
+	},
+	{
+		In: []string{"./remora/peer"}, Only: []string{"./remora", "./remora/live", "./remora/intake"},
+		Reason: "machines tell each other what the view shows; who is let in is decided where it is mounted",
+	},
+	{
 		In: []string{"./remora/..."}, Never: []string{"./balance/...", "./replica/...", "./nfsstore/..."}, Tests: true,
 		Reason: "remora fits the other libraries by structure; they meet in cmd/remora-server/wire.go",
 	},

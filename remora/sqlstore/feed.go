@@ -58,7 +58,8 @@ func (s *Store) Since(ctx context.Context, after remora.Position) (d remora.Delt
 		case after.Epoch != at.Epoch:
 			return gap("the database has another history since, as after a restore")
 		case after.Seq > at.Seq:
-			return gap("the position is ahead of the database")
+			d.Position = at // a replica that has not got there yet, or a file that was put back by hand
+			return nil
 		case after.Seq < pruned:
 			return gap("the position is older than what is kept")
 		}

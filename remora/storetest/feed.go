@@ -131,7 +131,9 @@ func testGap(s *suite) {
 	}
 	gap("another epoch", remora.Position{Epoch: at.Epoch + "x", Seq: at.Seq})
 	gap("no epoch", remora.Position{Seq: at.Seq})
-	gap("the future", remora.Position{Epoch: at.Epoch, Seq: at.Seq + 1})
+	if d := s.since(remora.Position{Epoch: at.Epoch, Seq: at.Seq + 1}); d.Position != at || len(d.Activities)+len(d.Gone) > 0 {
+		s.Errorf("Since the future: %+v, want the present position %v alone", d, at)
+	}
 	gap("before the beginning", remora.Position{Epoch: at.Epoch, Seq: -1})
 	if p, ok := s.Store.(interface {
 		Prune(context.Context, remora.Time) error
