@@ -19,7 +19,7 @@ type backupCmd struct {
 }
 
 func (c *backupCmd) Help() string {
-	return `Copies the database and all bundles while the server goes on. The copy is complete when the command
+	return `Copies the database, of either kind, and all bundles while the server goes on. The copy is complete when the command
 says so; one that was interrupted is finished by running it again, and until then the folder still
 holds the backup before it.
 
@@ -29,15 +29,11 @@ holds the backup before it.
 
 func (c *backupCmd) Run(ctx context.Context, a *app) error {
 	return with(ctx, a, func(h *house) error {
-		db, ok := h.conns.(*sqlstore.SQLiteConns)
-		if !ok {
-			return remora.Errorf(remora.KindInvalid, "backup.engine", "This backs up the embedded database. A MariaDB database is backed up with its own tools, such as mariadb-dump --single-transaction, and the files folder by copying it afterwards.")
-		}
 		if err := apart(a.config.files(), filepath.Join(c.Folder, "files")); err != nil {
 			return err
 		}
 		bar := progress.New(a.stderr, "files")
-		m, err := backup.Make(ctx, db, h.files, c.Folder, openBackupFiles, bar)
+		m, err := backup.Make(ctx, h.store, h.files, c.Folder, openBackupFiles, bar)
 		bar.Done()
 		if err != nil {
 			return err
@@ -82,20 +78,18 @@ type restoreCmd struct {
 }
 
 func (c *restoreCmd) Help() string {
-	return `Makes a data folder from a backup. The folder must be empty or absent; one that an interrupted
-restore has left is finished by running it again.
+	return `Makes a data folder from a backup. The folder must be empty or absent, and so must the database be
+when database.url names one on a MariaDB server; what an interrupted restore has left is finished by
+running it again. A backup of either kind of database can be restored into the other.
 
   remora-server restore /media/stick/remora --verify --data /srv/new-remora
   remora-server restore /media/stick/remora --dry-run`
 }
 
 func (c *restoreCmd) Run(ctx context.Context, a *app) (err error) {
-	if len(a.config.nodes) > 0 {
-		return remora.Errorf(remora.KindInvalid, "restore.engine", "This restores the embedded database; unset database.url and database.nodes.")
-	}
 	bar := progress.New(a.stderr, "files")
 	defer bar.Done()
-	r := &backup.Restoring{From: c.Folder, To: a.config.dataDir, Open: openBackupFiles, Bar: bar, Verify: c.Verify}
+	r := &backup.Restoring{From: c.Folder, To: a.config.dataDir, Files: a.config.files(), Open: openBackupFiles, Bar: bar, Verify: c.Verify}
 	if c.DryRun {
 		m, err := r.Check(ctx)
 		if err != nil {
@@ -115,6 +109,20 @@ func (c *restoreCmd) Run(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
+	if len(a.config.nodes) > 0 {
+		log := newLog(a.config, a.stderr)
+		h := &house{config: a.config}
+		if err := h.connect(log); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, h.Close()) }()
+		if err := h.settled(ctx); err != nil {
+			return err
+		}
+		if r.Into, err = sqlstore.New(h.conns, h.engine, &sqlstore.Options{Logger: log}); err != nil {
+			return err
+		}
+	}
 	m, err := r.Run(ctx)
 	if err != nil {
 		return err

@@ -148,16 +148,25 @@ func openReady(ctx context.Context, c *config, lock lockMode, log *slog.Logger) 
 	return h, nil
 }
 
-// ready waits a moment until it is known which server does what, and brings the schema up to date.
+// ready is settled with the schema up to date.
 func (h *house) ready(ctx context.Context) error {
-	if h.router != nil {
-		soon, cancel := context.WithTimeout(ctx, clusterWait)
-		defer cancel()
-		if err := h.router.WaitReady(soon); err != nil {
-			return &remora.Error{Kind: remora.KindUnavailable, Code: "database.primary", Message: "The database cannot be written to. \"remora-server status\" says more.", Err: err}
-		}
+	if err := h.settled(ctx); err != nil {
+		return err
 	}
 	return sqlstore.Migrate(ctx, h.conns, h.engine)
+}
+
+// settled waits a moment until it is known which server does what.
+func (h *house) settled(ctx context.Context) error {
+	if h.router == nil {
+		return nil
+	}
+	soon, cancel := context.WithTimeout(ctx, clusterWait)
+	defer cancel()
+	if err := h.router.WaitReady(soon); err != nil {
+		return &remora.Error{Kind: remora.KindUnavailable, Code: "database.primary", Message: "The database cannot be written to. \"remora-server status\" says more.", Err: err}
+	}
+	return nil
 }
 
 // Close closes what is open.

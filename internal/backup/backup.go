@@ -1,4 +1,6 @@
-// Package backup copies an embedded library into a folder, and makes a library from such a folder.
+// Package backup copies a library into a folder, and makes a library from such a folder. The form is one
+// whatever engine the library's database is of: a SQLite file and the files it speaks of. A backup of
+// one engine can be restored into the other.
 package backup
 
 import (
@@ -50,9 +52,10 @@ const (
 
 // Make copies the database and every file it speaks of into folder, which may hold an earlier
 // backup: files that are there are not copied again, and the earlier backup stays good until the
-// new one is complete. It may run beside readers and writers. A folder that a library is served
+// new one is complete. It may run beside readers and writers. Memory is bounded whatever the size of the
+// catalog, but for a few dozen bytes a file. A folder that a library is served
 // from is refused: its files would be taken for copies of themselves.
-func Make(ctx context.Context, db *sqlstore.SQLiteConns, from remora.Files, folder string, open OpenFiles, bar Progress) (m Manifest, err error) {
+func Make(ctx context.Context, catalog *sqlstore.Store, from remora.Files, folder string, open OpenFiles, bar Progress) (m Manifest, err error) {
 	if _, err := os.Lstat(filepath.Join(folder, CatalogFile)); err == nil {
 		return m, remora.Errorf(remora.KindConflict, "backup.used", "The folder %s holds a library of its own. Choose another folder for the backup, best on another disk.", folder)
 	}
@@ -65,7 +68,7 @@ func Make(ctx context.Context, db *sqlstore.SQLiteConns, from remora.Files, fold
 	m = Manifest{Format: manifestFormat, Made: time.Now().UTC().Truncate(time.Second)}
 	m.Catalog = "catalog-" + time.Now().UTC().Format(catalogStamp) + ".sqlite"
 	path := filepath.Join(folder, m.Catalog)
-	if err := db.Backup(ctx, path); err != nil {
+	if err := catalog.Backup(ctx, path, nil); err != nil {
 		return m, err
 	}
 	if err := m.copyFiles(ctx, path, from, to, bar); err != nil {

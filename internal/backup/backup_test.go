@@ -13,10 +13,13 @@ import (
 
 	"github.com/sugarlabs/beamrider/internal/backup"
 	"github.com/sugarlabs/beamrider/internal/progress"
+	"github.com/sugarlabs/beamrider/internal/testdb"
 	"github.com/sugarlabs/beamrider/nfsstore"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 )
+
+func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
 var by = remora.Actor{UserID: remora.SystemUser, Reason: "test"}
 
@@ -32,7 +35,6 @@ func open(folder string, readOnly bool) (backup.Files, error) {
 type home struct {
 	t     *testing.T
 	dir   string
-	conns *sqlstore.SQLiteConns
 	store *sqlstore.Store
 	files backup.Files
 }
@@ -40,17 +42,9 @@ type home struct {
 func openHome(t *testing.T, dir string) *home {
 	t.Helper()
 	h := &home{t: t, dir: dir}
-	var err error
-	h.conns, err = sqlstore.OpenSQLite(filepath.Join(dir, backup.CatalogFile), nil)
+	conns, err := sqlstore.OpenSQLite(filepath.Join(dir, backup.CatalogFile), nil)
 	h.must(err)
-	t.Cleanup(func() {
-		if err := h.conns.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	h.must(sqlstore.Migrate(t.Context(), h.conns, sqlstore.SQLite))
-	h.store, err = sqlstore.New(h.conns, sqlstore.SQLite, nil)
-	h.must(err)
+	h.use(conns, sqlstore.SQLite)
 	h.files, err = open(filepath.Join(dir, "files"), false)
 	h.must(err)
 	t.Cleanup(func() {
@@ -58,6 +52,33 @@ func openHome(t *testing.T, dir string) *home {
 			t.Error(err)
 		}
 	})
+	return h
+}
+
+// use makes a database the one of the folder.
+func (h *home) use(conns interface {
+	sqlstore.Conns
+	Close() error
+}, engine sqlstore.Engine) {
+	h.t.Helper()
+	h.t.Cleanup(func() {
+		if err := conns.Close(); err != nil {
+			h.t.Error(err)
+		}
+	})
+	h.must(sqlstore.Migrate(h.t.Context(), conns, engine))
+	var err error
+	h.store, err = sqlstore.New(conns, engine, nil)
+	h.must(err)
+}
+
+// onServer makes the database of the folder one on a MariaDB server.
+func (h *home) onServer() *home {
+	h.t.Helper()
+	dsn, _ := testdb.MariaDB(h.t)
+	conns, err := sqlstore.OpenMariaDB(dsn, nil)
+	h.must(err)
+	h.use(conns, sqlstore.MariaDB)
 	return h
 }
 
@@ -95,7 +116,7 @@ func (h *home) digest() string {
 }
 
 func (h *home) backUp(folder string) (backup.Manifest, error) {
-	return backup.Make(h.t.Context(), h.conns, h.files, folder, open, (*progress.Bar)(nil))
+	return backup.Make(h.t.Context(), h.store, h.files, folder, open, (*progress.Bar)(nil))
 }
 
 func restoring(from, to string) *backup.Restoring {
@@ -183,7 +204,7 @@ func TestMakeFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := backup.Make(ctx, h.conns, h.files, folder, open, (*progress.Bar)(nil)); !errors.Is(err, context.Canceled) {
+	if _, err := backup.Make(ctx, h.store, h.files, folder, open, (*progress.Bar)(nil)); !errors.Is(err, context.Canceled) {
 		t.Errorf("ended, the backup says %v", err)
 	}
 	m, err := restoring(folder, "").Check(t.Context())
@@ -296,3 +317,84 @@ func TestRunRefusesAFullFolder(t *testing.T) {
 	_, err = restoring(folder, to).Run(t.Context())
 	h.must(err)
 }
+
+// TestServer backs up a library whose database is on a server, and restores it into either engine.
+func TestServer(t *testing.T) {
+	h := openHome(t, t.TempDir()).onServer()
+	for i := range 3 {
+		h.add(fmt.Sprintf("org.example.A%d", i))
+	}
+	before, err := h.store.Position(t.Context())
+	h.must(err)
+	folder := t.TempDir()
+	m, err := h.backUp(folder)
+	h.must(err)
+	if m.Blobs != 3 || m.Digest != h.digest() || m.Seq != before.Seq {
+		t.Errorf("the manifest is %+v", m)
+	}
+	if list, err := filepath.Glob(filepath.Join(folder, "catalog-*")); err != nil || len(list) != 1 {
+		t.Errorf("there are %v, %v", list, err)
+	}
+	lite := filepath.Join(t.TempDir(), "data")
+	_, err = restoring(folder, lite).Run(t.Context())
+	h.must(err)
+	if got := openHome(t, lite); got.digest() != m.Digest {
+		t.Error("the restored SQLite database says something else")
+	}
+
+	into := openHome(t, t.TempDir()).onServer()
+	to, files := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "elsewhere")
+	r := restoring(folder, to)
+	r.Into, r.Files = into.store, files
+	// Interrupted while files are copied, then in the middle of the catalog, it is finished by the next.
+	ctx, cancel := context.WithCancel(t.Context())
+	r.Bar = stopper(cancel)
+	if _, err := r.Run(ctx); err == nil {
+		t.Fatal("the restore was not interrupted")
+	}
+	r.Bar = (*progress.Bar)(nil)
+	half, err := sqlstore.OpenSQLite(filepath.Join(folder, m.Catalog), nil)
+	h.must(err)
+	halfStore, err := sqlstore.New(half, sqlstore.SQLite, nil)
+	h.must(err)
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	_, err = sqlstore.Copy(ctx, halfStore, into.store, &sqlstore.CopyOptions{NewEpoch: true, Progress: func(sqlstore.CopyProgress) { cancel() }})
+	if err == nil {
+		t.Fatal("the copy was not interrupted")
+	}
+	h.must(half.Close())
+	if _, err := into.store.Position(t.Context()); !errors.Is(err, remora.ErrUnavailable) {
+		t.Errorf("half a catalog answers: %v", err)
+	}
+	_, err = r.Run(t.Context())
+	h.must(err)
+	after, err := into.store.Position(t.Context())
+	h.must(err)
+	if into.digest() != m.Digest || after.Epoch == before.Epoch || after.Seq != before.Seq {
+		t.Errorf("restored it is at %v, the original was at %v", after, before)
+	}
+	if list, err := os.ReadDir(to); err != nil || len(list) != 0 {
+		t.Errorf("the data folder holds %v, %v", list, err)
+	}
+	if list, err := filepath.Glob(filepath.Join(files, "public", "files", "*", "*.xo")); err != nil || len(list) != 3 {
+		t.Errorf("the files are %v, %v", list, err)
+	}
+	// Killed after the catalog was complete: the mark in the folder is all that is left to remove.
+	h.must(os.WriteFile(filepath.Join(to, backup.RestoringFile), nil, 0o600))
+	_, err = r.Run(t.Context())
+	h.must(err)
+	if now, err := into.store.Position(t.Context()); err != nil || now != after {
+		t.Errorf("it went from %v to %v, %v", after, now, err)
+	}
+	into.add("org.example.Later")
+	if _, err := r.Run(t.Context()); !errors.Is(err, &remora.Error{Kind: remora.KindConflict, Code: "copy.used"}) {
+		t.Errorf("a library that is in use was restored over: %v", err)
+	}
+}
+
+// A stopper ends a context at the first file.
+type stopper func()
+
+func (s stopper) Total(int)   {}
+func (s stopper) Step(string) { s() }

@@ -20,6 +20,11 @@ type Restoring struct {
 	From, To string
 	Open     OpenFiles
 	Bar      Progress
+	// Into is the database that the catalog is restored to, which must be empty, or hold what an
+	// interrupted Run has left; nil: a SQLite file in To.
+	Into *sqlstore.Store
+	// Files is the folder that bundles and icons go to; "": files in To.
+	Files string
 	// Verify reads everything back afterwards and compares it with the backup.
 	Verify bool
 
@@ -44,7 +49,9 @@ func (r *Restoring) Check(ctx context.Context) (_ Manifest, err error) {
 	if err := copyFile(filepath.Join(r.From, r.m.Catalog), copied); err != nil {
 		return r.m, err
 	}
-	return r.m, r.compare(ctx, copied, filepath.Join(r.From, "files"))
+	return r.m, withStore(copied, func(store *sqlstore.Store) error {
+		return r.compare(ctx, store, filepath.Join(r.From, "files"))
+	})
 }
 
 // RestoringFile marks a data folder whose restore is not done yet; nothing may serve from it.
@@ -76,19 +83,20 @@ func (r *Restoring) Run(ctx context.Context) (Manifest, error) {
 		return r.m, err
 	}
 	path := filepath.Join(r.To, CatalogFile)
-	for _, name := range []string{path, path + "-wal", path + "-shm"} {
-		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return r.m, err
-		}
+	if r.Into != nil {
+		path = filepath.Join(r.To, passingFile)
+	}
+	if err := removeDatabase(path); err != nil {
+		return r.m, err
 	}
 	if err := copyFile(filepath.Join(r.From, r.m.Catalog), path); err != nil {
 		return r.m, err
 	}
-	if err := r.copyFiles(ctx, path); err != nil {
+	if err := withStore(path, func(store *sqlstore.Store) error { return r.restore(ctx, store) }); err != nil {
 		return r.m, err
 	}
-	if r.Verify {
-		if err := r.compare(ctx, path, filepath.Join(r.To, "files")); err != nil {
+	if r.Into != nil {
+		if err := removeDatabase(path); err != nil {
 			return r.m, err
 		}
 	}
@@ -126,70 +134,116 @@ func (r *Restoring) prepare() error {
 	})
 }
 
-func (r *Restoring) copyFiles(ctx context.Context, path string) (err error) {
+// passingFile is the database of the backup in a data folder while it is restored to a server.
+const passingFile = "restoring.sqlite"
+
+// removeDatabase removes a SQLite file and what SQLite keeps beside it.
+func removeDatabase(path string) error {
+	for _, name := range []string{path, path + "-wal", path + "-shm", path + "-journal"} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Restoring) filesFolder() string {
+	if r.Files != "" {
+		return r.Files
+	}
+	return filepath.Join(r.To, "files")
+}
+
+// restore makes a library of store, which is the database of the backup in the data folder.
+func (r *Restoring) restore(ctx context.Context, store *sqlstore.Store) error {
+	if r.Into != nil {
+		// Before anything large is copied.
+		if err := sqlstore.CheckCopy(ctx, store, r.Into); err != nil {
+			return err
+		}
+	}
+	if err := r.copyFiles(ctx, store); err != nil {
+		return err
+	}
+	made := store
+	if r.Into == nil {
+		// Readers must not take the numbers of this history for those of the one before.
+		if err := store.NewEpoch(ctx); err != nil {
+			return err
+		}
+	} else {
+		// Last, as other machines may serve from it at once. A restore that was killed after it finds
+		// that the database says already what the backup says.
+		if _, err := sqlstore.Copy(ctx, store, r.Into, &sqlstore.CopyOptions{NewEpoch: true}); err != nil {
+			return err
+		}
+		made = r.Into
+	}
+	if !r.Verify {
+		return nil
+	}
+	return r.compare(ctx, made, r.filesFolder())
+}
+
+func (r *Restoring) copyFiles(ctx context.Context, store *sqlstore.Store) (err error) {
 	from, err := r.Open(filepath.Join(r.From, "files"), true)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	to, err := r.Open(filepath.Join(r.To, "files"), false)
+	to, err := r.Open(r.filesFolder(), false)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	return withStore(path, func(store *sqlstore.Store) error {
-		kept, err := store.Kept(ctx)
-		if err != nil {
+	kept, err := store.Kept(ctx)
+	if err != nil {
+		return err
+	}
+	r.Bar.Total(len(kept))
+	for _, k := range kept {
+		if err := copyBlob(ctx, from, to, k); err != nil {
 			return err
 		}
-		r.Bar.Total(len(kept))
-		for _, k := range kept {
-			if err := copyBlob(ctx, from, to, k); err != nil {
+		for _, public := range k.Public {
+			if err := to.Link(ctx, k.Name, public); err != nil {
 				return err
 			}
-			for _, public := range k.Public {
-				if err := to.Link(ctx, k.Name, public); err != nil {
-					return err
-				}
-			}
-			r.Bar.Step(k.Name)
 		}
-		// Readers must not take the numbers of this history for those of the one before.
-		return store.NewEpoch(ctx)
-	})
+		r.Bar.Step(k.Name)
+	}
+	return nil
 }
 
 // compare checks a database against the manifest, and every file it speaks of.
-func (r *Restoring) compare(ctx context.Context, path, filesDir string) (err error) {
+func (r *Restoring) compare(ctx context.Context, store *sqlstore.Store, filesDir string) (err error) {
 	files, err := r.Open(filesDir, true)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, files.Close()) }()
-	return withStore(path, func(store *sqlstore.Store) error {
-		if err := store.Verify(ctx); err != nil {
+	if err := store.Verify(ctx); err != nil {
+		return err
+	}
+	digest, err := store.Digest(ctx)
+	if err != nil {
+		return err
+	}
+	if digest != r.m.Digest {
+		return remora.Errorf(remora.KindCorrupt, "backup.digest", "The database does not say what it said when it was backed up.")
+	}
+	kept, err := store.Kept(ctx)
+	if err != nil {
+		return err
+	}
+	r.Bar.Total(len(kept))
+	for _, k := range kept {
+		if err := checkBlob(ctx, files, k); err != nil {
 			return err
 		}
-		digest, err := store.Digest(ctx)
-		if err != nil {
-			return err
-		}
-		if digest != r.m.Digest {
-			return remora.Errorf(remora.KindCorrupt, "backup.digest", "The database does not say what it said when it was backed up.")
-		}
-		kept, err := store.Kept(ctx)
-		if err != nil {
-			return err
-		}
-		r.Bar.Total(len(kept))
-		for _, k := range kept {
-			if err := checkBlob(ctx, files, k); err != nil {
-				return err
-			}
-			r.Bar.Step(k.Name)
-		}
-		return nil
-	})
+		r.Bar.Step(k.Name)
+	}
+	return nil
 }
 
 func checkBlob(ctx context.Context, files remora.Files, k sqlstore.KeptFile) (err error) {

@@ -88,6 +88,9 @@ func auditSum(prev []byte, e *remora.AuditEntry) remora.Digest {
 // snapshot.
 func (s *Store) Audit(ctx context.Context, yield func(remora.AuditEntry) error) error {
 	return s.snapshot(ctx, "Audit", func(t *tx) error {
+		if err := t.whole(); err != nil {
+			return err
+		}
 		return t.audit(func(e remora.AuditEntry) error {
 			if err := yield(e); err != nil {
 				return yieldError{err}
@@ -156,58 +159,6 @@ func digestArg(d remora.Digest) any {
 		return nil
 	}
 	return d[:]
-}
-
-// The modes of writing, as table meta keeps them under write_mode.
-const (
-	WriteNormal = "normal"
-	WriteFrozen = "frozen" // for a while, such as during a move
-	WriteMoved  = "moved"  // for good: another database has taken over
-)
-
-// checkMode refuses a write while writes are frozen. The row is locked, so that a change of the
-// mode waits for the writes that are under way, and none commits after it.
-func (t *tx) checkMode() error {
-	var mode string
-	err := t.one([]any{&mode}, "SELECT v FROM meta WHERE k = 'write_mode'"+t.d.forShare)
-	switch {
-	case err != nil:
-		return err
-	case mode == WriteNormal:
-		return nil
-	case mode == WriteMoved:
-		return remora.Errorf(remora.KindReadOnly, "write.moved", "This database was moved and takes no changes any more. Write to the one that has taken over.")
-	}
-	return remora.Errorf(remora.KindReadOnly, "write.frozen", "Changes are switched off for now, while the library is being looked after. Try again later.")
-}
-
-// SetWriteMode switches writes off or on, for every program on this database. When it returns nil,
-// no write that was refused by the new mode is under way. It is KindInvalid for another mode.
-func (s *Store) SetWriteMode(ctx context.Context, mode string) error {
-	switch mode {
-	case WriteNormal, WriteFrozen, WriteMoved:
-	default:
-		return s.fail("SetWriteMode", remora.Errorf(remora.KindInvalid, "write.mode", "There is no write mode %q; the known ones are normal, frozen and moved.", mode))
-	}
-	return s.writeIn(ctx, "SetWriteMode", true, func(t *tx) error {
-		var now string
-		if err := t.one([]any{&now}, "SELECT v FROM meta WHERE k = 'write_mode'"+t.d.forUpdate); err != nil || now == mode {
-			return err
-		}
-		if _, err := t.exec("UPDATE meta SET v = ? WHERE k = 'write_mode'", mode); err != nil {
-			return err
-		}
-		t.entry = &entry{by: remora.Actor{UserID: remora.SystemUser}, kind: "store.mode", target: "store", data: map[string]string{"mode": mode}}
-		return nil
-	})
-}
-
-// WriteMode returns the present mode of writing.
-func (s *Store) WriteMode(ctx context.Context) (mode string, err error) {
-	err = s.snapshot(ctx, "WriteMode", func(t *tx) error {
-		return t.one([]any{&mode}, "SELECT v FROM meta WHERE k = 'write_mode'")
-	})
-	return mode, err
 }
 
 func isNone(err error) bool { return errors.Is(err, sql.ErrNoRows) }

@@ -129,6 +129,9 @@ type KeptFile struct {
 // that are not deleted, ordered by name. It is what a backup must hold and a check must find.
 func (s *Store) Kept(ctx context.Context) (list []KeptFile, err error) {
 	err = s.snapshot(ctx, "Kept", func(t *tx) error {
+		if err := t.whole(); err != nil {
+			return err
+		}
 		list = nil
 		at := map[remora.Digest]int{}
 		var sum []byte

@@ -7,16 +7,16 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/sugarlabs/beamrider/remora"
 )
 
-// tables are all tables, each with its primary key and all its columns.
-var tables = []struct {
-	name    string
-	key     string
-	columns string
-}{
+// A table is what is known of one: its primary key and all its columns.
+type table struct{ name, key, columns string }
+
+// tables are all tables; who refers to others comes after them.
+var tables = []table{
 	{"meta", "k", "k, v"},
 	{"seq", "id", "id, n, audit_id, audit_sum"},
 	{"changes", "seq, part", "seq, part, at, kind, activity_id, version_id, actor_id"},
@@ -46,46 +46,48 @@ var tables = []struct {
 // table in the order of its primary key. It is the same on both engines, and after a backup and a
 // restore; the epoch does not count. It is computed in one snapshot.
 func (s *Store) Digest(ctx context.Context) (digest string, err error) {
-	err = s.snapshot(ctx, "Digest", func(t *tx) error {
-		sum := sha256.New()
-		var length [8]byte
-		put := func(b []byte) {
-			binary.BigEndian.PutUint64(length[:], uint64(len(b)))
-			sum.Write(length[:]) // a hash does not fail
-			sum.Write(b)
-		}
-		for _, table := range tables {
-			put([]byte(table.name))
-			columns := 1
-			for _, c := range table.columns {
-				if c == ',' {
-					columns++
-				}
-			}
-			row := make([]sql.RawBytes, columns)
-			dest := make([]any, columns)
-			for i := range row {
-				dest[i] = &row[i]
-			}
-			where := ""
-			if table.name == "meta" {
-				where = " WHERE k <> 'epoch'"
-			}
-			err := t.each(dest, func() error {
-				for _, v := range row {
-					put(v) // an absent value counts as an empty one: SQLite's driver does not tell them apart
-				}
-				return nil
-			}, "SELECT "+table.columns+" FROM "+table.name+where+" ORDER BY "+table.key)
-			if err != nil {
-				return err
-			}
-		}
-		digest = hex.EncodeToString(sum.Sum(nil))
-		return nil
+	err = s.snapshot(ctx, "Digest", func(t *tx) (err error) {
+		digest, err = t.digest()
+		return err
 	})
 	return digest, err
 }
+
+// digest is Digest within a transaction. Its memory is bounded by one row.
+func (t *tx) digest() (string, error) {
+	sum := sha256.New()
+	var length [8]byte
+	put := func(b []byte) {
+		binary.BigEndian.PutUint64(length[:], uint64(len(b)))
+		sum.Write(length[:]) // a hash does not fail
+		sum.Write(b)
+	}
+	for _, table := range tables {
+		put([]byte(table.name))
+		row := make([]sql.RawBytes, len(split(table.columns)))
+		dest := make([]any, len(row))
+		for i := range row {
+			dest[i] = &row[i]
+		}
+		where := ""
+		if table.name == "meta" {
+			where = " WHERE k <> 'epoch'"
+		}
+		err := t.each(dest, func() error {
+			for _, v := range row {
+				put(v) // an absent value counts as an empty one: SQLite's driver does not tell them apart
+			}
+			return nil
+		}, "SELECT "+table.columns+" FROM "+table.name+where+" ORDER BY "+table.key)
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// split takes a list of columns apart.
+func split(columns string) []string { return strings.Split(columns, ", ") }
 
 // rules are what must hold of every database; each counts the rows that break it.
 var rules = []struct{ says, count string }{

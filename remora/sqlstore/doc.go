@@ -24,6 +24,13 @@
 // whose name is present can be offered, and one that is leaving cannot be present again before it
 // is absent.
 //
+// # Copies and leases
+//
+// [Copy] copies a catalog between databases of any engine, [Move] does so with writes frozen and then
+// makes the other one the only one that is written to. A database is never half a copy unseen: until
+// the digests of both are equal it refuses to be read and written. [Store.Lease] and
+// [Store.RunLeased] let one of several programs do work that must not be done twice at once.
+//
 // # The audit log
 //
 // Line n holds SHA-256 over the sum of line n-1 (nothing for the first) and the line's fields, in

@@ -12,6 +12,9 @@ import (
 // Downloads returns the downloads of each activity; see [remora.Feed].
 func (s *Store) Downloads(ctx context.Context) (counts map[int64]int64, err error) {
 	err = s.snapshot(ctx, "Downloads", func(t *tx) error {
+		if err := t.whole(); err != nil {
+			return err
+		}
 		counts = map[int64]int64{}
 		var id, n int64
 		return t.each([]any{&id, &n}, func() error {

@@ -82,6 +82,8 @@ type Store struct {
 	log   *slog.Logger
 	wait  time.Duration
 	now   func() time.Time
+	// fakeClock makes leases end by now on every engine; tests set it.
+	fakeClock bool
 	// trace sees every statement; tests count them.
 	trace func(query string)
 }

@@ -117,6 +117,9 @@ func appendGone(gone, ids []int64, list []remora.Activity) []int64 {
 // bundle id, else by id, else every activity with that slug, of which there may be several.
 func (s *Store) Activities(ctx context.Context, q remora.ActivityQuery, yield func(remora.Activity) error) error {
 	return s.snapshot(ctx, "Activities", func(t *tx) error {
+		if err := t.whole(); err != nil {
+			return err
+		}
 		where, args := "1 = 1", []any(nil)
 		if q.State != nil {
 			where, args = "state = ?", []any{q.State.String()}

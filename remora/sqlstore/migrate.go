@@ -22,16 +22,30 @@ var migrations embed.FS
 
 // Migrate brings the schema up to this version of the program and gives a new database its epoch.
 // Several processes may do so at once, and one that was killed half way is finished by the next.
-// An error of KindUnavailable means: try again later.
+// An error of KindUnavailable means: try again later; with code "copy.unfinished" it means that the
+// schema is right but the database holds half a copy, see [Copy], and must not be used.
 func Migrate(ctx context.Context, conns Conns, engine Engine) error {
 	d := dialectOf(engine)
 	if d == nil || conns == nil {
 		return remora.Errorf(remora.KindInvalid, "store.engine", "A migration needs a database and one of the engines SQLite and MariaDB.")
 	}
-	db := conns.Write(ctx)
-	p, err := provider(db, engine)
-	if err != nil {
+	if err := migrate(ctx, conns.Write(ctx), d); err != nil {
 		return d.fail("Migrate", err)
+	}
+	var half int
+	if err := conns.Write(ctx).QueryRowContext(ctx, "SELECT COUNT(*) FROM meta WHERE k = 'copy_from'").Scan(&half); err != nil {
+		return d.fail("Migrate", err)
+	}
+	if half > 0 {
+		return d.fail("Migrate", errHalf())
+	}
+	return nil
+}
+
+func migrate(ctx context.Context, db *sql.DB, d *dialect) error {
+	p, err := provider(db, d.engine)
+	if err != nil {
+		return err
 	}
 	for attempt := 1; ; attempt++ {
 		if _, err = p.Up(ctx); err == nil {
@@ -41,10 +55,10 @@ func Migrate(ctx context.Context, conns Conns, engine Engine) error {
 		// made; on a server the library looks at its table of versions once before it takes the
 		// lock, and may see it half made. The next look finds nothing left to do.
 		if attempt == attempts || d.classify(err) == faultGone || !pause(ctx, attempt) {
-			return d.fail("Migrate", err)
+			return err
 		}
 	}
-	return d.fail("Migrate", ensureEpoch(ctx, db, d))
+	return ensureEpoch(ctx, db, d)
 }
 
 func provider(db *sql.DB, engine Engine) (*goose.Provider, error) {
@@ -137,13 +151,22 @@ func ensureEpoch(ctx context.Context, db *sql.DB, d *dialect) error {
 }
 
 // NewEpoch says that history is another one from here on, as after a restore: no reader takes the
-// numbers of the change feed for those of the time before. It is done whatever the write mode, and
-// leaves the audit log and [Store.Digest] as they are.
+// numbers of the change feed for those of the time before: [Store.Since] answers [remora.ErrGap] to
+// every earlier position, so that a view loads everything anew. It is done in the modes normal,
+// frozen and moved, and leaves the mode, the audit log and [Store.Digest] as they are; half a copy
+// (see [Copy]) refuses it. At a promotion call it on the new primary before writes are let in.
 func (s *Store) NewEpoch(ctx context.Context) error {
 	return s.writeIn(ctx, "NewEpoch", true, func(t *tx) error {
-		_, err := t.exec("UPDATE meta SET v = ? WHERE k = 'epoch'", newEpoch())
-		return err
+		if err := t.whole(); err != nil {
+			return err
+		}
+		return t.newEpoch()
 	})
+}
+
+func (t *tx) newEpoch() error {
+	_, err := t.exec("UPDATE meta SET v = ? WHERE k = 'epoch'", newEpoch())
+	return err
 }
 
 // Position returns the present end of the change feed.
@@ -169,9 +192,11 @@ func (t *tx) position() (at remora.Position, pruned int64, err error) {
 			var err error
 			pruned, err = strconv.ParseInt(v, 10, 64)
 			return err
+		case "copy_from":
+			return errHalf()
 		}
 		return nil
-	}, "SELECT seq.n, meta.k, meta.v FROM seq CROSS JOIN meta WHERE seq.id = 1 AND meta.k IN ('epoch', 'pruned')")
+	}, "SELECT seq.n, meta.k, meta.v FROM seq CROSS JOIN meta WHERE seq.id = 1 AND meta.k IN ('epoch', 'pruned', 'copy_from')")
 	if err == nil && (at.Epoch == "" || at.Seq < 0) {
 		err = remora.Errorf(remora.KindUnavailable, "schema.missing", "The database is not set up yet. Start the server once, or run its migrations.")
 	}
