@@ -1,5 +1,6 @@
-// Package nfsstore keeps files in a directory, on a local disk or on a mounted NFS export, so that
-// each is either not there or whole and safe.
+// Package nfsstore keeps files in a directory, on a local disk or on a mounted NFS export, or in an
+// NFS export that it reaches by itself, so that each is either not there or whole and safe. [Mirror]
+// keeps a copy of them on another machine.
 //
 // # What it promises
 //
@@ -16,7 +17,8 @@
 // # Names
 //
 // A name is one or more elements joined by slashes; [CheckName] has the grammar. A name cannot
-// leave the directory of its store: besides the grammar, every access goes through an [os.Root].
+// leave the directory of its store: besides the grammar, every access goes through an [os.Root], or
+// follows no symbolic links.
 //
 // # Faults
 //
@@ -26,15 +28,38 @@
 // at most temporary files, which [Store.Sweep] removes. They carry the time of their making in their
 // names, because the times that an NFS server gives to files are those of another clock.
 //
-// A hard mount whose server is gone blocks inside the kernel, where no context reaches. A store
-// lets only a bounded number of its own calls get into that state; further ones give up with
-// [ErrUnavailable] or when their context ends. Reading a file that is open already is not counted.
+// A hard mount whose server is gone blocks inside the kernel, where no context reaches. On what may
+// be such a mount (every file system that is not a usual one of a local disk) a call is left behind
+// when its context ends. A store lets only a bounded number of calls get into that state; further
+// ones give up with [ErrUnavailable] or when their context ends. Reading a file that is open already
+// is not counted, and hangs. What is mounted below the directory of a store counts as its own file
+// system.
+//
+// # NFS without a mount
+//
+// A store of nfs:// speaks NFS version 3 itself: it needs no privilege of the kernel, its calls keep
+// the deadlines of their contexts, and a server that is away is a state that ends when the server is
+// back. It keeps a megabyte of each file that is written until the server has flushed it, and writes
+// it again when the server was restarted in between. When the reply to an operation is lost it looks
+// what became of it. Reads that come short of the size that the file had are errors and never an end.
+//
+// A server may acknowledge names before they are safe. NFS-Ganesha does: it syncs files and never
+// directories. Therefore the store ends each change with a fence: it makes a file of its own grow by
+// a byte and has that flushed. On file systems with one ordered journal (ext4, XFS) all changes
+// before it are safe then; on others of such a server the newest names may still be lost with its
+// power. Afterwards the store looks whether the change is still there. It cannot see one thing: a
+// request of its own that a broken connection left behind in the server, to be carried out after the
+// same name has been used again.
+//
+// AUTH_SYS tells the server who is asking and proves nothing, and nothing is encrypted. So only
+// private addresses are accepted. The name of a server is resolved until it answers for the first
+// time; when it gets another address, open the store anew.
 //
 // # What it needs
 //
 // The file system must have hard links; [Open] tries that and refuses one that has not. On a
 // kernel NFS client mount with lookupcache=positive, or a name that was absent a moment ago stays
-// invisible to that client for some seconds. The server must export with sync. NFS-Ganesha on ext4
-// acknowledges a link before its journal is written: the newest names may be lost with the power
-// of the server.
+// invisible to that client for some seconds. The server must export with sync. There is no fence on a
+// mount: where NFS-Ganesha acknowledges a link before its journal is written, the newest names may be
+// lost with the power of the server.
 package nfsstore

@@ -2,7 +2,12 @@
 
 package nfsstore
 
-func classify(error) fault { return faultOther }
+func classify(err error) fault {
+	if away(err) {
+		return faultAway
+	}
+	return faultOther
+}
 
 func copyInstead(error) bool { return false }
 

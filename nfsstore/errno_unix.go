@@ -8,6 +8,9 @@ import (
 )
 
 func classify(err error) fault {
+	if away(err) {
+		return faultAway
+	}
 	errno, ok := errors.AsType[syscall.Errno](err)
 	if !ok {
 		return faultOther

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+
+	"github.com/sugarlabs/beamrider/nfsstore/internal/nfs3"
 )
 
 // What an error of a [Store] may match with [errors.Is], besides [fs.ErrExist] (the name holds other
@@ -14,8 +16,9 @@ var (
 	ErrNoSpace = errors.New("no space left")
 	// ErrReadOnly: the file system, or the permissions of this process, allow no writing.
 	ErrReadOnly = errors.New("not writable")
-	// ErrUnavailable: the disk or the file server does not answer as it should; the same call
-	// may succeed later.
+	// ErrUnavailable: the disk or the file server does not answer as it should, or not in time;
+	// the same call may succeed later. After the deadline of its context an error matches
+	// [context.DeadlineExceeded] as well.
 	ErrUnavailable = errors.New("file system unavailable")
 	// ErrCorrupt: the bytes that arrived are not those that were declared. Nothing was stored.
 	ErrCorrupt = errors.New("content differs from what was declared")
@@ -73,10 +76,14 @@ func (s *Store) fail(op, name string, write bool, err error) error {
 	}
 	f := &failure{op: op, name: name, err: err}
 	switch what := classify(err); {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled):
 		f.sentence = "the call was given up"
-	case errors.Is(err, fs.ErrClosed):
-		f.sentence = "the store is closed"
+	case errors.Is(err, fs.ErrClosed), errors.Is(err, nfs3.ErrClosed):
+		f.kind, f.sentence = fs.ErrClosed, "the store is closed"
+	case what == faultAway:
+		f.kind, f.sentence = ErrUnavailable, "the NFS server of "+s.dir+" does not answer; look whether it runs and can be reached, and try again"
+	case errors.Is(err, context.DeadlineExceeded):
+		f.kind, f.sentence = ErrUnavailable, "the time of the call was over before "+s.dir+" had answered; look whether its disk or server hangs, and try again"
 	case what == faultSpace:
 		f.kind, f.sentence = ErrNoSpace, "the file system of "+s.dir+" is full; make room and try again"
 	case what == faultQuota:
@@ -102,7 +109,7 @@ func (s *Store) fail(op, name string, write bool, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		f.sentence = "there is no such file"
 	case what == faultStale:
-		f.kind, f.sentence = ErrUnavailable, "the file server no longer knows what was open in "+s.dir+"; try again, and if it stays so, mount it anew and restart"
+		f.kind, f.sentence = ErrUnavailable, "it was removed while it was in use, or the file server has forgotten it; try again, and if it stays so, mount "+s.dir+" anew and restart"
 	case what == faultIO:
 		f.kind, f.sentence = ErrUnavailable, "the disk or the file server of "+s.dir+" reports an error; look at the kernel log and at the server"
 	default:
@@ -124,4 +131,5 @@ const (
 	faultLongName
 	faultStale
 	faultIO
+	faultAway // no answer of an NFS server, or none that makes sense
 )

@@ -21,13 +21,13 @@ func ExampleOpen() {
 	}
 	defer os.RemoveAll(dir)
 
-	store, err := nfsstore.Open(dir, nil)
+	ctx := context.Background()
+	store, err := nfsstore.Open(ctx, "file://"+dir, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer store.Close()
 
-	ctx := context.Background()
 	bundle := []byte("the bytes of a bundle")
 	sum := sha256.Sum256(bundle)
 	name := fmt.Sprintf("uploads/%x", sum)
@@ -53,4 +53,43 @@ func ExampleOpen() {
 	// the bytes of a bundle, <nil>
 	// true
 	// nfsstore: name ../etc/passwd: the element ".." begins with a dot
+}
+
+func ExampleMirror() {
+	base, err := os.MkdirTemp("", "nfsstore")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(base)
+	ctx := context.Background()
+	// The source may as well be an export of another machine: nfs://beamrider/export/files.
+	src, err := nfsstore.Open(ctx, "file://"+base+"/beamrider", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer src.Close()
+	dst, err := nfsstore.Open(ctx, "file://"+base+"/mirror", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer dst.Close()
+
+	const name = "public/files/100001/dance-3.xo"
+	bundle := []byte("the bytes of a bundle")
+	sum := sha256.Sum256(bundle)
+	if err := src.Put(ctx, name, bytes.NewReader(bundle), int64(len(bundle)), sum[:]); err != nil {
+		log.Fatal(err)
+	}
+
+	changes := make(chan nfsstore.Change, 2)
+	changes <- nfsstore.Change{Name: name, Size: int64(len(bundle)), SHA256: sum[:]}
+	changes <- nfsstore.Change{Name: "public/files/100001/dance-2.xo", Gone: true}
+	close(changes) // a mirror that follows leaves it open and ends with its context
+	var stats nfsstore.MirrorStats
+	err = nfsstore.Mirror(ctx, dst, src, changes, &nfsstore.MirrorOptions{
+		Progress: func(s nfsstore.MirrorStats) { stats = s },
+	})
+	fmt.Printf("%d copied, %d removed, %v\n", stats.Copied, stats.Removed, err)
+	// Output:
+	// 1 copied, 1 removed, <nil>
 }

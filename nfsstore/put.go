@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"time"
 )
@@ -37,6 +36,9 @@ func (s *Store) Put(ctx context.Context, name string, r io.Reader, size int64, s
 	case sum != nil && len(sum) != sha256.Size:
 		return &failure{op: op, name: name, kind: fs.ErrInvalid, sentence: fmt.Sprintf("the declared SHA-256 has %d bytes, not %d", len(sum), sha256.Size)}
 	}
+	if err := s.tryOut(ctx); err != nil {
+		return s.fail(op, name, writing, err)
+	}
 	if sum != nil {
 		switch err := s.same(ctx, name, size, sum); {
 		case err == nil:
@@ -53,40 +55,61 @@ func (s *Store) Put(ctx context.Context, name string, r io.Reader, size int64, s
 
 func (s *Store) put(ctx context.Context, name string, r io.Reader, size int64, sum []byte) error {
 	dir := path.Dir(name)
-	temp := newTemp(dir, time.Now())
-	s.setTemp(temp, true)
-	defer s.setTemp(temp, false)
-
+	var temp string
+	defer func() { s.setTemp(temp, false) }()
 	var f tempFile
-	err := s.inDir(ctx, dir, func() error {
-		return s.gate.do(ctx, func() (err error) {
-			f, err = s.vol.create(temp)
-			return err
-		})
+	err := s.inDir(ctx, dir, func() (err error) {
+		// A name of its own for each try: the reply to the first may only have been lost.
+		s.setTemp(temp, false)
+		temp = newTemp(dir, time.Now())
+		s.setTemp(temp, true)
+		f, err = through(ctx, s.gate,
+			func() (tempFile, error) { return s.vol.create(ctx, temp) },
+			func(late tempFile) {
+				s.report("closing a temporary file", temp, late.close(context.WithoutCancel(ctx)))
+			})
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	// From here on the temporary file goes away whatever happens, and even if ctx ends.
-	defer s.discard(context.WithoutCancel(ctx), temp)
+	defer s.discard(ctx, temp)
 
 	got, err := s.fill(ctx, f, r, size)
 	if err == nil && sum != nil && !bytes.Equal(got, sum) {
 		err = &failure{op: "put", name: name, kind: ErrCorrupt, sentence: fmt.Sprintf("the content has the SHA-256 %x, not %x as declared", got, sum)}
 	}
-	if err == nil {
-		err = s.gate.do(ctx, f.Sync)
+	if err != nil {
+		last, cancel := cleanup(ctx)
+		defer cancel()
+		return errors.Join(err, s.gate.do(last, func() error { return f.close(last) }))
 	}
 	// NFS may report a full disk only here.
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := s.gate.do(ctx, func() error { return errors.Join(f.sync(ctx), f.close(ctx)) }); err != nil {
 		return err
 	}
 	return s.publish(ctx, temp, name, size, got)
 }
 
+// How long a call tidies up after itself: briefly when its own time is over.
+const (
+	cleanupWait     = 10 * time.Second
+	cleanupWaitOver = 200 * time.Millisecond
+)
+
+// cleanup returns a context to tidy up with, which is good also when ctx has ended.
+func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
+	wait := cleanupWait
+	if ctx.Err() != nil {
+		wait = cleanupWaitOver
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), wait)
+}
+
 // publish gives a complete and synced temporary file its name.
 func (s *Store) publish(ctx context.Context, temp, name string, size int64, sum []byte) error {
-	err := s.gate.do(ctx, func() error { return s.vol.link(temp, name) })
+	err := s.gate.do(ctx, func() error { return s.vol.link(ctx, temp, name) })
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		// Somebody was faster; or the reply to our own link was lost and the client sent it
@@ -100,7 +123,7 @@ func (s *Store) publish(ctx context.Context, temp, name string, size int64, sum 
 		return err
 	}
 	s.discard(ctx, temp)
-	return s.syncDir(ctx, path.Dir(name))
+	return s.safe(ctx, name)
 }
 
 // discard removes a temporary file that may be gone already. A failure is for Sweep.
@@ -108,18 +131,26 @@ func (s *Store) discard(ctx context.Context, temp string) {
 	if !s.isTemp(temp) {
 		return
 	}
-	err := s.gate.do(ctx, func() error { return s.vol.remove(temp) })
+	last, cancel := cleanup(ctx)
+	defer cancel()
+	err := s.gate.do(last, func() error { return s.vol.remove(last, temp) })
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		s.setTemp(temp, false)
 		return
 	}
-	s.log.Warn("A temporary file could not be removed; sweeping will.", "dir", s.dir, "name", temp, "error", err)
+	s.report("removing a temporary file, which Sweep will do,", temp, err)
 }
 
-// fill copies exactly size bytes from r to w and returns their SHA-256.
-func (s *Store) fill(ctx context.Context, w io.Writer, r io.Reader, size int64) (sum []byte, err error) {
+// report logs an error of what happens after a call has its result already.
+func (s *Store) report(what, name string, err error) {
+	if err != nil {
+		s.log.Warn("After a call, "+what+" failed.", "store", s.dir, "name", name, "error", err)
+	}
+}
+
+// fill copies exactly size bytes from r to f and returns their SHA-256.
+func (s *Store) fill(ctx context.Context, f tempFile, r io.Reader, size int64) (sum []byte, err error) {
 	h := sha256.New()
-	to := gated{ctx: ctx, g: s.gate, w: w}
 	// One byte more than size, to notice that there is more.
 	buf := make([]byte, int(min(size, bufferSize-1))+1)
 	var total int64
@@ -131,7 +162,8 @@ func (s *Store) fill(ctx context.Context, w io.Writer, r io.Reader, size int64) 
 		}
 		if n > 0 {
 			h.Write(buf[:n])
-			if _, err := to.Write(buf[:n]); err != nil {
+			// After a write that was given up the buffer is still in use, but not by us.
+			if err := s.gate.do(ctx, func() error { return f.write(ctx, buf[:n]) }); err != nil {
 				return nil, err
 			}
 		}
@@ -172,6 +204,16 @@ func readChunk(ctx context.Context, r io.Reader, buf []byte) (n int, err error) 
 // same returns nil when name holds exactly that content, which it syncs; an error that matches
 // fs.ErrExist when it holds other content; fs.ErrNotExist when it is absent.
 func (s *Store) same(ctx context.Context, name string, size int64, sum []byte) error {
+	err := s.compare(ctx, name, size, sum)
+	if isStale(err) {
+		// A server that did not see how a file went may name it once more; having been told that
+		// it is not there, it looks.
+		err = s.compare(ctx, name, size, sum)
+	}
+	return err
+}
+
+func (s *Store) compare(ctx context.Context, name string, size int64, sum []byte) error {
 	f, info, err := s.open(ctx, name)
 	if err != nil {
 		return s.absentOrNotFile(ctx, name, err)
@@ -193,7 +235,7 @@ func (s *Store) same(ctx context.Context, name string, size int64, sum []byte) e
 		}
 		return s.gate.do(ctx, f.Sync)
 	}()
-	return errors.Join(err, f.Close())
+	return errors.Join(err, s.closeFile(ctx, f))
 }
 
 // absentOrNotFile tells a free name from one that is taken by a directory or the like.
@@ -201,8 +243,7 @@ func (s *Store) absentOrNotFile(ctx context.Context, name string, err error) err
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	var info fs.FileInfo
-	serr := s.gate.do(ctx, func() (err error) { info, err = s.vol.stat(name); return err })
+	info, serr := s.stat(ctx, name)
 	switch {
 	case serr != nil:
 		return serr
@@ -212,9 +253,20 @@ func (s *Store) absentOrNotFile(ctx context.Context, name string, err error) err
 	return &failure{op: "compare", name: name, kind: fs.ErrExist, sentence: "the name is taken by something that is not a regular file"}
 }
 
-func (s *Store) hash(ctx context.Context, f *os.File) ([]byte, error) {
+func (s *Store) stat(ctx context.Context, name string) (fs.FileInfo, error) {
+	return through(ctx, s.gate, func() (fs.FileInfo, error) { return s.vol.stat(ctx, name) }, nil)
+}
+
+// closeFile closes a file that was read. When its time is over it may go on in its slot.
+func (s *Store) closeFile(ctx context.Context, f file) error {
+	last, cancel := cleanup(ctx)
+	defer cancel()
+	return s.gate.do(last, f.Close)
+}
+
+func (s *Store) hash(ctx context.Context, f file) ([]byte, error) {
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, gated{ctx: ctx, g: s.gate, r: f}, make([]byte, bufferSize)); err != nil {
+	if _, err := io.CopyBuffer(h, gatedReader{ctx: ctx, g: s.gate, r: f}, make([]byte, bufferSize)); err != nil {
 		return nil, err
 	}
 	return h.Sum(nil), nil
@@ -222,10 +274,9 @@ func (s *Store) hash(ctx context.Context, f *os.File) ([]byte, error) {
 
 // settle makes a name safe that was found there: whoever made it may not have come to the sync.
 func (s *Store) settle(ctx context.Context, op, name string) error {
-	dir := path.Dir(name)
-	err := s.makeDir(ctx, dir)
+	err := s.makeDir(ctx, path.Dir(name))
 	if err == nil {
-		err = s.syncDir(ctx, dir)
+		err = s.safe(ctx, name)
 	}
 	if err != nil {
 		return s.fail(op, name, writing, err)
@@ -243,6 +294,9 @@ func (s *Store) Link(ctx context.Context, from, to string) error {
 	if err := s.mayWrite(op, from, to); err != nil {
 		return err
 	}
+	if err := s.tryOut(ctx); err != nil {
+		return s.fail(op, to, writing, err)
+	}
 	if err := s.link(ctx, from, to); err != nil {
 		return s.fail(op, to, writing, err)
 	}
@@ -253,11 +307,7 @@ func (s *Store) link(ctx context.Context, from, to string) error {
 	gone := func(err error) error {
 		return &failure{op: "link", name: from, kind: fs.ErrNotExist, err: err, sentence: "there is no such file to link to " + to}
 	}
-	stat := func(name string) (info fs.FileInfo, err error) {
-		err = s.gate.do(ctx, func() (err error) { info, err = s.vol.stat(name); return err })
-		return info, err
-	}
-	info, err := stat(from)
+	info, err := s.stat(ctx, from)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), classify(err) == faultNotDir:
 		return gone(err)
@@ -266,19 +316,18 @@ func (s *Store) link(ctx context.Context, from, to string) error {
 	case !info.Mode().IsRegular():
 		return gone(nil)
 	}
-	dir := path.Dir(to)
-	err = s.inDir(ctx, dir, func() error {
-		return s.gate.do(ctx, func() error { return s.vol.link(from, to) })
+	err = s.inDir(ctx, path.Dir(to), func() error {
+		return s.gate.do(ctx, func() error { return s.vol.link(ctx, from, to) })
 	})
 	switch {
 	case err == nil:
-		return s.syncDir(ctx, dir)
+		return s.safe(ctx, to)
 	case errors.Is(err, fs.ErrExist):
-		if there, err := stat(to); err == nil && os.SameFile(info, there) {
+		if there, err := s.stat(ctx, to); err == nil && s.vol.same(info, there) {
 			return s.settle(ctx, "link", to)
 		}
 	case errors.Is(err, fs.ErrNotExist):
-		if _, serr := stat(from); errors.Is(serr, fs.ErrNotExist) {
+		if _, serr := s.stat(ctx, from); errors.Is(serr, fs.ErrNotExist) {
 			return gone(serr)
 		}
 		return err
@@ -298,7 +347,7 @@ func (s *Store) link(ctx context.Context, from, to string) error {
 	if err == nil {
 		err = s.Put(ctx, to, io.NewSectionReader(f, 0, info.Size()), info.Size(), sum)
 	}
-	return errors.Join(err, f.Close())
+	return errors.Join(err, s.closeFile(ctx, f))
 }
 
 func (s *Store) setTemp(name string, live bool) {

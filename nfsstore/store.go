@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,11 +34,12 @@ const maxKnown = 4096
 
 // A Store keeps files in one directory. Its methods may be called concurrently.
 type Store struct {
-	dir      string
+	dir      string // in messages
 	vol      volume
-	gate     gate
+	gate     *gate
 	log      *slog.Logger
 	readOnly bool
+	probed   atomic.Bool // the volume has shown that it can do what is needed
 
 	closing sync.Once
 	closed  error
@@ -47,51 +49,95 @@ type Store struct {
 	temps map[string]struct{} // temporary files of running calls, not to be swept
 }
 
-// Open returns the store in dir, which it makes when absent. It tries out what the package needs:
-// it writes, syncs, links, reads back and removes a small file, so that a mount that is missing,
-// read-only or has no hard links is refused here and not at the first upload. A full disk is not
-// refused: its files can still be read.
-func Open(dir string, o *Options) (*Store, error) {
+// Open returns the store at url: file:///abs/dir (or a plain path) for a directory, on a local disk
+// or on a mount, or nfs://host[:port]/export/dir for an export of NFS version 3, which is reached
+// without a mount. After a question mark nfs takes uid=N and gid=N (who this process is to the
+// server; 0 when absent), mountport=N (with port, no portmapper is needed) and timeout=30s (of each
+// of its calls). All mistakes of url and o are reported at once and match [fs.ErrInvalid].
+//
+// AUTH_SYS, by which NFS knows its users, believes everybody. So a host with an address that is not
+// private (loopback, link-local, RFC 1918, RFC 4193 or RFC 6598) is refused, now or whenever it is
+// resolved.
+//
+// A directory is made when absent. Open tries out what the package needs: it writes, syncs, links,
+// reads back and removes a small file, so that a mount that is missing, read-only or has no hard
+// links is refused here and not at the first upload. A full disk is not refused: its files can
+// still be read. An export whose server does not answer (within 3 seconds, or the time of ctx) is
+// not refused either: calls fail with [ErrUnavailable] until it does, and the trial is made up for
+// at the first call that writes.
+func Open(ctx context.Context, url string, o *Options) (*Store, error) {
 	if o == nil {
 		o = new(Options)
 	}
+	at, err := parseLocation(url)
+	var errs []error
+	if err != nil {
+		errs = append(errs, err)
+	}
+	if o.Concurrency < 0 {
+		errs = append(errs, &failure{op: "open", name: url, kind: fs.ErrInvalid, sentence: fmt.Sprintf("the concurrency of %d is below 0", o.Concurrency)})
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
 	s := &Store{
-		dir: dir, readOnly: o.ReadOnly, log: o.Logger,
+		dir: at.String(), readOnly: o.ReadOnly, log: o.Logger,
 		known: make(map[string]struct{}), temps: make(map[string]struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	switch {
-	case dir == "":
-		return nil, &failure{op: "open", kind: fs.ErrInvalid, sentence: "no directory was given"}
-	case o.Concurrency < 0:
-		return nil, &failure{op: "open", name: dir, kind: fs.ErrInvalid, sentence: fmt.Sprintf("the concurrency of %d is below 0", o.Concurrency)}
-	case o.Concurrency == 0:
-		s.gate = make(gate, 64)
-	default:
-		s.gate = make(gate, o.Concurrency)
+	slots := o.Concurrency
+	if slots == 0 {
+		slots = 64
 	}
-	if !s.readOnly {
-		if err := makeRoot(dir); err != nil {
-			return nil, s.fail("open", dir, writing, err)
-		}
+	if at.dir != "" {
+		err = s.openDisk(ctx, at.dir, slots)
+	} else {
+		err = s.openExport(ctx, at, slots)
 	}
-	d, err := newDisk(dir)
 	if err != nil {
-		return nil, s.fail("open", dir, reading, err)
-	}
-	s.vol = d
-	if s.readOnly {
-		return s, nil
-	}
-	switch err := s.probe(); {
-	case errors.Is(err, ErrNoSpace):
-		s.log.Warn("The file system is full; files can be read but not stored.", "dir", dir, "error", err)
-	case err != nil:
-		return nil, errors.Join(err, d.close())
+		return nil, err
 	}
 	return s, nil
+}
+
+// openDisk finishes the store of a directory.
+func (s *Store) openDisk(ctx context.Context, dir string, slots int) error {
+	// A mount whose server is gone hangs from the first look on; what kind it is shows only after.
+	s.gate = newGate(slots, true)
+	d, err := through(ctx, s.gate, func() (*disk, error) {
+		if !s.readOnly {
+			if err := makeRoot(dir); err != nil {
+				return nil, err
+			}
+		}
+		return newDisk(dir)
+	}, func(late *disk) { s.report("closing the folder", ".", late.close()) })
+	if err != nil {
+		return s.fail("open", dir, !s.readOnly, err)
+	}
+	s.vol = d
+	s.gate.apart = d.hangs
+	if err := s.tryOut(ctx); err != nil {
+		return errors.Join(err, d.close())
+	}
+	return nil
+}
+
+// tryOut probes the volume unless that was done.
+func (s *Store) tryOut(ctx context.Context) error {
+	if s.readOnly || s.probed.Load() {
+		return nil
+	}
+	switch err := s.gate.do(ctx, func() error { return s.probe(ctx) }); {
+	case errors.Is(err, ErrNoSpace):
+		s.log.Warn("The file system is full; files can be read but not stored.", "store", s.dir, "error", err)
+	case err != nil:
+		return s.fail("open", s.dir, writing, err)
+	}
+	s.probed.Store(true)
+	return nil
 }
 
 // makeRoot makes the directory and makes its name safe, with those of the parents it made.
@@ -126,52 +172,62 @@ func makeRoot(dir string) error {
 }
 
 // probe does once what every Put does, and looks at the result.
-func (s *Store) probe() (err error) {
+func (s *Store) probe(ctx context.Context) (err error) {
 	step := func(what string, err error) error {
 		if err == nil {
 			return nil
 		}
 		f, _ := errors.AsType[*failure](s.fail("open", s.dir, writing, err)) // it is always one
-		f.sentence = "trying the folder out, " + what + " failed: " + f.sentence
+		f.sentence = "trying it out, " + what + " failed: " + f.sentence
 		return f
+	}
+	refuse := func(kind, err error, sentence string) error {
+		return &failure{op: "open", name: s.dir, kind: kind, err: err, sentence: sentence}
 	}
 	now := time.Now()
 	a, b := newTemp(".", now), newTemp(".", now)
 	content := []byte("nfsstore tries this folder out; it may be removed\n")
 
-	f, err := s.vol.create(a)
+	f, err := s.vol.create(ctx, a)
 	if err != nil {
 		return step("making a file", err)
 	}
 	defer func() {
+		last, cancel := cleanup(ctx)
+		defer cancel()
 		for _, name := range []string{a, b} {
-			if rerr := s.vol.remove(name); err == nil && rerr != nil {
+			if rerr := s.vol.remove(last, name); err == nil && rerr != nil {
 				err = step("removing a file", rerr)
 			}
 		}
 		if err == nil {
-			err = step("syncing the folder", s.vol.syncDir("."))
+			err = step("syncing the folder", s.vol.settle(ctx, a, false))
 		}
 	}()
-	_, err = f.Write(content)
+	err = f.write(ctx, content)
 	if err == nil {
-		err = f.Sync()
+		err = f.sync(ctx)
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, f.close(ctx)); err != nil {
 		return step("writing a file", err)
 	}
-	if err := s.vol.link(a, b); err != nil {
-		if classify(err) == faultSpace || classify(err) == faultQuota {
+	if err := s.vol.link(ctx, a, b); err != nil {
+		switch classify(err) {
+		case faultSpace, faultQuota, faultIO, faultStale, faultAway:
 			return step("linking a file", err)
 		}
-		return &failure{op: "open", name: s.dir, kind: ErrReadOnly, err: err, sentence: "the file system of this folder " +
-			"makes no hard links, without which nothing can be stored safely; choose a folder on another (ext4, XFS, Btrfs, NFS)"}
+		if ctx.Err() != nil {
+			return step("linking a file", err)
+		}
+		return refuse(ErrReadOnly, err, "its file system makes no hard links, without which nothing can be stored safely; choose a folder on another (ext4, XFS, Btrfs, NFS)")
 	}
-	if err := s.vol.link(a, b); !errors.Is(err, fs.ErrExist) {
-		return &failure{op: "open", name: s.dir, kind: ErrUnavailable, err: err, sentence: "the file system of this folder " +
-			"lets a link replace a file; choose a folder on another"}
+	if err := s.vol.link(ctx, a, b); !errors.Is(err, fs.ErrExist) {
+		if err != nil {
+			return step("linking a file again", err)
+		}
+		return refuse(ErrUnavailable, nil, "its file system lets a link replace a file; choose a folder on another")
 	}
-	r, err := s.vol.open(b)
+	r, err := s.vol.open(ctx, b)
 	if err != nil {
 		return step("opening a file", err)
 	}
@@ -180,22 +236,25 @@ func (s *Store) probe() (err error) {
 		return step("reading a file", err)
 	}
 	if !bytes.Equal(got, content) {
-		return &failure{op: "open", name: s.dir, kind: ErrUnavailable, sentence: "the file system of this folder gives other bytes than were written"}
+		return refuse(ErrUnavailable, nil, "its file system gives other bytes than were written")
 	}
 	return nil
 }
 
-// Close releases the directory. Open files stay usable; calls that are running finish. Further
-// calls fail with [fs.ErrClosed], except Close, which returns what it returned.
+// Close releases the directory or the export. Open files of a directory stay usable, and calls that
+// are running finish; on an export both fail with [fs.ErrClosed]. Further calls fail with [fs.ErrClosed], except Close, which returns what it returned.
 func (s *Store) Close() error {
 	s.closing.Do(func() { s.closed = s.vol.close() })
 	return s.closed
 }
 
-// Open opens a file for reading. It is an [os.File], so also an [io.ReaderAt] and an [io.Seeker],
-// and net/http sends it without copying. Removing its name does not disturb it, except on an NFS
-// mount when another machine removes it: then reads fail with ESTALE. The error may match
-// [fs.ErrNotExist], also when name is a directory.
+// Open opens a file for reading; it is also an [io.ReaderAt] and an [io.Seeker]. In a directory it
+// is an [os.File], which net/http sends without copying. The context bounds the opening only; on an
+// nfs:// store each read is bounded by the timeout of the url, and Close ends what is under way.
+//
+// Removing its name does not disturb an open file, except on NFS when another machine removes it,
+// or any on an nfs:// store: then reads fail with an error that matches [ErrUnavailable], or on a
+// mount with ESTALE. The error of Open may match [fs.ErrNotExist], also when name is a directory.
 func (s *Store) Open(ctx context.Context, name string) (fs.File, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
@@ -204,32 +263,39 @@ func (s *Store) Open(ctx context.Context, name string) (fs.File, error) {
 	if err != nil {
 		return nil, s.fail("open", name, reading, err)
 	}
+	if f, ok := f.(*exportFile); ok {
+		f.outlive(s, name)
+	}
 	return f, nil
 }
 
 // open opens a regular file. Its errors are those of the system.
-func (s *Store) open(ctx context.Context, name string) (f *os.File, info fs.FileInfo, err error) {
-	err = s.gate.do(ctx, func() error {
-		if f, err = s.vol.open(name); isStale(err) {
+func (s *Store) open(ctx context.Context, name string) (file, fs.FileInfo, error) {
+	type opened struct {
+		f    file
+		info fs.FileInfo
+	}
+	o, err := through(ctx, s.gate, func() (o opened, err error) {
+		if o.f, err = s.vol.open(ctx, name); isStale(err) {
 			// The directory was made anew, or the name is another file now; once is enough
 			// for the client to look again.
-			f, err = s.vol.open(name)
+			o.f, err = s.vol.open(ctx, name)
 		}
 		if err != nil {
-			return err
+			return o, err
 		}
-		if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		if o.info, err = o.f.Stat(); err == nil && !o.info.Mode().IsRegular() {
 			err = &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 		}
 		if err != nil {
-			return errors.Join(err, f.Close())
+			return o, errors.Join(err, o.f.Close())
 		}
-		return nil
-	})
+		return o, nil
+	}, func(late opened) { s.report("closing a file", name, late.f.Close()) })
 	if err != nil {
 		return nil, nil, err
 	}
-	return f, info, nil
+	return o.f, o.info, nil
 }
 
 // Remove takes a name away. Other names of the same content stay. The error may match
@@ -238,33 +304,27 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 	if err := s.mayWrite("remove", name); err != nil {
 		return err
 	}
-	dir := path.Dir(name)
-	var absent bool
-	err := s.gate.do(ctx, func() error {
-		info, err := s.vol.stat(name)
+	absent, err := through(ctx, s.gate, func() (absent bool, err error) {
+		info, err := s.vol.stat(ctx, name)
 		if err == nil && info.IsDir() {
 			// Root.Remove would take an empty directory, which is no file of ours.
-			absent = true
-			return nil
+			return true, nil
 		}
 		if err == nil {
-			err = s.vol.remove(name)
+			err = s.vol.remove(ctx, name)
 		}
 		absent = errors.Is(err, fs.ErrNotExist) || classify(err) == faultNotDir
 		if err != nil && !absent {
-			return err
+			return false, err
 		}
 		// Also when it was gone: whoever removed it may have been killed before this.
-		if err := s.vol.syncDir(dir); err != nil && !(absent && (errors.Is(err, fs.ErrNotExist) || classify(err) == faultNotDir)) {
-			return err
-		}
-		return nil
-	})
-	if err == nil && absent {
-		return &failure{op: "remove", name: name, kind: fs.ErrNotExist, sentence: "there is no such file"}
-	}
-	if err != nil {
+		return absent, s.vol.settle(ctx, name, false)
+	}, nil)
+	switch {
+	case err != nil:
 		return s.fail("remove", name, writing, err)
+	case absent:
+		return &failure{op: "remove", name: name, kind: fs.ErrNotExist, sentence: "there is no such file"}
 	}
 	return nil
 }
@@ -288,15 +348,14 @@ func (s *Store) makeDir(ctx context.Context, dir string) error {
 	if dir == "." || s.knows(dir) {
 		return nil
 	}
-	parent := path.Dir(dir)
-	if err := s.makeDir(ctx, parent); err != nil {
+	if err := s.makeDir(ctx, path.Dir(dir)); err != nil {
 		return err
 	}
 	err := s.gate.do(ctx, func() error {
-		if err := s.vol.mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := s.vol.mkdir(ctx, dir); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		return s.vol.syncDir(parent)
+		return s.vol.settle(ctx, dir, true)
 	})
 	if err != nil {
 		return err
@@ -318,13 +377,13 @@ func (s *Store) knows(dir string) bool {
 }
 
 // inDir calls f after making dir. When f finds no directory, because somebody removed it since, it
-// is made anew, once.
+// is made anew, once. A server under which it was removed may only know that its handle is stale.
 func (s *Store) inDir(ctx context.Context, dir string, f func() error) error {
 	err := s.makeDir(ctx, dir)
 	if err == nil {
 		err = f()
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if !errors.Is(err, fs.ErrNotExist) && !isStale(err) {
 		return err
 	}
 	s.mu.Lock()
@@ -336,6 +395,7 @@ func (s *Store) inDir(ctx context.Context, dir string, f func() error) error {
 	return f()
 }
 
-func (s *Store) syncDir(ctx context.Context, dir string) error {
-	return s.gate.do(ctx, func() error { return s.vol.syncDir(dir) })
+// safe makes a name safe from a power cut.
+func (s *Store) safe(ctx context.Context, name string) error {
+	return s.gate.do(ctx, func() error { return s.vol.settle(ctx, name, true) })
 }

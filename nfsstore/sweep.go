@@ -47,19 +47,25 @@ func (w *sweep) note(name string, err error) {
 
 // dir sweeps one directory and those below; depth is bounded like that of names.
 func (w *sweep) dir(ctx context.Context, dir string, depth int) (err error) {
-	f, err := w.s.vol.open(dir)
+	f, err := through(ctx, w.s.gate,
+		func() (folder, error) { return w.s.vol.openDir(ctx, dir) },
+		func(late folder) { w.s.report("closing a folder", dir, late.Close()) })
 	if errors.Is(err, fs.ErrPermission) && dir != "." {
 		return nil // such as lost+found
 	}
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() {
+		last, cancel := cleanup(ctx)
+		defer cancel()
+		err = errors.Join(err, w.s.gate.do(last, f.Close))
+	}()
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		entries, rerr := f.ReadDir(sweepBatch)
+		entries, rerr := through(ctx, w.s.gate, func() ([]fs.DirEntry, error) { return f.ReadDir(sweepBatch) }, nil)
 		for _, e := range entries {
 			name := path.Join(dir, e.Name())
 			if !e.IsDir() {
@@ -78,7 +84,7 @@ func (w *sweep) dir(ctx context.Context, dir string, depth int) (err error) {
 				}
 			}
 		}
-		if rerr == io.EOF {
+		if rerr == io.EOF || dir != "." && errors.Is(rerr, fs.ErrPermission) {
 			return nil
 		}
 		if rerr != nil {
@@ -88,7 +94,7 @@ func (w *sweep) dir(ctx context.Context, dir string, depth int) (err error) {
 }
 
 func (w *sweep) remove(ctx context.Context, name string) {
-	switch err := w.s.gate.do(ctx, func() error { return w.s.vol.remove(name) }); {
+	switch err := w.s.gate.do(ctx, func() error { return w.s.vol.remove(ctx, name) }); {
 	case err == nil:
 		w.n++
 	default:

@@ -46,7 +46,7 @@ func checkWhole(t *testing.T, data string) (offered int) {
 	if err := store.Verify(ctx); err != nil {
 		t.Fatalf("the database is not whole: %v", err)
 	}
-	files, err := nfsstore.Open(filepath.Join(data, "files"), nil)
+	files, err := nfsstore.Open(ctx, filepath.Join(data, "files"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

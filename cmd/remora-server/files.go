@@ -38,7 +38,7 @@ func openFiles(ctx context.Context, c *config, log *slog.Logger) (_ *files, err 
 }
 
 func openStoreAt(ctx context.Context, at string, log *slog.Logger) (*nfsstore.Store, error) {
-	store, err := nfsstore.Open(at, &nfsstore.Options{Logger: log})
+	store, err := nfsstore.Open(ctx, at, &nfsstore.Options{Logger: log})
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "The files folder " + at + " cannot be used.", Err: err}
 	}
@@ -113,8 +113,8 @@ func kindOfFile(err error, name string) error {
 }
 
 // openBackupFiles opens the files of a backup as those of a library are.
-func openBackupFiles(folder string, readOnly bool) (backup.Files, error) {
-	store, err := nfsstore.Open(folder, &nfsstore.Options{ReadOnly: readOnly})
+func openBackupFiles(ctx context.Context, folder string, readOnly bool) (backup.Files, error) {
+	store, err := nfsstore.Open(ctx, folder, &nfsstore.Options{ReadOnly: readOnly})
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ type Files interface {
 }
 
 // OpenFiles opens the files in a folder, which it makes when absent, unless it is only to be read.
-type OpenFiles func(folder string, readOnly bool) (Files, error)
+type OpenFiles func(ctx context.Context, folder string, readOnly bool) (Files, error)
 
 // Progress hears how the work goes on.
 type Progress interface {
@@ -59,7 +59,7 @@ func Make(ctx context.Context, catalog *sqlstore.Store, from remora.Files, folde
 	if _, err := os.Lstat(filepath.Join(folder, CatalogFile)); err == nil {
 		return m, remora.Errorf(remora.KindConflict, "backup.used", "The folder %s holds a library of its own. Choose another folder for the backup, best on another disk.", folder)
 	}
-	to, err := open(filepath.Join(folder, "files"), false)
+	to, err := open(ctx, filepath.Join(folder, "files"), false)
 	if err != nil {
 		return m, &remora.Error{Kind: remora.KindUnavailable, Message: "The folder " + folder + " cannot be used for a backup.", Err: err}
 	}

@@ -23,8 +23,8 @@ func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
 var by = remora.Actor{UserID: remora.SystemUser, Reason: "test"}
 
-func open(folder string, readOnly bool) (backup.Files, error) {
-	s, err := nfsstore.Open(folder, &nfsstore.Options{ReadOnly: readOnly})
+func open(ctx context.Context, folder string, readOnly bool) (backup.Files, error) {
+	s, err := nfsstore.Open(ctx, folder, &nfsstore.Options{ReadOnly: readOnly})
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func openHome(t *testing.T, dir string) *home {
 	conns, err := sqlstore.OpenSQLite(filepath.Join(dir, backup.CatalogFile), nil)
 	h.must(err)
 	h.use(conns, sqlstore.SQLite)
-	h.files, err = open(filepath.Join(dir, "files"), false)
+	h.files, err = open(t.Context(), filepath.Join(dir, "files"), false)
 	h.must(err)
 	t.Cleanup(func() {
 		if err := h.files.Close(); err != nil {

@@ -186,12 +186,12 @@ func (r *Restoring) restore(ctx context.Context, store *sqlstore.Store) error {
 }
 
 func (r *Restoring) copyFiles(ctx context.Context, store *sqlstore.Store) (err error) {
-	from, err := r.Open(filepath.Join(r.From, "files"), true)
+	from, err := r.Open(ctx, filepath.Join(r.From, "files"), true)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	to, err := r.Open(r.filesFolder(), false)
+	to, err := r.Open(ctx, r.filesFolder(), false)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (r *Restoring) copyFiles(ctx context.Context, store *sqlstore.Store) (err e
 
 // compare checks a database against the manifest, and every file it speaks of.
 func (r *Restoring) compare(ctx context.Context, store *sqlstore.Store, filesDir string) (err error) {
-	files, err := r.Open(filesDir, true)
+	files, err := r.Open(ctx, filesDir, true)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,65 @@
+package testnfs
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Options of a server. The zero value is good.
+type Options struct {
+	Size int // of the exported file system, bytes; 0: 512 MiB
+}
+
+// A Server is a running server. Kill, Stop, Cont and Start are for one goroutine at a time.
+type Server struct {
+	tb               testing.TB
+	size             int
+	dir              string // for logs and the like
+	nfsPort, mntPort int    // of the loopback interface
+	machine          machine
+}
+
+// Ganesha returns a server that the test has alone. It ends with the test. opts may be nil.
+func Ganesha(t testing.TB, opts *Options) *Server {
+	t.Helper()
+	s := &Server{tb: t, size: 512 << 20}
+	if opts != nil && opts.Size != 0 {
+		s.size = opts.Size
+	}
+	s.boot()
+	return s
+}
+
+// URL returns the address of the export, which anybody may write to as any user:
+// nfs://127.0.0.1:port/export?mountport=port&uid=0&gid=0.
+func (s *Server) URL() string {
+	return fmt.Sprintf("nfs://127.0.0.1:%d%s?mountport=%d&uid=0&gid=0", s.nfsPort, export, s.mntPort)
+}
+
+// export is the path of the export on the server.
+const export = "/export"
+
+// tail keeps the last lines of a log.
+type tail struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *tail) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, strings.Split(strings.TrimSpace(string(p)), "\n")...)
+	const most = 40
+	if len(l.lines) > most {
+		l.lines = l.lines[len(l.lines)-most:]
+	}
+	return len(p), nil
+}
+
+func (l *tail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "\n")
+}
