@@ -29,6 +29,10 @@ type grammar struct {
 	Collection collectionCmd `cmd:"" help:"Make lists of activities that laptops install." group:"look after"`
 	Backup     backupCmd     `cmd:"" help:"Copy everything into a folder, while the server runs." group:"look after"`
 	Restore    restoreCmd    `cmd:"" help:"Make an empty data folder from a backup." group:"look after"`
+	DB         dbCmd         `cmd:"" name:"db" help:"Move the database, and change which server is written to." group:"look after"`
+	Files      filesCmd      `cmd:"" help:"Move the bundles and icons." group:"look after"`
+	Status     statusCmd     `cmd:"" help:"Say what is wrong now, and the next command." group:"look after"`
+	Doctor     doctorCmd     `cmd:"" help:"Check how the library is set up." group:"look after"`
 	Conf       configCmd     `cmd:"" name:"config" help:"Show the settings in force." group:"look after"`
 	Version    versionCmd    `cmd:"" help:"Say which version this is." group:"look after"`
 }

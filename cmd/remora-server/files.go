@@ -7,9 +7,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sugarlabs/beamrider/internal/backup"
+	"github.com/sugarlabs/beamrider/internal/published"
 	"github.com/sugarlabs/beamrider/nfsstore"
 	"github.com/sugarlabs/beamrider/remora"
 )
@@ -20,10 +25,14 @@ type files struct {
 	main atomic.Pointer[nfsstore.Store]
 	copy *nfsstore.Store   // nil: none
 	left []*nfsstore.Store // moved away from
+
+	moving sync.Mutex
+	moved  chan struct{} // closed at the next move
+	stats  atomic.Pointer[nfsstore.MirrorStats]
 }
 
 func openFiles(ctx context.Context, c *config, log *slog.Logger) (_ *files, err error) {
-	f := &files{}
+	f := &files{moved: make(chan struct{})}
 	main, err := openStoreAt(ctx, c.files(), log)
 	if err != nil {
 		return nil, err
@@ -76,8 +85,79 @@ func (f *files) move(ctx context.Context, to string, log *slog.Logger) error {
 		return err
 	}
 	f.left = append(f.left, f.main.Swap(store))
+	f.moving.Lock()
+	close(f.moved)
+	f.moved = make(chan struct{})
+	f.moving.Unlock()
 	log.Info("the files are kept elsewhere now", "url", to)
 	return nil
+}
+
+// feedPoll is how often the change feed is asked what is to be copied.
+const feedPoll = 500 * time.Millisecond
+
+// keepCopy keeps in the copy what is published, until ctx ends.
+func (f *files) keepCopy(ctx context.Context, feed remora.Feed, log *slog.Logger) error {
+	for ctx.Err() == nil {
+		f.moving.Lock()
+		moved := f.moved
+		f.moving.Unlock()
+		from := f.main.Load()
+		until, cancel := context.WithCancel(ctx)
+		stop := context.AfterFunc(ctx, cancel)
+		var work errgroup.Group
+		work.Go(func() error {
+			defer cancel()
+			select {
+			case <-moved:
+			case <-until.Done():
+			}
+			return nil
+		})
+		changes := make(chan nfsstore.Change)
+		work.Go(func() error {
+			return published.Follow(until, feed, feedPoll, log, func(c published.Change) error {
+				change, err := f.change(until, from, c)
+				if err != nil {
+					log.Warn("a file cannot be copied; it is tried again when it changes", "file", c.Name, "error", err)
+					return nil
+				}
+				select {
+				case changes <- change:
+					return nil
+				case <-until.Done():
+					return until.Err()
+				}
+			})
+		})
+		work.Go(func() error {
+			return nfsstore.Mirror(until, f.copy, from, changes, &nfsstore.MirrorOptions{Logger: log, Progress: func(s nfsstore.MirrorStats) { f.stats.Store(&s) }})
+		})
+		err := work.Wait()
+		stop()
+		cancel()
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+	}
+	return nil
+}
+
+// change asks for the size of an icon, which the catalog does not know.
+func (f *files) change(ctx context.Context, from *nfsstore.Store, c published.Change) (nfsstore.Change, error) {
+	n := nfsstore.Change{Name: c.Name, Size: c.Size, SHA256: c.SHA256[:], Gone: c.Gone}
+	if c.Gone || c.Size >= 0 {
+		return n, nil
+	}
+	file, err := from.Open(ctx, c.Name)
+	if err != nil {
+		return n, err
+	}
+	info, err := file.Stat()
+	if err = errors.Join(err, file.Close()); err == nil {
+		n.Size = info.Size()
+	}
+	return n, err
 }
 
 func (f *files) Close() error {

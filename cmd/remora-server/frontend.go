@@ -36,7 +36,7 @@ type frontend struct {
 	draining  chan struct{} // closed when a stop was asked for
 }
 
-func newFrontend(c *config, st *site.Site, h *house, log *slog.Logger) (*frontend, error) {
+func newFrontend(c *config, st *site.Site, h *house, monitor http.Handler, log *slog.Logger) (*frontend, error) {
 	lo := &live.Options{Path: filepath.Join(c.dataDir, "view.zst"), Logger: log}
 	if h.router != nil {
 		lo.Primary = onPrimary
@@ -82,6 +82,9 @@ func newFrontend(c *config, st *site.Site, h *house, log *slog.Logger) (*fronten
 	mux := http.NewServeMux()
 	f.probes.Handle(mux)
 	mux.Handle("GET /metrics", probe.Inside(st, m.Handler()))
+	if monitor != nil {
+		mux.Handle("GET /internal/monitor", monitor)
+	}
 	mux.Handle("/internal/", probe.Inside(st, peers))
 	mux.Handle(peer.ImportPath, st.Guard(peers)) // whoever has the token may
 	guarded := sessions.Handler(st.Guard(machines))

@@ -3,16 +3,30 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/sugarlabs/beamrider/internal/settings"
 	"github.com/sugarlabs/beamrider/remora"
 )
 
 // readyPatience is how long the notice that the process is ready waits for the catalog.
 const readyPatience = 10 * time.Second
+
+// overridesEvery is how often a server looks whether a command has overridden a setting.
+const overridesEvery = time.Second
+
+// stamp returns what changes with a file.
+func stamp(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "" // absent, or not to be seen: nothing overrides
+	}
+	return info.ModTime().String()
+}
 
 // notify tells systemd how the process is, where there is one (sd_notify(3)), and reloads the
 // configuration when asked. It returns when a stop is asked for, or ctx ends.
@@ -41,7 +55,12 @@ func (s *server) notify(ctx context.Context, stop <-chan struct{}, hangups <-cha
 		defer ticker.Stop()
 		watchdog = ticker.C
 	}
+	overrides := filepath.Join(s.config.dataDir, settings.OverridesFile)
+	seen := stamp(overrides)
+	look := time.NewTicker(overridesEvery)
+	defer look.Stop()
 	for {
+		asked := false
 		select {
 		case <-ctx.Done():
 			return nil
@@ -50,6 +69,13 @@ func (s *server) notify(ctx context.Context, stop <-chan struct{}, hangups <-cha
 		case <-watchdog:
 			tell(daemon.SdNotifyWatchdog)
 		case <-hangups:
+			asked = true
+		case <-look.C:
+			if now := stamp(overrides); now != seen {
+				seen, asked = now, true // a command has changed something
+			}
+		}
+		if asked {
 			tell(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 			if err := s.reload(ctx); err != nil {
 				s.log.Error("the configuration was not reloaded; the one before stays in force", "error", explain(err))

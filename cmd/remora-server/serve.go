@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sugarlabs/beamrider/internal/httpserver"
+	"github.com/sugarlabs/beamrider/internal/monitor"
+	"github.com/sugarlabs/beamrider/internal/probe"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 )
@@ -64,11 +67,13 @@ type server struct {
 	log        *slog.Logger
 	level      *slog.LevelVar
 	loadConfig func() (*config, error)
-	house      *house    // nil: neither front end nor files nor monitor
-	front      *frontend // nil: not that role
-	balancer   *balancer // nil: not that role
+	house      *house           // nil: neither front end nor files nor monitor
+	front      *frontend        // nil: not that role
+	balancer   *balancer        // nil: not that role
+	monitor    *monitor.Monitor // nil: not that role
 	doors      []door
 	samples    bool
+	holder     string // of leases: this process
 }
 
 // A door is an address and what answers there.
@@ -82,7 +87,11 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.site", Message: "The section site of the configuration has mistakes.", Err: err}
 	}
-	s := &server{config: c, inForce: c, log: log}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{config: c, inForce: c, log: log, holder: host + " " + rand.Text()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -93,9 +102,16 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 			return nil, err
 		}
 	}
+	var pages http.Handler // the monitor's
+	if c.has(roleMonitor) {
+		if s.monitor, err = newMonitor(c, s.house, log); err != nil {
+			return nil, err
+		}
+		pages = probe.Inside(st, s.monitor.Handler())
+	}
 	var local http.Handler
 	if c.has(roleFrontend) {
-		if s.front, err = newFrontend(c, st, s.house, log); err != nil {
+		if s.front, err = newFrontend(c, st, s.house, pages, log); err != nil {
 			return nil, err
 		}
 		local = s.front.handler
@@ -120,6 +136,15 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 	}
 	if s.balancer != nil && first != http.Handler(s.balancer) {
 		if err := s.open(ctx, c.balancerListen, s.balancer); err != nil {
+			return nil, err
+		}
+	}
+	if s.monitor != nil && (first == nil || c.monitorListen != "") {
+		at := c.monitorListen
+		if at == "" {
+			at = c.listen
+		}
+		if err := s.open(ctx, at, pages); err != nil {
 			return nil, err
 		}
 	}
@@ -154,8 +179,14 @@ func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 	if s.front != nil {
 		s.front.run(gctx, g, migrated)
 	}
-	if s.house != nil {
+	if s.front != nil || s.config.has(roleFiles) {
 		g.Go(func() error { return s.upkeep(gctx, migrated) })
+	}
+	if s.config.has(roleFiles) && s.house.files.copy != nil {
+		g.Go(func() error { return s.house.files.keepCopy(gctx, s.house.store, s.log) })
+	}
+	if s.monitor != nil {
+		g.Go(func() error { return s.monitor.Run(gctx) })
 	}
 	if s.balancer != nil {
 		g.Go(func() error { return s.balancer.Run(gctx) })
@@ -194,18 +225,29 @@ func (s *server) serve(ctx context.Context) error {
 	return doors.Wait()
 }
 
+// addressMoves is how long the shared address may take to go to another machine.
+const addressMoves = 500 * time.Millisecond
+
 // leave makes those who send requests here look elsewhere, before the doors close.
 func (s *server) leave(ctx context.Context) {
-	if s.front == nil {
-		return
-	}
-	s.front.leave()
-	if s.balancer == nil {
-		// A balancer elsewhere needs a moment to see it.
-		select {
-		case <-time.After(lameDuck):
-		case <-ctx.Done():
+	if s.monitor != nil {
+		if err := s.monitor.Leave(); err != nil {
+			s.log.Warn("keepalived could not be told that this machine goes", "error", err)
 		}
+	}
+	var pause time.Duration
+	if s.config.trackFile != "" && s.balancer != nil {
+		pause = addressMoves
+	}
+	if s.front != nil {
+		s.front.leave()
+		if s.balancer == nil {
+			pause = lameDuck // a balancer elsewhere needs a moment to see it
+		}
+	}
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
 	}
 }
 
@@ -279,11 +321,25 @@ func (s *server) upkeep(ctx context.Context, migrated chan<- struct{}) error {
 	}
 }
 
-// tidy finishes what crashes have left.
+// tidyLease is the name of the lease for tidying, and leaseTime how long it holds unless renewed.
+const (
+	tidyLease = "tidy"
+	leaseTime = time.Minute
+)
+
+// tidy finishes what crashes have left, on one machine at a time.
 func (s *server) tidy(ctx context.Context) error {
 	if !s.config.has(roleFiles) {
 		return nil
 	}
+	err := s.house.store.RunLeased(ctx, tidyLease, s.holder, leaseTime, func(ctx context.Context, _ sqlstore.Lease) error { return s.tidyNow(ctx) })
+	if e, ok := errors.AsType[*remora.Error](err); ok && e.Code == "lease.held" {
+		return nil // another machine does it
+	}
+	return err
+}
+
+func (s *server) tidyNow(ctx context.Context) error {
 	shelf, err := s.house.shelf()
 	if err != nil {
 		return err

@@ -196,23 +196,7 @@ func (r *Restoring) copyFiles(ctx context.Context, store *sqlstore.Store) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	kept, err := store.Kept(ctx)
-	if err != nil {
-		return err
-	}
-	r.Bar.Total(len(kept))
-	for _, k := range kept {
-		if err := copyBlob(ctx, from, to, k); err != nil {
-			return err
-		}
-		for _, public := range k.Public {
-			if err := to.Link(ctx, k.Name, public); err != nil {
-				return err
-			}
-		}
-		r.Bar.Step(k.Name)
-	}
-	return nil
+	return CopyFiles(ctx, store, from, to, r.Bar)
 }
 
 // compare checks a database against the manifest, and every file it speaks of.

@@ -52,6 +52,10 @@ func Cluster(tb testing.TB, servers int) []*Server {
 // may change data and tables and see the state of replication, and nothing else.
 func (s *Server) DSN() string { return s.dsn(app, Schema) }
 
+// AdminDSN returns the address of the server, for github.com/go-sql-driver/mysql, with an account
+// that has all privileges. Replicas may connect with that account too.
+func (s *Server) AdminDSN() string { return s.dsn(admin, "") }
+
 func (s *Server) dsn(user, database string) string {
 	c := mysql.NewConfig()
 	c.User, c.Passwd = user, password

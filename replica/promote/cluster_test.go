@@ -1,0 +1,635 @@
+package promote
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"go.uber.org/goleak"
+
+	"github.com/sugarlabs/beamrider/replica"
+	"github.com/sugarlabs/beamrider/replica/replicatest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen, on a busy machine.
+const patience = time.Minute
+
+// promoter makes an account with no more than the documented privileges and returns a promoter that
+// uses it, and connects replicas with another. Servers are called a, b, c …
+func promoter(t testing.TB, servers ...*replicatest.Server) *Promoter {
+	t.Helper()
+	servers[0].Exec("CREATE USER promoter IDENTIFIED BY 'its \\'own'",
+		"GRANT READ_ONLY ADMIN, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, SLAVE MONITOR, CONNECTION ADMIN, PROCESS, RELOAD ON *.* TO promoter",
+		"CREATE USER copier IDENTIFIED BY 'quote \\' and \\\\ slash'", "GRANT REPLICATION SLAVE ON *.* TO copier", "CREATE TABLE app.x (i INT PRIMARY KEY, s INT)")
+	for _, s := range servers[1:] {
+		s.CatchUp(servers[0])
+	}
+	c := Config{ReplicationUser: "copier", ReplicationPassword: `quote ' and \ slash`, Wait: 20 * time.Second}
+	for i, s := range servers {
+		dsn, err := mysql.ParseDSN(s.AdminDSN())
+		if err != nil {
+			t.Fatal(err)
+		}
+		dsn.User, dsn.Passwd = "promoter", "its 'own"
+		c.Nodes = append(c.Nodes, Node{Name: string(rune('a' + i)), DSN: dsn.FormatDSN()})
+	}
+	p, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// do promotes and fails the test if that fails.
+func do(t testing.TB, p *Promoter, to string) *Report {
+	t.Helper()
+	r, err := p.Promote(t.Context(), to, nil)
+	if err != nil {
+		t.Fatalf("promotion of %s: %v; report %+v", to, err, r)
+	}
+	if r.Primary != to {
+		t.Fatalf("report %+v, want primary %s", r, to)
+	}
+	return r
+}
+
+// refusal fails the test unless err is a refusal for the reason code alone.
+func refusal(t testing.TB, r *Report, err error, code string) {
+	t.Helper()
+	if !errors.Is(err, ErrRefused) || r == nil || len(r.Refusals) != 1 || r.Refusals[0].Code != code {
+		t.Fatalf("error %v, report %+v; want it refused as %s", err, r, code)
+	}
+	if r.Primary != "" && code != "diverged" {
+		t.Fatalf("report %+v names a primary", r)
+	}
+}
+
+// poll waits until ok.
+func poll(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("it did not come about that %s", what)
+		}
+	}
+}
+
+// state is what the promoter sees of a node.
+func state(t testing.TB, p *Promoter, name string) NodeState {
+	t.Helper()
+	plan, err := p.Plan(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(plan.Nodes, func(n NodeState) bool { return n.Name == name })
+	return plan.Nodes[i]
+}
+
+// primary fails the test unless the first server takes writes alone, and the others replicate them.
+func primary(t testing.TB, first *replicatest.Server, others ...*replicatest.Server) {
+	t.Helper()
+	if first.Text("SELECT @@read_only") != "0" {
+		t.Fatal("the primary is read-only")
+	}
+	first.Exec("REPLACE INTO app.x VALUES (-1, @@server_id)")
+	for _, s := range others {
+		if s.Text("SELECT @@read_only") != "1" {
+			t.Fatal("a replica is not read-only")
+		}
+		s.CatchUp(first)
+	}
+}
+
+// prepare switches semi-sync on.
+func prepare(t testing.TB, p *Promoter) {
+	t.Helper()
+	if r, err := p.Prepare(t.Context()); err != nil || len(r.Left) != 1 || !strings.Contains(r.Left[0], "init_rpl_role=SLAVE") {
+		t.Fatalf("%v, %+v", err, r)
+	}
+}
+
+// writers insert rows until stop is called, which returns those that were acknowledged.
+func writers(t testing.TB, n int, db *sql.DB) (acked *atomic.Int64, stop func() []int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	acked = new(atomic.Int64)
+	var next atomic.Int64
+	var all sync.WaitGroup
+	rows := make([][]int, n)
+	for w := range n {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1))
+				limit, cancel := context.WithTimeout(ctx, 15*time.Second)
+				_, err := db.ExecContext(limit, "INSERT INTO x VALUES (?, @@server_id)", i)
+				cancel()
+				if err == nil {
+					rows[w] = append(rows[w], i)
+					acked.Add(1)
+				}
+			}
+		})
+	}
+	var once sync.Once
+	stop = func() []int {
+		once.Do(func() { cancel(); all.Wait() })
+		return slices.Concat(rows...)
+	}
+	t.Cleanup(func() { stop() })
+	return acked, stop
+}
+
+// lost returns which of the rows a server does not have.
+func lost(t testing.TB, s *replicatest.Server, rows []int) (missing []int) {
+	t.Helper()
+	db, err := sql.Open("mysql", s.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	found := make(map[int]bool)
+	r, err := db.QueryContext(t.Context(), "SELECT i FROM x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for r.Next() {
+		var i int
+		if err := r.Scan(&i); err != nil {
+			t.Fatal(err)
+		}
+		found[i] = true
+	}
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range rows {
+		if !found[i] {
+			missing = append(missing, i)
+		}
+	}
+	return missing
+}
+
+// router is a program that writes by package replica.
+func router(t testing.TB, servers ...*replicatest.Server) *replica.Router {
+	t.Helper()
+	c := replica.Config{Timeout: 5 * time.Second}
+	for i, s := range servers {
+		c.Nodes = append(c.Nodes, replica.Node{Name: string(rune('a' + i)), DSN: s.DSN()})
+	}
+	r, err := replica.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-ended, r.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	limit, cancelLimit := context.WithTimeout(t.Context(), patience)
+	defer cancelLimit()
+	if err := r.WaitReady(limit); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func more(acked *atomic.Int64, n int64) func() bool {
+	from := acked.Load()
+	return func() bool { return acked.Load() >= from+n }
+}
+
+func TestSwitchUnderWriters(t *testing.T) {
+	servers := replicatest.Cluster(t, 3)
+	p := promoter(t, servers...)
+	prepare(t, p)
+	r := router(t, servers...)
+	acked, stop := writers(t, 8, r.Write(t.Context()))
+	poll(t, "rows are written", more(acked, 50))
+	plan, err := p.Plan(t.Context(), "b")
+	if err != nil || !plan.Planned || plan.From != "a" || len(plan.Refusals) != 0 || len(plan.Steps) == 0 || len(plan.MayLose) != 0 {
+		t.Fatalf("%v, plan %+v", err, plan)
+	}
+	// There and back, and to the third.
+	for _, to := range []string{"b", "a", "c"} {
+		report := do(t, p, to)
+		if len(report.Left) != 0 || len(report.MayLose) != 0 || report.NoWrites <= 0 || report.Position == "" {
+			t.Errorf("report %+v", report)
+		}
+		t.Logf("%s: %s without writes, %s in all", to, report.NoWrites, report.Took)
+		poll(t, "rows are written to "+to, more(acked, 50))
+		poll(t, to+" waits for acknowledgements", func() bool { return state(t, p, to).SemiSync })
+		if got := r.Status().Primary; got != to {
+			t.Errorf("the router writes to %s, want %s", got, to)
+		}
+	}
+	rows := stop()
+	primary(t, servers[2], servers[0], servers[1])
+	for _, s := range servers {
+		if missing := lost(t, s, rows); len(missing) > 0 {
+			t.Errorf("of %d acknowledged rows, %d are lost", len(rows), len(missing))
+		}
+	}
+	// Once more is a success that changes nothing.
+	if report := do(t, p, "c"); len(report.Steps) != 0 || !report.Plan.Already || report.Position != "" {
+		t.Errorf("report %+v", report)
+	}
+}
+
+func TestPrimaryIsLost(t *testing.T) {
+	servers := replicatest.Cluster(t, 3)
+	p := promoter(t, servers...)
+	prepare(t, p)
+	r := router(t, servers...)
+	acked, stop := writers(t, 8, r.Write(t.Context()))
+	poll(t, "rows are written", more(acked, 100))
+	servers[0].Kill()
+	report, err := p.Promote(t.Context(), "b", nil)
+	if errors.Is(err, ErrRefused) && slices.ContainsFunc(report.Refusals, func(r Refusal) bool { return r.Code == "other_has_more" }) {
+		// The primary waits for one replica only, so this is possible, and c is the one then.
+		t.Log(err)
+		report = do(t, p, "c")
+		servers[1], servers[2] = servers[2], servers[1]
+	} else if err != nil {
+		t.Fatalf("%v; %+v", err, report)
+	}
+	if !strings.Contains(report.Acknowledged, "every write") || len(report.MayLose) != 0 || report.Plan.Planned || report.Position == "" {
+		t.Errorf("report %+v", report)
+	}
+	if len(report.Left) != 1 || !strings.HasPrefix(report.Left[0], "a does not answer") {
+		t.Errorf("left %q", report.Left)
+	}
+	poll(t, "rows are written to the new primary", more(acked, 50))
+	rows := stop()
+	primary(t, servers[1], servers[2])
+	if missing := lost(t, servers[1], rows); len(missing) > 0 {
+		t.Errorf("of %d acknowledged rows, %d are lost", len(rows), len(missing))
+	}
+}
+
+func TestRejoin(t *testing.T) {
+	servers := replicatest.Cluster(t, 2)
+	p := promoter(t, servers...)
+	prepare(t, p)
+	if r, err := p.Rejoin(t.Context(), "a"); true {
+		refusal(t, r, err, "no_primary")
+	}
+	servers[0].Exec("INSERT INTO app.x VALUES (1, 1)")
+	servers[0].Kill()
+	report := do(t, p, "b")
+	if len(report.Left) != 2 || !strings.Contains(report.Left[1], "one copy only") {
+		t.Errorf("left %q", report.Left)
+	}
+	servers[1].Exec("INSERT INTO app.x VALUES (2, 2)")
+	if r, err := p.Rejoin(t.Context(), "a"); true {
+		refusal(t, r, err, "target_silent")
+	}
+	// It comes back as if it still were the primary.
+	servers[0].Restart()
+	servers[0].Exec("SET GLOBAL read_only = 0")
+	if r, err := p.Promote(t.Context(), "b", &Options{Force: true}); true {
+		refusal(t, r, err, "two_writers")
+	}
+	for range 2 {
+		if r, err := p.Rejoin(t.Context(), "a"); err != nil || r.Primary != "b" || len(r.Left) != 0 || len(r.Steps) == 0 {
+			t.Fatalf("%v, %+v", err, r)
+		}
+	}
+	primary(t, servers[1], servers[0])
+	poll(t, "b waits for acknowledgements", func() bool { return state(t, p, "b").SemiSync })
+
+	// Without semi-sync, b writes what a does not get, and is lost.
+	servers[1].Exec("SET GLOBAL rpl_semi_sync_master_enabled = 0")
+	servers[0].Exec("STOP SLAVE IO_THREAD")
+	servers[1].Exec("INSERT INTO app.x VALUES (3, 2)", "INSERT INTO app.x VALUES (4, 2)")
+	servers[1].Kill()
+	report = do(t, p, "a")
+	if len(report.MayLose) != 1 || strings.Contains(report.Acknowledged, "every write") {
+		t.Errorf("report %+v", report)
+	}
+	servers[0].Exec("INSERT INTO app.x VALUES (5, 1)", "INSERT INTO app.x VALUES (6, 1)", "INSERT INTO app.x VALUES (7, 1)")
+	servers[1].Restart()
+	r, err := p.Rejoin(t.Context(), "b")
+	refusal(t, r, err, "diverged")
+	if !strings.Contains(err.Error(), "rebuild b from a copy of a") || !strings.Contains(err.Error(), "-2-") {
+		t.Error(err)
+	}
+	if got := servers[1].Text("SELECT COUNT(*) FROM app.x WHERE i = 4"); got != "1" {
+		t.Error("the refused server was changed")
+	}
+	// A promotion of who is the primary already leaves it alone as well.
+	if report := do(t, p, "a"); len(report.Left) == 0 || !strings.Contains(report.Left[0], "parted") {
+		t.Errorf("left %q", report.Left)
+	}
+}
+
+func TestLateReplicaDrainsFirst(t *testing.T) {
+	servers := replicatest.Cluster(t, 2)
+	p := promoter(t, servers...)
+	servers[1].Follow(servers[0], 3*time.Second)
+	servers[1].CatchUp(servers[0])
+	prepare(t, p)
+	for i := range 20 {
+		servers[0].Exec(fmt.Sprintf("INSERT INTO app.x VALUES (%d, 1)", i))
+	}
+	servers[0].Kill()
+	if got := servers[1].Text("SELECT COUNT(*) FROM app.x"); got == "20" {
+		t.Fatal("the replica is not late, and the test proves nothing")
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		do(t, p, "b")
+	}()
+	for {
+		// In one statement: whoever finds it writable finds everything.
+		got := servers[1].Text("SELECT CONCAT(@@read_only, ' ', (SELECT COUNT(*) FROM app.x))")
+		if strings.HasPrefix(got, "0") {
+			if got != "0 20" {
+				t.Errorf("it takes writes with %s rows, want 20", got)
+			}
+			break
+		}
+		select {
+		case <-ended:
+			if t.Failed() {
+				return
+			}
+		default:
+		}
+	}
+	<-ended
+}
+
+func TestStoppedReplicaKeepsItsRelayLog(t *testing.T) {
+	servers := replicatest.Cluster(t, 2)
+	p := promoter(t, servers...)
+	prepare(t, p)
+	servers[1].Exec("STOP SLAVE SQL_THREAD")
+	servers[0].Exec("INSERT INTO app.x VALUES (1, 1)")
+	servers[0].Kill()
+	// Received, acknowledged and not applied: it applies before it takes writes.
+	do(t, p, "b")
+	if got := servers[1].Text("SELECT COUNT(*) FROM app.x"); got != "1" {
+		t.Error("an acknowledged row is lost")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	servers := replicatest.Cluster(t, 3)
+	a, b, c := servers[0], servers[1], servers[2]
+	p := promoter(t, servers...)
+	p.config.Timeout = time.Second
+	try := func(to, code string) *Report {
+		t.Helper()
+		r, err := p.Promote(t.Context(), to, nil)
+		refusal(t, r, err, code)
+		return r
+	}
+	if _, err := p.Promote(t.Context(), "z", nil); err == nil || errors.Is(err, ErrRefused) {
+		t.Errorf("an unknown name gives %v", err)
+	}
+	hold := func(statements ...string) *sql.Conn {
+		t.Helper()
+		db, err := sql.Open("mysql", a.AdminDSN())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		conn, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range statements {
+			if _, err := conn.ExecContext(t.Context(), q); err != nil {
+				t.Fatalf("%s: %v", q, err)
+			}
+		}
+		return conn
+	}
+	t.Run("two at once", func(t *testing.T) {
+		conn := hold("DO GET_LOCK('beamrider.promote', 0)")
+		defer conn.Close()
+		if _, err := p.Promote(t.Context(), "b", nil); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "Another promotion is at work on a") {
+			t.Error(err)
+		}
+		if _, err := conn.ExecContext(t.Context(), "DO RELEASE_LOCK('beamrider.promote')"); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("not fenced", func(t *testing.T) {
+		conn := hold("BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL", "BACKUP STAGE BLOCK_COMMIT")
+		defer conn.Close()
+		try("b", "not_fenced")
+		if _, err := conn.ExecContext(t.Context(), "BACKUP STAGE END"); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("privileges", func(t *testing.T) {
+		b.Exec("REVOKE RELOAD ON *.* FROM promoter")
+		if r := try("b", "privileges"); !strings.Contains(r.Refusals[0].Text, "GRANT RELOAD ON") {
+			t.Error(r.Refusals)
+		}
+		b.Exec("GRANT RELOAD ON *.* TO promoter")
+	})
+	t.Run("not catching up", func(t *testing.T) {
+		// Whoever waits in vain lets the old primary go on.
+		b.Exec("STOP SLAVE", "CHANGE MASTER TO MASTER_DELAY = 10", "START SLAVE")
+		a.Exec("INSERT INTO app.x VALUES (1, 1)")
+		p.config.Wait = 2 * time.Second
+		for _, s := range p.members {
+			s.config.Timeout = time.Second
+		}
+		try("b", "delayed")
+		b.Exec("STOP SLAVE", "CHANGE MASTER TO MASTER_DELAY = 0", "START SLAVE SQL_THREAD")
+		// Receiving starts when it is asked to; a replica that may not connect never gets there.
+		b.Exec("CHANGE MASTER 'x' TO MASTER_HOST = '127.0.0.1', MASTER_PORT = 1, MASTER_USE_GTID = slave_pos")
+		try("b", "several_sources")
+		b.Exec("RESET SLAVE 'x' ALL", "STOP SLAVE", "START SLAVE")
+		conn := hold("SET sql_log_bin = 0")
+		defer conn.Close()
+		// A lock on the replica, behind which it cannot apply.
+		replicaDB, err := sql.Open("mysql", b.AdminDSN())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer replicaDB.Close()
+		blocker, err := replicaDB.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer blocker.Close()
+		b.CatchUp(a)
+		if _, err := blocker.ExecContext(t.Context(), "LOCK TABLES app.x READ"); err != nil {
+			t.Fatal(err)
+		}
+		a.Exec("INSERT INTO app.x VALUES (2, 1)")
+		r, err := p.Promote(t.Context(), "b", nil)
+		if err == nil || errors.Is(err, ErrRefused) || r.Primary != "" || !slices.Contains(r.Steps, "a takes writes again.") {
+			t.Errorf("%v, %+v", err, r)
+		}
+		if _, err := blocker.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
+			t.Fatal(err)
+		}
+		p.config.Wait = 20 * time.Second
+	})
+	primary(t, a, b, c)
+	t.Run("applying broken", func(t *testing.T) {
+		b.Exec("INSERT INTO app.x VALUES (10, 2)") // admin may, and it will collide
+		a.Exec("INSERT INTO app.x VALUES (10, 1)")
+		poll(t, "b cannot apply", func() bool { return state(t, p, "b").Problem != "" })
+		try("b", "applying_broken")
+	})
+	if a.Text("SELECT @@read_only") != "0" {
+		t.Fatal("a refused promotion left no primary")
+	}
+	if r, err := p.Rejoin(t.Context(), "a"); true {
+		refusal(t, r, err, "no_primary")
+	}
+}
+
+func TestOtherHasMore(t *testing.T) {
+	servers := replicatest.Cluster(t, 3)
+	a, b, c := servers[0], servers[1], servers[2]
+	p := promoter(t, servers...)
+	p.config.Timeout = time.Second
+	b.Exec("STOP SLAVE IO_THREAD")
+	a.Exec("INSERT INTO app.x VALUES (1, 1)")
+	c.CatchUp(a)
+	a.Freeze()
+	// Frozen, not dead: c is connected until it notices.
+	plan, err := p.Plan(t.Context(), "c")
+	if err != nil || len(plan.Refusals) != 1 || plan.Refusals[0].Code != "primary_alive" {
+		t.Fatalf("%v, %+v", err, plan)
+	}
+	a.Kill()
+	poll(t, "c notices", func() bool {
+		plan, err := p.Plan(t.Context(), "c")
+		return err == nil && len(plan.Refusals) == 0
+	})
+	r, err := p.Promote(t.Context(), "b", nil)
+	refusal(t, r, err, "other_has_more")
+	if !strings.Contains(err.Error(), "Promote c instead") {
+		t.Error(err)
+	}
+	// c falls silent too: it may have more.
+	c.Freeze()
+	r, err = p.Promote(t.Context(), "b", nil)
+	refusal(t, r, err, "other_silent")
+	r, err = p.Promote(t.Context(), "b", &Options{Force: true})
+	if err != nil || len(r.MayLose) == 0 || !strings.Contains(strings.Join(r.MayLose, " "), "Transactions that c has") {
+		t.Fatalf("%v, %+v", err, r)
+	}
+	c.Thaw()
+	r, err = p.Rejoin(t.Context(), "c")
+	refusal(t, r, err, "diverged")
+}
+
+// interrupt lets n statements pass and then none any more, as if the program were killed.
+func interrupt(p *Promoter, n int) (interrupted *atomic.Bool) {
+	interrupted = new(atomic.Bool)
+	var count atomic.Int64
+	p.before = func(string, string) error {
+		if count.Add(1) > int64(n) {
+			interrupted.Store(true)
+			return errors.New("killed")
+		}
+		return nil
+	}
+	return interrupted
+}
+
+func TestSwitchInterruptedAnywhere(t *testing.T) {
+	servers := replicatest.Cluster(t, 2)
+	p := promoter(t, servers...)
+	prepare(t, p)
+	names := []string{"a", "b"}
+	for n := 0; ; n++ {
+		from, to := n%2, (n+1)%2
+		servers[from].Exec(fmt.Sprintf("INSERT INTO app.x VALUES (%d, 1)", n))
+		interrupted := interrupt(p, n)
+		r, err := p.Promote(t.Context(), names[to], nil)
+		p.before = nil
+		writable := servers[0].Text("SELECT @@read_only") + servers[1].Text("SELECT @@read_only")
+		if writable == "00" {
+			t.Fatalf("interrupted after %d statements, both take writes: %v, %+v", n, err, r)
+		}
+		if err == nil && len(r.Left) > 0 {
+			err = errors.New(r.Left[0])
+		}
+		if (err != nil) != interrupted.Load() {
+			t.Fatalf("%d statements: interrupted %v, but %v", n, interrupted.Load(), err)
+		}
+		if r := do(t, p, names[to]); len(r.Left) > 0 {
+			t.Fatalf("resumed after %d statements: %+v", n, r)
+		}
+		primary(t, servers[to], servers[from])
+		if got := servers[to].Text("SELECT COUNT(*) FROM app.x WHERE i >= 0"); got != fmt.Sprint(n+1) {
+			t.Fatalf("%s rows, want %d", got, n+1)
+		}
+		if !interrupted.Load() {
+			if n < 8 {
+				t.Errorf("only %d statements: the interruptions prove little", n)
+			}
+			return
+		}
+	}
+}
+
+func TestPromotionAfterLossInterruptedAnywhere(t *testing.T) {
+	servers := replicatest.Cluster(t, 3)
+	p := promoter(t, servers...)
+	prepare(t, p)
+	names := []string{"a", "b", "c"}
+	for n := 0; ; n++ {
+		from, to, other := n%2, (n+1)%2, 2
+		servers[from].Exec(fmt.Sprintf("INSERT INTO app.x VALUES (%d, 1)", n))
+		servers[other].CatchUp(servers[from])
+		servers[to].CatchUp(servers[from])
+		servers[from].Kill()
+		interrupted := interrupt(p, n)
+		r, err := p.Promote(t.Context(), names[to], nil)
+		p.before = nil
+		if err == nil && len(r.Left) > 1 {
+			err = errors.New(r.Left[0])
+		}
+		if (err != nil) != interrupted.Load() {
+			t.Fatalf("%d statements: interrupted %v, but %v", n, interrupted.Load(), err)
+		}
+		if r := do(t, p, names[to]); len(r.Left) != 1 {
+			t.Fatalf("resumed after %d statements: %+v", n, r)
+		}
+		servers[from].Restart()
+		servers[from].Exec("SET GLOBAL rpl_semi_sync_slave_enabled = 1")
+		if r, err := p.Rejoin(t.Context(), names[from]); err != nil {
+			t.Fatalf("%v, %+v", err, r)
+		}
+		primary(t, servers[to], servers[from], servers[other])
+		if !interrupted.Load() {
+			if n < 6 {
+				t.Errorf("only %d statements: the interruptions prove little", n)
+			}
+			return
+		}
+	}
+}
