@@ -18,6 +18,7 @@ const (
 	checkInterval = 500 * time.Millisecond
 	checkTimeout  = time.Second
 	checkFall     = 2
+	dialTimeout   = 500 * time.Millisecond // front ends are on the same network
 	lameDuck      = (checkFall + 1) * checkInterval
 )
 
@@ -33,7 +34,7 @@ func newBalancer(c *config, st *site.Site, local http.Handler, log *slog.Logger)
 	b := &balancer{local: local, mux: http.NewServeMux()}
 	var err error
 	b.Balancer, err = balance.New(b.backends(c), &balance.Options{
-		Checker: &balance.HTTPCheck{Path: "/readyz"}, CheckInterval: checkInterval, CheckTimeout: checkTimeout, Fall: checkFall,
+		Checker: &balance.HTTPCheck{Path: "/readyz"}, CheckInterval: checkInterval, CheckTimeout: checkTimeout, Fall: checkFall, DialTimeout: dialTimeout,
 		Trusted: c.proxies, Logger: log,
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/sugarlabs/beamrider/internal/monitor"
 	"github.com/sugarlabs/beamrider/internal/progress"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
+	"github.com/sugarlabs/beamrider/replica"
 )
 
 // newMonitor returns what watches the machines and the parts of the library.
@@ -73,7 +75,16 @@ func checks(c *config, h *house) []monitor.Check {
 	}
 	promote := "remora-server db promote"
 	if h.router != nil {
-		list = append(list, monitor.Nodes(monitor.NodesConfig{Name: "database servers", Mode: "available", MaxLag: c.maxLag, Promote: promote, Ask: h.cluster}))
+		nodes := monitor.Nodes(monitor.NodesConfig{Name: "database servers", Mode: "available", MaxLag: c.maxLag, Promote: promote, Ask: h.cluster})
+		judge := nodes.Run
+		nodes.Run = func(ctx context.Context) monitor.Finding {
+			f := judge(ctx)
+			if strings.HasPrefix(f.Next, promote) && h.files.copy != nil && h.canary(ctx) != nil {
+				f.Next += " --take-files" // they are as gone as the primary
+			}
+			return f
+		}
+		list = append(list, nodes)
 	}
 	list = append(list,
 		monitor.WriteMode("writing", func(ctx context.Context) (string, time.Time, error) {
@@ -97,6 +108,24 @@ func filesNext(c *config) string {
 		next += " If it is gone for good, on the machine that is to go on: remora-server db promote NAME --take-files"
 	}
 	return next
+}
+
+// asked waits a moment until every database server was asked once.
+func (h *house) asked(ctx context.Context) {
+	if h.router == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, clusterWait)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for slices.ContainsFunc(h.router.Status().Nodes, func(n replica.NodeStatus) bool { return n.Asked.IsZero() }) {
+		select {
+		case <-ctx.Done():
+			return // which the report then shows
+		case <-tick.C:
+		}
+	}
 }
 
 // cluster is what the monitor asks of the router.
@@ -160,15 +189,7 @@ func (c *statusCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if h.router != nil {
-		// That there is no primary is what status tells, not a reason to end.
-		soon, cancel := context.WithTimeout(ctx, clusterWait)
-		if err := h.router.WaitReady(soon); err != nil && ctx.Err() != nil {
-			cancel()
-			return errors.Join(err, h.Close())
-		}
-		cancel()
-	}
+	h.asked(ctx)
 	m, err := monitor.New(monitor.Config{Checks: checks(a.config, h)})
 	if err != nil {
 		return errors.Join(err, h.Close())

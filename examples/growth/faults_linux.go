@@ -138,18 +138,18 @@ func killPrimary(ctx context.Context, p *plan, t *timer) error {
 	if err := hold(ctx); err != nil {
 		return err
 	}
-	if err := p.promote(ctx, t, second); err != nil {
+	if err := p.promote(ctx, t, "db promote "+second); err != nil {
 		return err
 	}
 	return hold(ctx)
 }
 
 // promoteCommand is how status names what to do about a lost primary.
-var promoteCommand = regexp.MustCompile(`\bremora-server(?: --config \S+)? (db promote \w[\w.-]*)`)
+var promoteCommand = regexp.MustCompile(`\bremora-server(?: --config \S+)? (db promote \w[\w.-]*(?: --take-files)?)`)
 
-// promote asks status on the second machine what to do, sees that it is to make the given server
-// primary, and does it.
-func (p *plan) promote(ctx context.Context, t *timer, to string) error {
+// promote asks status on the second machine what to do, sees that it is what is wanted,
+// and does it.
+func (p *plan) promote(ctx context.Context, t *timer, want string) error {
 	m := p.machine(second)
 	var command string
 	err := t.measure("status names the command", 5*time.Second, func() error {
@@ -168,8 +168,8 @@ func (p *plan) promote(ctx context.Context, t *timer, to string) error {
 		return err
 	}
 	p.say("  status says: remora-server %s", command)
-	if command != "db promote "+to {
-		return fmt.Errorf("status names %q, but what is to be promoted is %s", command, to)
+	if command != want {
+		return fmt.Errorf("status names %q, but what is to be done is %q", command, want)
 	}
 	return t.measure("one command makes it writable", 5*time.Second, func() error {
 		out, err := m.Command(ctx, "monitor", strings.Fields(command)...)
@@ -236,7 +236,7 @@ func powerOff(ctx context.Context, p *plan, t *timer) error {
 	if err := hold(ctx); err != nil {
 		return err
 	}
-	if err := p.promote(ctx, t, second); err != nil {
+	if err := p.promote(ctx, t, "db promote "+second+" --take-files"); err != nil {
 		return err
 	}
 	return hold(ctx)

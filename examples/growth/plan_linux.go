@@ -346,11 +346,14 @@ func (p *plan) monitor(ctx context.Context, m *world.Machine) (err error) {
 			targets = append(targets, f.machine.Name+"="+f.url()+"/livez")
 		}
 	}
-	err = m.Configure("monitor", &world.Settings{
+	set := &world.Settings{
 		Roles: []string{"monitor"}, Nodes: p.nodes, FilesURL: p.filesURL(m), Balancer: "0.0.0.0:80", Backends: p.backends(),
 		Monitor: m.IP + ":8090", Targets: targets, TrackFile: world.TrackFile, Administrates: true,
-	})
-	if err != nil {
+	}
+	if m.Name != beamrider {
+		set.Copy = copies
+	}
+	if err := m.Configure("monitor", set); err != nil {
 		return err
 	}
 	if p.monitors[m.Name], err = m.Serve(ctx, "monitor"); err != nil {

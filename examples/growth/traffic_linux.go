@@ -109,7 +109,7 @@ func brokenIn(r load.Report) (broken []string) {
 			if c.Wrong > 0 {
 				broken = append(broken, fmt.Sprintf("%s: %d answers to %v requests were wrong", s.Name, c.Wrong, c.Kind))
 			}
-			if c.OK == 0 && c.Kind != load.KindImport && c.Sent > 0 {
+			if c.OK == 0 && c.Sent > 0 {
 				broken = append(broken, fmt.Sprintf("%s: not one %v request was answered well", s.Name, c.Kind))
 			}
 			if !growing(s.Name) || c.Failed == 0 {

@@ -14,7 +14,7 @@ import (
 
 // Default values of Config.
 const (
-	DefaultTimeout     = 30 * time.Second
+	DefaultTimeout     = 10 * time.Second
 	DefaultMaxInFlight = 64
 )
 

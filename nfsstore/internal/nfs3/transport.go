@@ -28,6 +28,7 @@ type transport struct {
 	cur     *conn     // may have ended
 	faults  int       // attempts and connections without any reply, in a row
 	next    time.Time // not to be tried before
+	silence silence
 }
 
 // Pauses between attempts to connect.
@@ -135,6 +136,10 @@ func (t *transport) call(ctx context.Context, p proc, args io.WriterTo) ([]byte,
 	case <-ctx.Done():
 		return nil, t.noAnswer(ctx, fmt.Errorf("all %d places for calls are taken", cap(t.slots)))
 	}
+	if !t.silence.admit(time.Now()) {
+		return nil, fmt.Errorf("%w: it has not for a while", ErrNoAnswer)
+	}
+	began := time.Now()
 	var last error
 	for {
 		c, err := t.connect(ctx)
@@ -148,9 +153,11 @@ func (t *transport) call(ctx context.Context, p proc, args io.WriterTo) ([]byte,
 			var sent bool
 			record, sent, err = c.roundTrip(ctx, xid, frame)
 			if err == nil {
+				t.silence.heard()
 				return resultOf(p, record)
 			}
 			c.suspect()
+			t.silence.missed(ctx, began)
 			if sent && !p.repeat {
 				return nil, fmt.Errorf("%w: %w", ErrUnknownOutcome, t.noAnswer(ctx, err))
 			}
@@ -160,6 +167,7 @@ func (t *transport) call(ctx context.Context, p proc, args io.WriterTo) ([]byte,
 			last = err
 		}
 		if ctx.Err() != nil || t.life.Err() != nil || errors.Is(err, ErrProtocol) {
+			t.silence.missed(ctx, began)
 			return nil, t.noAnswer(ctx, last)
 		}
 	}

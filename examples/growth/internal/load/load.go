@@ -202,7 +202,11 @@ func (l *Load) Run(ctx context.Context) (err error) {
 	defer cancel()
 	press := newPress(l.model, dir)
 	pressed := make(chan error, 1)
-	go func() { pressed <- press.run(under) }()
+	if l.rates.Import > 0 {
+		go func() { pressed <- press.run(under) }()
+	} else {
+		pressed <- nil
+	}
 	for k, rate := range l.rates.list() {
 		if rate > 0 {
 			schedules.Go(func() { l.schedule(ctx, under, &requests, Kind(k), rate, start, press) })

@@ -244,7 +244,6 @@ func TestHang(t *testing.T) {
 	hang := trick(func(_ *fakeSite, w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodGet || r.URL.Path == "/internal/import" {
 			<-release
-			return true
 		}
 		return false
 	})

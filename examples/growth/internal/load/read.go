@@ -67,23 +67,25 @@ func (o outcome) wrong(format string, args ...any) outcome {
 
 // judge holds the version that was shown (-1: none) against what may be.
 func (r *reader) judge(o outcome, g *aim, shown int, header http.Header) outcome {
-	says := func(place int) string {
-		if place < 0 {
-			return "nothing"
-		}
-		return "version " + number(place)
-	}
 	if shown >= g.newest {
 		return o
 	}
 	o.class = classBehind
 	switch {
 	case shown < g.hard && header.Get("Remora-Behind") == "":
-		return o.wrong("%s (activity %d) shows %s, and the reader's token covers version %s", g.act.bundleID, g.id, says(shown), number(g.hard))
+		return o.wrong("%s (activity %d) shows %s, and the reader's token covers version %s", g.act.bundleID, g.id, shownAs(shown), number(g.hard))
 	case shown < g.soft && header.Get("Remora-Behind") == "" && !strings.Contains(header.Get("Remora-Snapshot"), "stale"):
-		return o.wrong("%s (activity %d) shows %s, and version %s was acknowledged more than %v before", g.act.bundleID, g.id, says(shown), number(g.soft), r.load.stale)
+		return o.wrong("%s (activity %d) shows %s, and version %s was acknowledged more than %v before", g.act.bundleID, g.id, shownAs(shown), number(g.soft), r.load.stale)
 	}
 	return o
+}
+
+// shownAs says in words which version was shown.
+func shownAs(place int) string {
+	if place < 0 {
+		return "nothing"
+	}
+	return "version " + number(place)
 }
 
 // Names by which the clients call themselves.

@@ -211,7 +211,7 @@ func (v *verifier) offers(ctx context.Context, i Import) error {
 		return err
 	}
 	if shown < want {
-		return fmt.Errorf("its page offers place %d of its versions, want %d", shown, want)
+		return fmt.Errorf("its page offers %s, want version %s", shownAs(shown), number(want))
 	}
 	document, err := v.get(ctx, "/services/update-aslo.php?id="+i.BundleID+"&appVersion="+sugarRelease, agentSugar)
 	if err != nil {
@@ -221,7 +221,7 @@ func (v *verifier) offers(ctx context.Context, i Import) error {
 		return err
 	}
 	if shown < want {
-		return fmt.Errorf("the update check offers place %d of its versions, want %d", shown, want)
+		return fmt.Errorf("the update check offers %s, want version %s", shownAs(shown), number(want))
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func (n *NFS) answers(ctx context.Context, port string) error {
 }
 
 // URL returns where front ends find the folder.
-func (n *NFS) URL() string { return "nfs://" + n.Machine.IP + n.Folder }
+func (n *NFS) URL() string { return "nfs://" + n.Machine.IP + n.Folder + "?timeout=3s" }
 
 // Kill9 kills the server without warning.
 func (n *NFS) Kill9() { n.ganesha.Kill9() }

@@ -17,6 +17,10 @@ const (
 	ImportToken = "import-only-in-this-world"
 )
 
+// DataFolder is the data folder of all remora-servers of a machine: what a command changes for one
+// holds for the others.
+const DataFolder = "/srv/data"
+
 // Settings are the settings of one remora-server; what is zero is left out of its file.
 type Settings struct {
 	Roles         []string // none: all
@@ -34,7 +38,7 @@ type Settings struct {
 
 // text returns the settings as the configuration file of the server of that name. Every one shares
 // its port, so that another can take it over.
-func (s *Settings) text(name, network string) string {
+func (s *Settings) text(network string) string {
 	var b strings.Builder
 	section := func(name string, pairs ...any) {
 		first := true
@@ -71,7 +75,7 @@ func (s *Settings) text(name, network string) string {
 	section("server", "roles", s.Roles)
 	section("site", "proxies", []string{network, "127.0.0.0/8"}, "key", Key)
 	section("http", "listen", s.Listen, "share_port", "true", "import_token", ImportToken)
-	section("data", "dir", "/srv/data/"+name)
+	section("data", "dir", DataFolder)
 	section("files", "url", s.FilesURL, "copy", s.Copy)
 	section("database", "nodes", s.Nodes, "promote", promote, "replication", follow)
 	section("balancer", "listen", s.Balancer, "backends", s.Backends)
@@ -85,7 +89,7 @@ func ConfigOf(name string) string { return "/srv/etc/" + name + ".toml" }
 // Configure writes the configuration of a remora-server of the machine, new or changed.
 func (m *Machine) Configure(name string, s *Settings) error {
 	network := m.IP[:strings.LastIndexByte(m.IP, '.')] + ".0/24"
-	return m.Write(ConfigOf(name), s.text(name, network), 0o600)
+	return m.Write(ConfigOf(name), s.text(network), 0o600)
 }
 
 // Serve starts the remora-server that Configure has written the configuration of, and waits until
