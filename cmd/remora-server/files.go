@@ -94,7 +94,7 @@ func (f *files) move(ctx context.Context, to string, log *slog.Logger) error {
 }
 
 // feedPoll is how often the change feed is asked what is to be copied.
-const feedPoll = 500 * time.Millisecond
+const feedPoll = 100 * time.Millisecond
 
 // keepCopy keeps in the copy what is published, until ctx ends.
 func (f *files) keepCopy(ctx context.Context, feed remora.Feed, log *slog.Logger) error {

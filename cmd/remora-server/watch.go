@@ -105,7 +105,7 @@ func checks(c *config, h *house) []monitor.Check {
 func filesNext(c *config) string {
 	next := "Start the NFS server, or the disk, behind " + c.files() + " again."
 	if c.copyDir != "" && c.copyDir != c.files() {
-		next += " If it is gone for good, on the machine that is to go on: remora-server db promote NAME --take-files"
+		next += " If it is gone for good, take the copy of this machine in its place, by the flag --take-files of db promote."
 	}
 	return next
 }
