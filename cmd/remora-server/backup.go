@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/sugarlabs/beamrider/internal/backup"
+	"github.com/sugarlabs/beamrider/internal/datalock"
 	"github.com/sugarlabs/beamrider/internal/progress"
-	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 )
 
@@ -29,7 +29,7 @@ holds the backup before it.
 
 func (c *backupCmd) Run(ctx context.Context, a *app) error {
 	return with(ctx, a, func(h *house) error {
-		if err := apart(a.config.files(), filepath.Join(c.Folder, "files")); err != nil {
+		if err := backup.Apart(a.config.files(), filepath.Join(c.Folder, "files")); err != nil {
 			return err
 		}
 		bar := progress.New(a.stderr, "files")
@@ -40,26 +40,6 @@ func (c *backupCmd) Run(ctx context.Context, a *app) error {
 		}
 		return printManifest(a, m, "backed up", c.JSON)
 	})
-}
-
-// apart refuses to copy the files of a library onto themselves: nothing would be copied, and the
-// backup would look whole.
-func apart(from, to string) error {
-	have, err := os.Stat(from)
-	if err != nil {
-		return err
-	}
-	want, err := os.Stat(to)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return &remora.Error{Kind: remora.KindUnavailable, Message: "The folder " + filepath.Dir(to) + " cannot be used for a backup.", Err: err}
-	}
-	if os.SameFile(have, want) {
-		return remora.Errorf(remora.KindConflict, "backup.used", "The folder %s is where the library keeps its files. Choose another folder for the backup, best on another disk.", to)
-	}
-	return nil
 }
 
 func printManifest(a *app, m backup.Manifest, did string, asJSON bool) error {
@@ -104,7 +84,7 @@ func (c *restoreCmd) Run(ctx context.Context, a *app) (err error) {
 	if err := os.MkdirAll(r.To, 0o755); err != nil {
 		return err
 	}
-	lock, err := lockDir(r.To, lockAlone)
+	lock, err := datalock.Dir(r.To, datalock.Alone)
 	if err != nil {
 		return err
 	}
@@ -133,16 +113,4 @@ func (c *restoreCmd) Run(ctx context.Context, a *app) (err error) {
 		did = "restored and verified"
 	}
 	return printManifest(a, m, did, c.JSON)
-}
-
-// unfinished refuses a data folder that a restore has not finished filling.
-func unfinished(dir string) error {
-	_, err := os.Stat(filepath.Join(dir, backup.RestoringFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return remora.Errorf(remora.KindUnavailable, "data.restoring", "A restore into %s was interrupted; run it again first.", dir)
 }

@@ -56,7 +56,7 @@ func (b *balancer) backends(c *config) (list []balance.Backend) {
 		list = append(list, balance.Backend{Name: "here", Handler: b.local})
 	}
 	for _, n := range c.backends {
-		list = append(list, balance.Backend{Name: n.name, URL: n.url})
+		list = append(list, balance.Backend{Name: n.Name, URL: n.URL})
 	}
 	return list
 }

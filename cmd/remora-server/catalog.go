@@ -13,6 +13,7 @@ import (
 
 	"github.com/sugarlabs/beamrider/internal/backup"
 	"github.com/sugarlabs/beamrider/internal/catalogtext"
+	"github.com/sugarlabs/beamrider/internal/datalock"
 	"github.com/sugarlabs/beamrider/internal/durable"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/intake"
@@ -94,7 +95,7 @@ func with(ctx context.Context, a *app, f func(h *house) error) error {
 			return &remora.Error{Kind: remora.KindOf(err), Code: "data.none", Message: "There is no library in " + a.config.dataDir + ". Name its folder with --data; \"remora-server import\" or \"serve\" makes a new one.", Err: err}
 		}
 	}
-	h, err := openReady(ctx, a.config, lockShared, newLog(a.config, a.stderr))
+	h, err := openReady(ctx, a.config, datalock.Shared, newLog(a.config, a.stderr))
 	if err != nil {
 		return err
 	}
@@ -167,7 +168,7 @@ func (c *catalogShowCmd) Run(ctx context.Context, a *app) error {
 			listed = "not listed"
 		}
 		fmt.Fprintf(a.stdout, "%s  (%s, id %d)\n%s, %s; categories %s; tags %s; licence %s; %d downloads\n\n", v.Name, v.BundleID, v.ID,
-			v.State, listed, orNone(v.Categories), orNone(v.Tags), v.License, v.Downloads)
+			v.State, listed, catalogtext.OrNone(v.Categories), catalogtext.OrNone(v.Tags), v.License, v.Downloads)
 		tw := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(tw, "VERSION\tSTATE\tCHANNEL\tSUGAR\tINTERPRETER\tBYTES\tFILE")
 		for _, w := range v.Versions {
@@ -175,13 +176,6 @@ func (c *catalogShowCmd) Run(ctx context.Context, a *app) error {
 		}
 		return tw.Flush()
 	})
-}
-
-func orNone(list []string) string {
-	if len(list) == 0 {
-		return "none"
-	}
-	return strings.Join(list, ", ")
 }
 
 type catalogWhyCmd struct {

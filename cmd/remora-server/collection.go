@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/sugarlabs/beamrider/internal/collectionfile"
-	"github.com/sugarlabs/beamrider/remora"
-	"github.com/sugarlabs/beamrider/remora/sqlstore"
 )
 
 type collectionCmd struct {
@@ -47,13 +45,4 @@ func (c *collectionImportCmd) Run(ctx context.Context, a *app) error {
 		_, err = fmt.Fprintf(a.stdout, "collection %s has %d activities (id %d)\n", list.Nickname, len(list.Items), id)
 		return err
 	})
-}
-
-func importCollection(ctx context.Context, store *sqlstore.Store, path string) error {
-	list, err := collectionfile.Read(path)
-	if err != nil {
-		return err
-	}
-	_, err = store.PutCollection(ctx, remora.Actor{UserID: remora.SystemUser, Reason: "samples"}, list)
-	return err
 }

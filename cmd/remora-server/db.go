@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
-	"strings"
-	"time"
 
 	"github.com/sugarlabs/beamrider/internal/mariaurl"
 	"github.com/sugarlabs/beamrider/internal/progress"
+	"github.com/sugarlabs/beamrider/internal/promotetext"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 	"github.com/sugarlabs/beamrider/replica/promote"
@@ -135,11 +135,11 @@ func (c *dbPromoteCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return unavailable(err, "The database servers could not be asked.")
 		}
-		return printPlan(a, plan, c.JSON)
+		return show(a, plan, c.JSON, promotetext.Plan(plan))
 	}
 	report, err := p.Promote(ctx, c.Node, &promote.Options{Force: c.Force})
 	if report != nil {
-		if printErr := printPromotion(a, report, c.JSON); printErr != nil {
+		if printErr := show(a, report, c.JSON, promotetext.Report(report)); printErr != nil {
 			return errors.Join(err, printErr)
 		}
 	}
@@ -168,37 +168,13 @@ func unavailable(err error, message string) error {
 	return &remora.Error{Kind: remora.KindUnavailable, Op: "db", Message: message, Err: err}
 }
 
-func printPlan(a *app, plan *promote.Plan, asJSON bool) error {
+// show writes v as JSON, or as text.
+func show(a *app, v any, asJSON bool, text string) error {
 	if asJSON {
-		return printJSON(a.stdout, plan)
+		return printJSON(a.stdout, v)
 	}
-	printList(a, "would do", plan.Steps)
-	printList(a, "may lose", plan.MayLose)
-	for _, r := range plan.Refusals {
-		printList(a, "refuses", []string{r.Text})
-	}
-	_, err := fmt.Fprintf(a.stdout, "%s\n", plan.Acknowledged)
+	_, err := io.WriteString(a.stdout, text)
 	return err
-}
-
-func printPromotion(a *app, r *promote.Report, asJSON bool) error {
-	if asJSON {
-		return printJSON(a.stdout, r)
-	}
-	printList(a, "did", r.Steps)
-	printList(a, "may be lost", r.MayLose)
-	printList(a, "left to do", r.Left)
-	if r.Primary == "" {
-		return nil
-	}
-	_, err := fmt.Fprintf(a.stdout, "%s takes writes, after %v. %s\n", r.Primary, r.Took.Round(10*time.Millisecond), r.Acknowledged)
-	return err
-}
-
-func printList(a *app, word string, list []string) {
-	for _, line := range list {
-		fmt.Fprintf(a.stdout, "%-11s  %s\n", word, strings.ReplaceAll(line, "\n", " "))
-	}
 }
 
 type dbRejoinCmd struct {
@@ -213,7 +189,7 @@ func (c *dbRejoinCmd) Run(ctx context.Context, a *app) error {
 	}
 	report, err := p.Rejoin(ctx, c.Node)
 	if report != nil {
-		if printErr := printPromotion(a, report, c.JSON); printErr != nil {
+		if printErr := show(a, report, c.JSON, promotetext.Report(report)); printErr != nil {
 			return errors.Join(err, printErr)
 		}
 	}

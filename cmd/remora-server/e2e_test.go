@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/datalock"
 	"github.com/sugarlabs/beamrider/internal/require"
 	"github.com/sugarlabs/beamrider/internal/sugarclient"
 	"github.com/sugarlabs/beamrider/remora"
@@ -180,7 +181,7 @@ func openHouseFor(t testing.TB, data string) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := openReady(t.Context(), c, lockShared, newLog(c, io.Discard))
+	h, err := openReady(t.Context(), c, datalock.Shared, newLog(c, io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}

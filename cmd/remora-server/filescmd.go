@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sugarlabs/beamrider/internal/backup"
+	"github.com/sugarlabs/beamrider/internal/filestore"
 	"github.com/sugarlabs/beamrider/internal/progress"
 	"github.com/sugarlabs/beamrider/internal/settings"
 	"github.com/sugarlabs/beamrider/remora"
@@ -39,12 +40,10 @@ func (c *filesMoveCmd) Run(ctx context.Context, a *app) error {
 		if c.To == a.config.files() {
 			return remora.Errorf(remora.KindInvalid, "files.same", "The files are in %s already.", c.To)
 		}
-		store, err := openStoreAt(ctx, c.To, newLog(a.config, a.stderr))
+		to, err := filestore.OpenPlain(ctx, c.To, false)
 		if err != nil {
 			return err
 		}
-		to := &files{}
-		to.main.Store(store)
 		defer func() { err = errors.Join(err, to.Close()) }()
 		pass := func() error {
 			bar := progress.New(a.stderr, "files")
@@ -86,15 +85,17 @@ func moveFiles(a *app, to string) error {
 
 // takeFiles goes on with the copy of the published files, the place they came from being gone.
 func takeFiles(ctx context.Context, a *app, h *house) error {
-	if h.files.copy == nil {
+	if !h.files.Copied() {
 		return nil // it was done already
 	}
+	copied, err := filestore.OpenPlain(ctx, a.config.copyDir, false)
+	if err != nil {
+		return err
+	}
 	bar := progress.New(a.stderr, "files")
-	copied := &files{}
-	copied.main.Store(h.files.copy)
 	missing, err := backup.Complete(ctx, h.store, copied, bar)
 	bar.Done()
-	if err != nil {
+	if err = errors.Join(err, copied.Close()); err != nil {
 		return err
 	}
 	for _, name := range missing {

@@ -2,22 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sugarlabs/beamrider/examples/activities"
-	"github.com/sugarlabs/beamrider/internal/collectionfile"
+	"github.com/sugarlabs/beamrider/internal/cluster"
 	"github.com/sugarlabs/beamrider/internal/httpserver"
 	"github.com/sugarlabs/beamrider/internal/metrics"
 	"github.com/sugarlabs/beamrider/internal/probe"
-	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
 	"github.com/sugarlabs/beamrider/remora/peer"
 	"github.com/sugarlabs/beamrider/remora/session"
@@ -38,8 +33,8 @@ type frontend struct {
 
 func newFrontend(c *config, st *site.Site, h *house, monitor http.Handler, log *slog.Logger) (*frontend, error) {
 	lo := &live.Options{Path: filepath.Join(c.dataDir, "view.zst"), Logger: log}
-	if h.router != nil {
-		lo.Primary = onPrimary
+	if h.cluster != nil {
+		lo.Primary = cluster.OnPrimary
 	}
 	library, err := live.New(h.store, lo)
 	if err != nil {
@@ -130,41 +125,4 @@ func (f *frontend) run(ctx context.Context, g *errgroup.Group, migrated <-chan s
 		return f.library.Run(ctx)
 	})
 	g.Go(func() error { return f.downloads.Run(ctx) })
-}
-
-// takeSamples imports the activities this module brings along.
-func takeSamples(ctx context.Context, h *house, log *slog.Logger) (err error) {
-	dir, err := os.MkdirTemp("", "beamrider-samples-*")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.CopyFS(dir, activities.FS()); err != nil {
-		return err
-	}
-	index, err := readIndex(filepath.Join(dir, "index.csv"))
-	if err != nil {
-		return err
-	}
-	im, err := h.importer(false)
-	if err != nil {
-		return err
-	}
-	by := remora.Actor{UserID: remora.SystemUser, Reason: "samples"}
-	report, err := im.Batch(ctx, by, []string{dir}, index.Facts, nil)
-	if err != nil {
-		return err
-	}
-	if len(report.Refused) > 0 {
-		return fmt.Errorf("a sample activity was refused: %s", report.Refused[0].Message)
-	}
-	list, err := collectionfile.Read(filepath.Join(dir, "classroom.toml"))
-	if err != nil {
-		return err
-	}
-	if _, err := h.store.PutCollection(ctx, by, list); err != nil {
-		return err
-	}
-	log.Info("the sample activities are in the catalog", "new", report.New, "there already", report.Existing)
-	return nil
 }

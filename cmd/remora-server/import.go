@@ -7,10 +7,11 @@ import (
 	"os"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/bundlecheck"
+	"github.com/sugarlabs/beamrider/internal/datalock"
 	"github.com/sugarlabs/beamrider/internal/progress"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/intake"
-	"github.com/sugarlabs/beamrider/remora/xo"
 )
 
 type importCmd struct {
@@ -47,7 +48,7 @@ func (c *importCmd) Run(ctx context.Context, a *app) error {
 		}
 		index.Range = &r
 	}
-	h, err := openReady(ctx, a.config, lockShared, newLog(a.config, a.stderr))
+	h, err := openReady(ctx, a.config, datalock.Shared, newLog(a.config, a.stderr))
 	if err != nil {
 		return err
 	}
@@ -99,17 +100,9 @@ func printReport(a *app, r *intake.Report, asJSON bool) error {
 			fmt.Fprintf(a.stdout, "         %s\n", f.Message)
 		}
 		for _, p := range f.Problems {
-			fmt.Fprintf(a.stdout, "         %s\n", problemLine(p))
+			fmt.Fprintf(a.stdout, "         %s\n", bundlecheck.Line(p))
 		}
 	}
 	_, err := fmt.Fprintf(a.stdout, "%d taken, %d there already, %d refused, %d warnings\n", r.New, r.Existing, len(r.Refused), r.Warnings)
 	return err
-}
-
-func problemLine(p xo.Problem) string {
-	where := ""
-	if p.Where != "" {
-		where = p.Where + ": "
-	}
-	return fmt.Sprintf("%s%s [%s]", where, p.Message, p.Code)
 }

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
-
 	"github.com/sugarlabs/beamrider/internal/settings"
+	"github.com/sugarlabs/beamrider/internal/systemd"
 	"github.com/sugarlabs/beamrider/remora"
 )
 
@@ -19,23 +18,9 @@ const readyPatience = 10 * time.Second
 // overridesEvery is how often a server looks whether a command has overridden a setting.
 const overridesEvery = time.Second
 
-// stamp returns what changes with a file.
-func stamp(path string) string {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "" // absent, or not to be seen: nothing overrides
-	}
-	return info.ModTime().String()
-}
-
-// notify tells systemd how the process is, where there is one (sd_notify(3)), and reloads the
-// configuration when asked. It returns when a stop is asked for, or ctx ends.
+// notify tells systemd how the process is, and reloads the configuration when asked to, or when a
+// command has overridden a setting. It returns when a stop is asked for, or ctx ends.
 func (s *server) notify(ctx context.Context, stop <-chan struct{}, hangups <-chan os.Signal) error {
-	tell := func(state string) {
-		if _, err := daemon.SdNotify(false, state); err != nil {
-			s.log.Warn("systemd could not be told how this process is", "error", err)
-		}
-	}
 	if s.front != nil {
 		// Whoever starts us waits until there is something to serve, but not for a database that is
 		// away where nothing was saved: that is for health checks to say.
@@ -45,44 +30,16 @@ func (s *server) notify(ctx context.Context, stop <-chan struct{}, hangups <-cha
 		case <-ctx.Done():
 		}
 	}
-	tell(daemon.SdNotifyReady)
-	defer tell(daemon.SdNotifyStopping)
-	var watchdog <-chan time.Time
-	if every, err := daemon.SdWatchdogEnabled(false); err != nil {
-		s.log.Warn("the watchdog that systemd asks for cannot be used", "error", err)
-	} else if every > 0 {
-		ticker := time.NewTicker(every / 3)
-		defer ticker.Stop()
-		watchdog = ticker.C
-	}
-	overrides := filepath.Join(s.config.dataDir, settings.OverridesFile)
-	seen := stamp(overrides)
-	look := time.NewTicker(overridesEvery)
-	defer look.Stop()
-	for {
-		asked := false
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-stop:
-			return nil
-		case <-watchdog:
-			tell(daemon.SdNotifyWatchdog)
-		case <-hangups:
-			asked = true
-		case <-look.C:
-			if now := stamp(overrides); now != seen {
-				seen, asked = now, true // a command has changed something
-			}
-		}
-		if asked {
-			tell(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+	n := &systemd.Notices{
+		Log: s.log, Hangups: hangups, File: filepath.Join(s.config.dataDir, settings.OverridesFile), Every: overridesEvery,
+		Reload: func() {
 			if err := s.reload(ctx); err != nil {
 				s.log.Error("the configuration was not reloaded; the one before stays in force", "error", explain(err))
 			}
-			tell(daemon.SdNotifyReady)
-		}
+		},
 	}
+	n.Run(ctx, stop)
+	return nil
 }
 
 // reload reads the configuration again and brings into force what can be while serving. On error
@@ -98,7 +55,7 @@ func (s *server) reload(ctx context.Context) error {
 		}
 	}
 	if s.house != nil && c.files() != s.inForce.files() {
-		if err := s.house.files.move(ctx, c.files(), s.log); err != nil {
+		if err := s.house.files.Move(ctx, c.files(), s.log); err != nil {
 			return err
 		}
 	}

@@ -15,11 +15,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
+	"github.com/sugarlabs/beamrider/internal/datalock"
 	"github.com/sugarlabs/beamrider/internal/httpserver"
 	"github.com/sugarlabs/beamrider/internal/monitor"
 	"github.com/sugarlabs/beamrider/internal/probe"
+	"github.com/sugarlabs/beamrider/internal/samples"
+	"github.com/sugarlabs/beamrider/internal/upkeep"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 )
@@ -98,7 +100,7 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 		}
 	}()
 	if c.has(roleFrontend) || c.has(roleFiles) || c.has(roleMonitor) {
-		if s.house, err = openHouse(ctx, c, lockShared, log); err != nil {
+		if s.house, err = openHouse(ctx, c, datalock.Shared, log); err != nil {
 			return nil, err
 		}
 	}
@@ -152,15 +154,7 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 }
 
 func (s *server) open(ctx context.Context, at string, h http.Handler) error {
-	var lc net.ListenConfig
-	if s.config.sharePort {
-		lc.Control = func(_, _ string, c syscall.RawConn) (err error) {
-			return errors.Join(c.Control(func(fd uintptr) {
-				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
-			}), err)
-		}
-	}
-	ln, err := lc.Listen(ctx, "tcp", at)
+	ln, err := httpserver.Listen(ctx, at, s.config.sharePort)
 	if err != nil {
 		return &remora.Error{Kind: remora.KindUnavailable, Message: "Cannot listen on " + at + ". If another program is there, or the address is not this machine's, choose another with --listen.", Err: err}
 	}
@@ -182,8 +176,8 @@ func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 	if s.front != nil || s.config.has(roleFiles) {
 		g.Go(func() error { return s.upkeep(gctx, migrated) })
 	}
-	if s.config.has(roleFiles) && s.house.files.copy != nil {
-		g.Go(func() error { return s.house.files.keepCopy(gctx, s.house.store, s.log) })
+	if s.config.has(roleFiles) && s.house.files.Copied() {
+		g.Go(func() error { return s.house.files.KeepCopy(gctx, s.house.store, s.log) })
 	}
 	if s.monitor != nil {
 		g.Go(func() error { return s.monitor.Run(gctx) })
@@ -264,61 +258,34 @@ func (s *server) close() error {
 	return errors.Join(errs...)
 }
 
-// How the upkeep goes about its work.
+// What is old enough to be swept.
 const (
-	upkeepEvery  = 10 * time.Minute
-	upkeepRetry  = 2 * time.Second
-	orphanGrace  = 24 * time.Hour
-	feedKept     = 30 * 24 * time.Hour
-	upkeepBudget = 10 * time.Minute
+	orphanGrace = 24 * time.Hour
+	feedKept    = 30 * 24 * time.Hour
 )
 
-// upkeep brings the schema up to date, takes in the samples, and now and then finishes what crashes
-// have left. Nothing of it may end the server: with the database away, it waits. It closes migrated
-// when the schema is up to date.
+// upkeep brings the schema up to date, takes in the samples, and tidies now and then. It closes
+// migrated when the schema is up to date.
 func (s *server) upkeep(ctx context.Context, migrated chan<- struct{}) error {
-	steps := []func(context.Context) error{
-		func(ctx context.Context) error {
-			err := sqlstore.Migrate(ctx, s.house.conns, s.house.engine)
-			if err == nil {
-				close(migrated)
-			}
-			return err
-		},
-	}
+	steps := []upkeep.Step{func(ctx context.Context) error {
+		err := sqlstore.Migrate(ctx, s.house.conns, s.house.engine)
+		if err == nil {
+			close(migrated)
+		}
+		return err
+	}}
 	if s.samples {
-		steps = append(steps, func(ctx context.Context) error { return takeSamples(ctx, s.house, s.log) })
+		steps = append(steps, s.takeSamples)
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		wait := time.Duration(0)
-		step := s.tidy
-		if len(steps) > 0 {
-			step = steps[0]
-		}
-		budget, cancel := context.WithTimeout(ctx, upkeepBudget)
-		err := step(budget)
-		cancel()
-		switch {
-		case err != nil && ctx.Err() == nil:
-			s.log.Warn("upkeep could not be done; trying again", "error", err)
-			wait = upkeepRetry
-			if len(steps) == 0 {
-				wait = time.Minute
-			}
-		case len(steps) > 0:
-			steps = steps[1:]
-		default:
-			wait = upkeepEvery
-		}
-		timer.Reset(wait)
+	return upkeep.Run(ctx, s.log, steps, s.tidy)
+}
+
+func (s *server) takeSamples(ctx context.Context) error {
+	im, err := s.house.importer(false)
+	if err != nil {
+		return err
 	}
+	return samples.Take(ctx, im, s.house.store, s.log)
 }
 
 // tidyLease is the name of the lease for tidying, and leaseTime how long it holds unless renewed.
@@ -345,7 +312,7 @@ func (s *server) tidyNow(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	_, sweepErr := s.house.files.main.Load().Sweep(ctx, orphanGrace)
+	_, sweepErr := s.house.files.Sweep(ctx, orphanGrace)
 	return errors.Join(
 		shelf.Settle(ctx, remora.TimeOf(now.Add(-orphanGrace))),
 		s.house.store.Prune(ctx, remora.TimeOf(now.Add(-feedKept))),

@@ -3,13 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sugarlabs/beamrider/internal/mariaurl"
@@ -42,10 +39,10 @@ type config struct {
 	replication mariaurl.Account
 
 	balancerListen string // "": listen
-	backends       []named
+	backends       []settings.Named
 
 	monitorListen string // "": listen
-	targets       []named
+	targets       []settings.Named
 	trackFile     string
 
 	logLevel  string
@@ -53,9 +50,6 @@ type config struct {
 
 	origins map[string]settings.Origin
 }
-
-// A named address is one entry of a list such as "beamrider=http://10.0.0.11:8081".
-type named struct{ name, url string }
 
 // The roles a process can have.
 const (
@@ -94,7 +88,7 @@ var table = settings.Table[config]{
 		Set: text(func(c *config) *string { return &c.siteName })},
 	{Key: "site.proxies", Env: "REMORA_SITE_PROXIES", Default: "127.0.0.0/8,::1/128", List: true, Example: `["10.0.0.0/24"]`,
 		Doc: "Networks of our own machines: reverse proxies and balancers in front, whose X-Forwarded-For and X-Forwarded-Proto headers are believed, and who may see metrics and what machines tell each other.",
-		Set: func(c *config, v string) error { return setPrefixes(&c.proxies, v) }},
+		Set: func(c *config, v string) error { return settings.SetPrefixes(&c.proxies, v) }},
 	{Key: "site.key", Env: "REMORA_SITE_KEY", Secret: true, Example: `"at-least-32-characters-that-nobody-can-guess"`,
 		Doc: "The key of the tokens by which every front end shows a writer at least what it wrote: 32 characters or more, the same on all front ends. Several, separated by commas: the first signs, all are accepted. Unset: one is made and kept in data.dir, which is right for a single front end.",
 		Set: func(c *config, v string) error {
@@ -108,10 +102,10 @@ var table = settings.Table[config]{
 		}},
 	{Key: "http.listen", Flag: "listen", Env: "REMORA_HTTP_LISTEN", Default: "127.0.0.1:8080", Example: `"0.0.0.0:80"`,
 		Doc: "The address and port to serve on. The default answers this machine only.",
-		Set: func(c *config, v string) error { c.listen = v; return checkListen(v) }},
+		Set: func(c *config, v string) error { c.listen = v; return settings.CheckListen(v) }},
 	{Key: "http.drain", Env: "REMORA_HTTP_DRAIN", Default: "20s", Example: `"1m"`,
 		Doc: "How long downloads in progress may go on after a stop was asked for.",
-		Set: func(c *config, v string) error { return setDuration(&c.drain, v) }},
+		Set: func(c *config, v string) error { return settings.SetDuration(&c.drain, v) }},
 	{Key: "http.share_port", Env: "REMORA_HTTP_SHARE_PORT", Default: "false", Example: `"true"`,
 		Doc: "Lets another process of the same user listen on the same port at the same time, so that a new server can take over while the old one finishes. Off, a second server says that the port is taken.",
 		Set: func(c *config, v string) (err error) {
@@ -146,7 +140,7 @@ var table = settings.Table[config]{
 		Set: func(c *config, v string) error { return setNodes(c, v, true) }},
 	{Key: "database.max_lag", Env: "REMORA_DATABASE_MAX_LAG", Default: "10s", Example: `"30s"`,
 		Doc: "A replica that is further behind than this is not read.",
-		Set: func(c *config, v string) error { return setDuration(&c.maxLag, v) }},
+		Set: func(c *config, v string) error { return settings.SetDuration(&c.maxLag, v) }},
 	{Key: "database.promote", Env: "REMORA_DATABASE_PROMOTE", Secret: true, Example: `"promoter:password"`,
 		Doc: "The account, on every server, that \"db promote\" and \"doctor\" use; it may change roles, which the account of the library must not.",
 		Set: func(c *config, v string) (err error) { c.promoter, err = mariaurl.ParseAccount(v); return err }},
@@ -155,25 +149,28 @@ var table = settings.Table[config]{
 		Set: func(c *config, v string) (err error) { c.replication, err = mariaurl.ParseAccount(v); return err }},
 	{Key: "balancer.listen", Env: "REMORA_BALANCER_LISTEN", Example: `"0.0.0.0:80"`,
 		Doc: "The address the balancer serves on, where the front end of the same process must be reachable on http.listen besides. Unset: http.listen, with the front end behind the balancer.",
-		Set: func(c *config, v string) error { c.balancerListen = v; return checkListen(v) }},
+		Set: func(c *config, v string) error { c.balancerListen = v; return settings.CheckListen(v) }},
 	{Key: "balancer.backends", Env: "REMORA_BALANCER_BACKENDS", List: true, Live: true, Example: `["beamrider=http://10.0.0.11:8081", "sunjammer=http://10.0.0.12:8081"]`,
 		Doc: "Front ends of other processes and machines, besides that of this process if it has one.",
-		Set: func(c *config, v string) error { return setNamed(&c.backends, v) }},
+		Set: func(c *config, v string) error { return settings.SetNamed(&c.backends, v) }},
 	{Key: "monitor.listen", Env: "REMORA_MONITOR_LISTEN", Example: `"10.0.0.13:8090"`,
 		Doc: "The address the monitor's page is on, at /internal/monitor. Unset: that of http.listen.",
-		Set: func(c *config, v string) error { c.monitorListen = v; return checkListen(v) }},
+		Set: func(c *config, v string) error { c.monitorListen = v; return settings.CheckListen(v) }},
 	{Key: "monitor.targets", Env: "REMORA_MONITOR_TARGETS", List: true, Example: `["sunjammer=http://10.0.0.12:8081/internal/status"]`,
 		Doc: "What the monitor and \"status\" ask on other machines. The page must answer 200.",
-		Set: func(c *config, v string) error { return setNamed(&c.targets, v) }},
+		Set: func(c *config, v string) error { return settings.SetNamed(&c.targets, v) }},
 	{Key: "monitor.track_file", Env: "REMORA_MONITOR_TRACK_FILE", Example: `"/run/remora/track"`,
 		Doc: "The file that keepalived reads by vrrp_track_file: 0 while the balancer of this machine answers at the port of balancer.listen (or http.listen), else 1.",
 		Set: text(func(c *config) *string { return &c.trackFile })},
 	{Key: "log.level", Flag: "log-level", Env: "REMORA_LOG_LEVEL", Default: "info", Example: `"debug"`,
 		Doc: "What is logged: debug (every request too), info, warn or error.",
-		Set: func(c *config, v string) error { c.logLevel = v; return oneOf(v, "debug", "info", "warn", "error") }},
+		Set: func(c *config, v string) error {
+			c.logLevel = v
+			return settings.OneOf(v, "debug", "info", "warn", "error")
+		}},
 	{Key: "log.format", Env: "REMORA_LOG_FORMAT", Default: "auto", Example: `"json"`,
 		Doc: "How the log is written: text, json, or auto: text on a terminal, json elsewhere.",
-		Set: func(c *config, v string) error { c.logFormat = v; return oneOf(v, "auto", "text", "json") }},
+		Set: func(c *config, v string) error { c.logFormat = v; return settings.OneOf(v, "auto", "text", "json") }},
 }
 
 // loadConfig merges defaults, the file, what commands have overridden, the environment and flags,
@@ -212,7 +209,7 @@ func (c *config) site() (*site.Site, error) {
 func setRoles(c *config, v string) error {
 	c.roles = settings.Fields(v)
 	for _, role := range c.roles {
-		if err := oneOf(role, roleFrontend, roleBalancer, roleFiles, roleMonitor); err != nil {
+		if err := settings.OneOf(role, roleFrontend, roleBalancer, roleFiles, roleMonitor); err != nil {
 			return fmt.Errorf("%q: %w", role, err)
 		}
 	}
@@ -247,63 +244,4 @@ func setNodes(c *config, v string, several bool) error {
 		c.nodes = append(c.nodes, s)
 	}
 	return nil
-}
-
-func setNamed(to *[]named, v string) error {
-	list := []named{}
-	for _, part := range settings.Fields(v) {
-		name, address, ok := strings.Cut(part, "=")
-		u, err := url.Parse(address)
-		if !ok || name == "" || err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return fmt.Errorf("%q does not look like sunjammer=http://10.0.0.12:8081", part)
-		}
-		if slices.ContainsFunc(list, func(n named) bool { return n.name == name }) {
-			return fmt.Errorf("two are called %q", name)
-		}
-		list = append(list, named{name, address})
-	}
-	*to = list
-	return nil
-}
-
-func setPrefixes(to *[]netip.Prefix, v string) error {
-	list := []netip.Prefix{}
-	for _, part := range settings.Fields(v) {
-		p, err := netip.ParsePrefix(part)
-		if err != nil {
-			return fmt.Errorf("%q is not a network such as 10.0.0.0/24", part)
-		}
-		list = append(list, p)
-	}
-	*to = list
-	return nil
-}
-
-func setDuration(to *time.Duration, v string) error {
-	d, err := time.ParseDuration(v)
-	if err != nil || d < 0 {
-		return errors.New("it must be a length of time such as 20s or 5m")
-	}
-	*to = d
-	return nil
-}
-
-func checkListen(v string) error {
-	_, port, err := net.SplitHostPort(v)
-	if err != nil {
-		return errors.New("it must be an address and a port, such as 127.0.0.1:8080 or :80")
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
-		return fmt.Errorf("%q is not a port number", port)
-	}
-	return nil
-}
-
-func oneOf(v string, known ...string) error {
-	for _, k := range known {
-		if v == k {
-			return nil
-		}
-	}
-	return fmt.Errorf("it must be one of %s", strings.Join(known, ", "))
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/datalock"
 	"github.com/sugarlabs/beamrider/remora"
 )
 
@@ -52,7 +53,7 @@ func TestWhatKeepsTheServerFromStarting(t *testing.T) {
 			if code != c.code || !strings.Contains(errs.String(), c.says) || strings.Contains(errs.String(), "hunter2") {
 				t.Errorf("exit status %d, want %d with %q:\n%s", code, c.code, c.says, errs.String())
 			}
-			lock, err := lockDir(data, lockAlone)
+			lock, err := datalock.Dir(data, datalock.Alone)
 			if err != nil {
 				t.Fatalf("the data folder is still held: %v", err)
 			}
@@ -66,7 +67,7 @@ func TestWhatKeepsTheServerFromStarting(t *testing.T) {
 // TestALockedFolderIsSaid: while a restore holds the folder, nothing else opens it.
 func TestALockedFolderIsSaid(t *testing.T) {
 	data := t.TempDir()
-	lock, err := lockDir(data, lockAlone)
+	lock, err := datalock.Dir(data, datalock.Alone)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,27 +9,29 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/sugarlabs/beamrider/internal/backup"
+	"github.com/sugarlabs/beamrider/internal/cluster"
+	"github.com/sugarlabs/beamrider/internal/datalock"
+	"github.com/sugarlabs/beamrider/internal/filestore"
+	"github.com/sugarlabs/beamrider/internal/settings"
 	"github.com/sugarlabs/beamrider/nfsstore"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/intake"
+	"github.com/sugarlabs/beamrider/remora/session"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 	"github.com/sugarlabs/beamrider/remora/sugar"
 	"github.com/sugarlabs/beamrider/remora/xo"
-	"github.com/sugarlabs/beamrider/replica"
 )
 
 // The libraries meet here and nowhere else; they fit by structure.
 var (
 	_ remora.Files      = (*nfsstore.Store)(nil)
-	_ remora.Files      = (*files)(nil)
+	_ remora.Files      = (*filestore.Files)(nil)
 	_ remora.Store      = (*sqlstore.Store)(nil)
 	_ intake.Store      = (*sqlstore.Store)(nil)
 	_ intake.ShelfStore = (*sqlstore.Store)(nil)
 	_ sugar.Counter     = (*sugar.Downloads)(nil)
-	_ sqlstore.Conns    = (*replica.Router)(nil)
+	_ sqlstore.Conns    = (*cluster.Cluster)(nil)
 )
 
 // conns is a database that can be closed.
@@ -41,21 +43,24 @@ type conns interface {
 
 // A house is what the configuration names, opened: the catalog and its files.
 type house struct {
-	config *config
-	engine sqlstore.Engine
-	conns  conns
-	router *replica.Router // nil: a single database
-	store  *sqlstore.Store
-	files  *files
-	lock   *os.File
+	config  *config
+	engine  sqlstore.Engine
+	conns   conns
+	cluster *cluster.Cluster // nil: a single database
+	store   *sqlstore.Store
+	files   *filestore.Files
+	lock    *os.File
 }
+
+// keyFile is where the key of tokens is kept that no setting gives.
+const keyFile = "session.key"
 
 // clusterWait is how long a command waits for a primary to show.
 const clusterWait = 5 * time.Second
 
 // openHouse opens what the configuration names and makes what is absent. It does not talk to a
 // database server: that one is away is a state, not a reason not to start.
-func openHouse(ctx context.Context, c *config, lock lockMode, log *slog.Logger) (_ *house, err error) {
+func openHouse(ctx context.Context, c *config, lock datalock.Mode, log *slog.Logger) (_ *house, err error) {
 	if err := os.MkdirAll(c.dataDir, 0o755); err != nil {
 		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "The data folder cannot be made. Choose another with --data.", Err: err}
 	}
@@ -65,13 +70,13 @@ func openHouse(ctx context.Context, c *config, lock lockMode, log *slog.Logger) 
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	if h.lock, err = lockDir(c.dataDir, lock); err != nil {
+	if h.lock, err = datalock.Dir(c.dataDir, lock); err != nil {
 		return nil, err
 	}
-	if err := unfinished(c.dataDir); err != nil {
+	if err := backup.Unfinished(c.dataDir); err != nil {
 		return nil, err
 	}
-	if h.files, err = openFiles(ctx, c, log); err != nil {
+	if h.files, err = filestore.Open(ctx, c.files(), c.copyDir, log); err != nil {
 		return nil, err
 	}
 	if err := h.connect(log); err != nil {
@@ -99,45 +104,17 @@ func (h *house) connect(log *slog.Logger) error {
 		}
 		h.engine, h.conns = sqlstore.MariaDB, db
 	default:
-		cluster, err := openCluster(h.config, log)
+		all, err := cluster.Open(nodes, h.config.maxLag, log)
 		if err != nil {
 			return err
 		}
-		h.engine, h.conns, h.router = sqlstore.MariaDB, cluster, cluster.Router
+		h.engine, h.conns, h.cluster = sqlstore.MariaDB, all, all
 	}
 	return nil
 }
 
-// A cluster is a router that runs until it is closed.
-type cluster struct {
-	*replica.Router
-	stop func() error
-}
-
-func openCluster(c *config, log *slog.Logger) (*cluster, error) {
-	rc := replica.Config{MaxLag: c.maxLag, Logger: log}
-	for _, n := range c.nodes {
-		dsn, err := sqlstore.MariaDBDSN(n.DSN(), nil)
-		if err != nil {
-			return nil, err
-		}
-		rc.Nodes = append(rc.Nodes, replica.Node{Name: n.Name, DSN: dsn, Weight: n.Weight})
-	}
-	router, err := replica.New(rc)
-	if err != nil {
-		return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.database", Message: "The section database of the configuration has mistakes.", Err: err}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var running errgroup.Group
-	running.Go(func() error { return router.Run(ctx) })
-	return &cluster{router, func() error { cancel(); return running.Wait() }}, nil
-}
-
-// Close ends what watches the servers, and all connections.
-func (c *cluster) Close() error { return errors.Join(c.stop(), c.Router.Close()) }
-
 // openReady is openHouse for commands that need the database at once.
-func openReady(ctx context.Context, c *config, lock lockMode, log *slog.Logger) (*house, error) {
+func openReady(ctx context.Context, c *config, lock datalock.Mode, log *slog.Logger) (*house, error) {
 	h, err := openHouse(ctx, c, lock, log)
 	if err != nil {
 		return nil, err
@@ -158,15 +135,47 @@ func (h *house) ready(ctx context.Context) error {
 
 // settled waits a moment until it is known which server does what.
 func (h *house) settled(ctx context.Context) error {
-	if h.router == nil {
+	if h.cluster == nil {
 		return nil
 	}
-	soon, cancel := context.WithTimeout(ctx, clusterWait)
-	defer cancel()
-	if err := h.router.WaitReady(soon); err != nil {
-		return &remora.Error{Kind: remora.KindUnavailable, Code: "database.primary", Message: "The database cannot be written to. \"remora-server status\" says more.", Err: err}
+	return h.cluster.Settle(ctx, clusterWait)
+}
+
+// attach returns a context whose reads see what a replica token covers.
+func (h *house) attach(ctx context.Context, token string) context.Context {
+	if h.cluster == nil {
+		return ctx
 	}
-	return nil
+	return h.cluster.Attach(ctx, token)
+}
+
+// session returns a context for writes, and a function for the token that covers them.
+func (h *house) session(ctx context.Context) (context.Context, func() string) {
+	if h.cluster == nil {
+		return ctx, func() string { return "" }
+	}
+	return h.cluster.Session(ctx)
+}
+
+// sessionKeys returns the keys of the tokens by which writers see what they wrote.
+func sessionKeys(c *config) (keys [][]byte, err error) {
+	for _, key := range settings.Fields(c.siteKeys.Text()) {
+		keys = append(keys, []byte(key))
+	}
+	if len(keys) > 0 {
+		return keys, nil
+	}
+	path := filepath.Join(c.dataDir, keyFile)
+	key, err := session.KeyFile(path)
+	if err != nil {
+		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "The key of tokens in " + path + " cannot be used.", Err: err}
+	}
+	return [][]byte{key}, nil
+}
+
+// openBackupFiles opens the files of a backup as those of a library are.
+func openBackupFiles(ctx context.Context, folder string, readOnly bool) (backup.Files, error) {
+	return filestore.OpenPlain(ctx, folder, readOnly)
 }
 
 // Close closes what is open.

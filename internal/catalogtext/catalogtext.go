@@ -96,3 +96,11 @@ func inferredMark(r remora.Release) string {
 	}
 	return ""
 }
+
+// OrNone joins words, or says that there is none.
+func OrNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}

@@ -356,29 +356,26 @@ func TestLateReplicaDrainsFirst(t *testing.T) {
 	if got := servers[1].Text("SELECT COUNT(*) FROM app.x"); got == "20" {
 		t.Fatal("the replica is not late, and the test proves nothing")
 	}
-	ended := make(chan struct{})
+	ended := make(chan error, 1)
 	go func() {
-		defer close(ended)
-		do(t, p, "b")
+		_, err := p.Promote(context.WithoutCancel(t.Context()), "b", nil)
+		ended <- err
 	}()
-	for {
-		// In one statement: whoever finds it writable finds everything.
-		got := servers[1].Text("SELECT CONCAT(@@read_only, ' ', (SELECT COUNT(*) FROM app.x))")
-		if strings.HasPrefix(got, "0") {
-			if got != "0 20" {
-				t.Errorf("it takes writes with %s rows, want 20", got)
-			}
-			break
-		}
+	for over := false; !over; {
 		select {
-		case <-ended:
-			if t.Failed() {
-				return
+		case err := <-ended:
+			if err != nil {
+				t.Fatal(err)
 			}
+			over = true
 		default:
 		}
+		// In one statement: whoever finds it writable finds everything.
+		got := servers[1].Text("SELECT CONCAT(@@read_only + 0, ' ', (SELECT COUNT(*) FROM app.x))")
+		if strings.HasPrefix(got, "0") && got != "0 20" || over && got != "0 20" {
+			t.Fatalf("read_only and rows are %s, want 0 20", got)
+		}
 	}
-	<-ended
 }
 
 func TestStoppedReplicaKeepsItsRelayLog(t *testing.T) {
@@ -409,9 +406,9 @@ func TestRefusals(t *testing.T) {
 	if _, err := p.Promote(t.Context(), "z", nil); err == nil || errors.Is(err, ErrRefused) {
 		t.Errorf("an unknown name gives %v", err)
 	}
-	hold := func(statements ...string) *sql.Conn {
+	hold := func(on *replicatest.Server, statements ...string) *sql.Conn {
 		t.Helper()
-		db, err := sql.Open("mysql", a.AdminDSN())
+		db, err := sql.Open("mysql", on.AdminDSN())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -428,7 +425,7 @@ func TestRefusals(t *testing.T) {
 		return conn
 	}
 	t.Run("two at once", func(t *testing.T) {
-		conn := hold("DO GET_LOCK('beamrider.promote', 0)")
+		conn := hold(a, "DO GET_LOCK('beamrider.promote', 0)")
 		defer conn.Close()
 		if _, err := p.Promote(t.Context(), "b", nil); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "Another promotion is at work on a") {
 			t.Error(err)
@@ -438,51 +435,36 @@ func TestRefusals(t *testing.T) {
 		}
 	})
 	t.Run("not fenced", func(t *testing.T) {
-		conn := hold("BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL", "BACKUP STAGE BLOCK_COMMIT")
+		conn := hold(a, "LOCK TABLES app.x WRITE")
 		defer conn.Close()
 		try("b", "not_fenced")
-		if _, err := conn.ExecContext(t.Context(), "BACKUP STAGE END"); err != nil {
+		if _, err := conn.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("privileges", func(t *testing.T) {
-		b.Exec("REVOKE RELOAD ON *.* FROM promoter")
+		// Out of the log, or b would have something that a has not.
+		defer hold(b, "SET sql_log_bin = 0", "REVOKE RELOAD ON *.* FROM promoter").Close()
 		if r := try("b", "privileges"); !strings.Contains(r.Refusals[0].Text, "GRANT RELOAD ON") {
 			t.Error(r.Refusals)
 		}
-		b.Exec("GRANT RELOAD ON *.* TO promoter")
+		defer hold(b, "SET sql_log_bin = 0", "GRANT RELOAD ON *.* TO promoter").Close()
 	})
 	t.Run("not catching up", func(t *testing.T) {
 		// Whoever waits in vain lets the old primary go on.
 		b.Exec("STOP SLAVE", "CHANGE MASTER TO MASTER_DELAY = 10", "START SLAVE")
 		a.Exec("INSERT INTO app.x VALUES (1, 1)")
 		p.config.Wait = 2 * time.Second
-		for _, s := range p.members {
-			s.config.Timeout = time.Second
-		}
 		try("b", "delayed")
 		b.Exec("STOP SLAVE", "CHANGE MASTER TO MASTER_DELAY = 0", "START SLAVE SQL_THREAD")
 		// Receiving starts when it is asked to; a replica that may not connect never gets there.
 		b.Exec("CHANGE MASTER 'x' TO MASTER_HOST = '127.0.0.1', MASTER_PORT = 1, MASTER_USE_GTID = slave_pos")
 		try("b", "several_sources")
 		b.Exec("RESET SLAVE 'x' ALL", "STOP SLAVE", "START SLAVE")
-		conn := hold("SET sql_log_bin = 0")
-		defer conn.Close()
-		// A lock on the replica, behind which it cannot apply.
-		replicaDB, err := sql.Open("mysql", b.AdminDSN())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer replicaDB.Close()
-		blocker, err := replicaDB.Conn(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer blocker.Close()
 		b.CatchUp(a)
-		if _, err := blocker.ExecContext(t.Context(), "LOCK TABLES app.x READ"); err != nil {
-			t.Fatal(err)
-		}
+		// A lock on the replica, behind which it cannot apply.
+		blocker := hold(b, "LOCK TABLES app.x READ")
+		defer blocker.Close()
 		a.Exec("INSERT INTO app.x VALUES (2, 1)")
 		r, err := p.Promote(t.Context(), "b", nil)
 		if err == nil || errors.Is(err, ErrRefused) || r.Primary != "" || !slices.Contains(r.Steps, "a takes writes again.") {
@@ -631,5 +613,29 @@ func TestPromotionAfterLossInterruptedAnywhere(t *testing.T) {
 			}
 			return
 		}
+	}
+}
+
+func TestOpenTransactionsAreEnded(t *testing.T) {
+	servers := replicatest.Cluster(t, 2)
+	p := promoter(t, servers...)
+	db, err := sql.Open("mysql", servers[0].DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), "INSERT INTO x VALUES (1, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	do(t, p, "b")
+	// Its row lock would hold the new replica up.
+	servers[1].Exec("INSERT INTO app.x VALUES (1, 2)")
+	primary(t, servers[1], servers[0])
+	if err := tx.Commit(); err == nil {
+		t.Error("a transaction was committed on the old primary after the promotion")
 	}
 }

@@ -1,7 +1,11 @@
-package main
+// Package filestore is a store of bundles as the catalog wants it: with the kinds of errors that pages
+// and commands understand, with a copy of what is offered beside it, and able to move while it is
+// used.
+package filestore
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -13,15 +17,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/sugarlabs/beamrider/internal/backup"
 	"github.com/sugarlabs/beamrider/internal/published"
 	"github.com/sugarlabs/beamrider/nfsstore"
 	"github.com/sugarlabs/beamrider/remora"
 )
 
-// files are where bundles and icons are kept, and the copy of what is offered if there is one. It
+// Files are where bundles and icons are kept, and the copy of what is offered if there is one. It
 // turns the sentinels of nfsstore into kinds, which commands and pages understand.
-type files struct {
+type Files struct {
 	main atomic.Pointer[nfsstore.Store]
 	copy *nfsstore.Store   // nil: none
 	left []*nfsstore.Store // moved away from
@@ -31,36 +34,85 @@ type files struct {
 	stats  atomic.Pointer[nfsstore.MirrorStats]
 }
 
-func openFiles(ctx context.Context, c *config, log *slog.Logger) (_ *files, err error) {
-	f := &files{moved: make(chan struct{})}
-	main, err := openStoreAt(ctx, c.files(), log)
+// Open opens the place at main, a folder or a URL, and the folder of the copy; "" or main itself: there
+// is none. The caller closes it.
+func Open(ctx context.Context, at, copied string, log *slog.Logger) (_ *Files, err error) {
+	f := &Files{moved: make(chan struct{})}
+	main, err := openStore(ctx, at, false, log)
 	if err != nil {
 		return nil, err
 	}
 	f.main.Store(main)
-	if c.copyDir != "" && c.copyDir != c.files() {
-		if f.copy, err = openStoreAt(ctx, c.copyDir, log); err != nil {
+	if copied != "" && copied != at {
+		if f.copy, err = openStore(ctx, copied, false, log); err != nil {
 			return nil, errors.Join(err, main.Close())
 		}
 	}
 	return f, nil
 }
 
-func openStoreAt(ctx context.Context, at string, log *slog.Logger) (*nfsstore.Store, error) {
-	store, err := nfsstore.Open(ctx, at, &nfsstore.Options{Logger: log})
+func openStore(ctx context.Context, at string, readOnly bool, log *slog.Logger) (*nfsstore.Store, error) {
+	store, err := nfsstore.Open(ctx, at, &nfsstore.Options{Logger: log, ReadOnly: readOnly})
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "The files folder " + at + " cannot be used.", Err: err}
 	}
 	return store, nil
 }
 
-func (f *files) Put(ctx context.Context, name string, r io.Reader, size int64, sum []byte) error {
+// OpenPlain opens one place without a copy, to write to or only to read.
+func OpenPlain(ctx context.Context, at string, readOnly bool) (*Files, error) {
+	store, err := openStore(ctx, at, readOnly, nil)
+	if err != nil {
+		return nil, err
+	}
+	f := &Files{moved: make(chan struct{})}
+	f.main.Store(store)
+	return f, nil
+}
+
+// Copied reports whether there is a copy beside the place where everything is.
+func (f *Files) Copied() bool { return f.copy != nil }
+
+// Sweep removes what writers left behind that were killed; see [nfsstore.Store.Sweep].
+func (f *Files) Sweep(ctx context.Context, olderThan time.Duration) (int, error) {
+	return f.main.Load().Sweep(ctx, olderThan)
+}
+
+// Behind returns how many files the copy is known to lack, as far as [Files.KeepCopy] has got.
+func (f *Files) Behind() int {
+	if s := f.stats.Load(); s != nil {
+		return s.Behind
+	}
+	return 0
+}
+
+// Try stores a small file, and reads it past the copy.
+func (f *Files) Try(ctx context.Context) error {
+	const name, text = "canary/monitor", "alive\n"
+	sum := sha256.Sum256([]byte(text))
+	if err := f.Put(ctx, name, strings.NewReader(text), int64(len(text)), sum[:]); err != nil {
+		return err
+	}
+	file, err := f.main.Load().Open(ctx, name)
+	if err != nil {
+		return kindOfFile(err, name)
+	}
+	got := make([]byte, len(text)+1)
+	n, err := file.Read(got)
+	if err = errors.Join(err, file.Close()); err != nil || string(got[:n]) != text {
+		return errors.Join(errors.New("what is read is not what was stored"), err)
+	}
+	return nil
+}
+
+// Put implements [remora.Files].
+func (f *Files) Put(ctx context.Context, name string, r io.Reader, size int64, sum []byte) error {
 	return kindOfFile(f.main.Load().Put(ctx, name, r, size, sum), name)
 }
 
-// Open prefers the copy, which is on this machine. What is not there yet, or not to be found in it,
+// Open implements [remora.Files]. It prefers the copy, which is on this machine. What is not there yet, or not to be found in it,
 // is where everything is.
-func (f *files) Open(ctx context.Context, name string) (fs.File, error) {
+func (f *Files) Open(ctx context.Context, name string) (fs.File, error) {
 	if f.copy != nil && !strings.HasPrefix(name, "uploads/") {
 		if file, err := f.copy.Open(ctx, name); err == nil {
 			return file, nil
@@ -70,17 +122,19 @@ func (f *files) Open(ctx context.Context, name string) (fs.File, error) {
 	return file, kindOfFile(err, name)
 }
 
-func (f *files) Link(ctx context.Context, from, to string) error {
+// Link implements [remora.Files].
+func (f *Files) Link(ctx context.Context, from, to string) error {
 	return kindOfFile(f.main.Load().Link(ctx, from, to), to)
 }
 
-func (f *files) Remove(ctx context.Context, name string) error {
+// Remove implements [remora.Files].
+func (f *Files) Remove(ctx context.Context, name string) error {
 	return kindOfFile(f.main.Load().Remove(ctx, name), name)
 }
 
-// move makes another place the one where everything is. What is under way at the old one goes on there.
-func (f *files) move(ctx context.Context, to string, log *slog.Logger) error {
-	store, err := openStoreAt(ctx, to, log)
+// Move makes another place the one where everything is. What is under way at the old one goes on there.
+func (f *Files) Move(ctx context.Context, to string, log *slog.Logger) error {
+	store, err := openStore(ctx, to, false, log)
 	if err != nil {
 		return err
 	}
@@ -96,8 +150,8 @@ func (f *files) move(ctx context.Context, to string, log *slog.Logger) error {
 // feedPoll is how often the change feed is asked what is to be copied.
 const feedPoll = 100 * time.Millisecond
 
-// keepCopy keeps in the copy what is published, until ctx ends.
-func (f *files) keepCopy(ctx context.Context, feed remora.Feed, log *slog.Logger) error {
+// KeepCopy keeps in the copy what is published, until ctx ends.
+func (f *Files) KeepCopy(ctx context.Context, feed remora.Feed, log *slog.Logger) error {
 	for ctx.Err() == nil {
 		f.moving.Lock()
 		moved := f.moved
@@ -144,7 +198,7 @@ func (f *files) keepCopy(ctx context.Context, feed remora.Feed, log *slog.Logger
 }
 
 // change asks for the size of an icon, which the catalog does not know.
-func (f *files) change(ctx context.Context, from *nfsstore.Store, c published.Change) (nfsstore.Change, error) {
+func (f *Files) change(ctx context.Context, from *nfsstore.Store, c published.Change) (nfsstore.Change, error) {
 	n := nfsstore.Change{Name: c.Name, Size: c.Size, SHA256: c.SHA256[:], Gone: c.Gone}
 	if c.Gone || c.Size >= 0 {
 		return n, nil
@@ -160,7 +214,8 @@ func (f *files) change(ctx context.Context, from *nfsstore.Store, c published.Ch
 	return n, err
 }
 
-func (f *files) Close() error {
+// Close closes every place; what is under way fails.
+func (f *Files) Close() error {
 	err := f.main.Load().Close()
 	for _, store := range f.left {
 		err = errors.Join(err, store.Close())
@@ -190,15 +245,4 @@ func kindOfFile(err error, name string) error {
 		}
 	}
 	return err
-}
-
-// openBackupFiles opens the files of a backup as those of a library are.
-func openBackupFiles(ctx context.Context, folder string, readOnly bool) (backup.Files, error) {
-	store, err := nfsstore.Open(ctx, folder, &nfsstore.Options{ReadOnly: readOnly})
-	if err != nil {
-		return nil, err
-	}
-	f := &files{}
-	f.main.Store(store)
-	return f, nil
 }

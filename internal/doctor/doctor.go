@@ -1,0 +1,96 @@
+// Package doctor looks at how a library is set up, on this machine and at its database servers.
+package doctor
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/sugarlabs/beamrider/internal/mariaadmin"
+	"github.com/sugarlabs/beamrider/internal/mariaurl"
+	"github.com/sugarlabs/beamrider/internal/monitor"
+	"github.com/sugarlabs/beamrider/remora/sqlstore"
+)
+
+// Config is what is looked at.
+type Config struct {
+	Listen     []string // addresses and ports
+	SiteURL    string
+	DataDir    string
+	Files      string   // a folder or a URL
+	Secrets    []string // files that hold secrets; those that are absent do not count
+	TrackFile  string   // "": none
+	Keepalived string   // its configuration file; looked at where there is a track file
+	Servers    []mariaurl.Server
+}
+
+// patience is how long a database server may take to answer.
+const patience = 5 * time.Second
+
+// Look looks at everything. It changes nothing.
+func Look(ctx context.Context, c Config) (all []monitor.Result, err error) {
+	listening := monitor.Listening{Listen: c.Listen, SiteURL: c.SiteURL}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			listening.Own = append(listening.Own, p.Addr())
+		}
+	}
+	all = append(all, listening.Results()...)
+	folder := monitor.Folder{Path: c.DataDir, SQLite: len(c.Servers) == 0}
+	if folder.Filesystem, err = monitor.FilesystemOf(c.DataDir); err != nil {
+		folder.Filesystem = "" // not there yet
+	}
+	all = append(all, folder.Results()...)
+	if u, err := url.Parse(c.Files); err == nil && u.Scheme == "nfs" {
+		export := monitor.Export{Host: u.Hostname()}
+		if export.Addrs, err = net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname()); err != nil {
+			export.Addrs = nil // which is what it then finds
+		}
+		all = append(all, export.Results()...)
+	}
+	var secrets []string
+	for _, path := range c.Secrets {
+		if _, err := os.Stat(path); err == nil {
+			secrets = append(secrets, path)
+		}
+	}
+	all = append(all, monitor.Secrets(secrets...)...)
+	all = append(all, c.servers(ctx).Results()...)
+	if text, err := os.ReadFile(c.Keepalived); err == nil && c.TrackFile != "" {
+		all = append(all, monitor.Keepalived{Text: string(text), TrackFile: c.TrackFile}.Results()...)
+	}
+	return all, nil
+}
+
+// servers asks every database server about its settings, as the account of the library.
+func (c *Config) servers(ctx context.Context) (s monitor.Servers) {
+	if len(c.Servers) > 1 {
+		s.Mode = "available"
+	}
+	for _, n := range c.Servers {
+		one := monitor.Server{Name: n.Name}
+		soon, cancel := context.WithTimeout(ctx, patience)
+		dsn, err := sqlstore.MariaDBDSN(n.DSN(), nil)
+		if err == nil {
+			var said mariaadmin.Server
+			if said, err = mariaadmin.Ask(soon, dsn); err == nil {
+				one.Variables, one.Grants = said.Variables, said.Grants
+				one.Role = "primary"
+				if on := said.Variables["read_only"]; on == "ON" || on == "1" {
+					one.Role = "replica"
+				}
+			}
+		}
+		cancel()
+		one.Err = err
+		s.List = append(s.List, one)
+	}
+	return s
+}

@@ -1,0 +1,85 @@
+// Package watchlist is what the monitor and the command status look at, of one library.
+package watchlist
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/sugarlabs/beamrider/internal/cluster"
+	"github.com/sugarlabs/beamrider/internal/filestore"
+	"github.com/sugarlabs/beamrider/internal/monitor"
+	"github.com/sugarlabs/beamrider/internal/settings"
+)
+
+// Config is what there is to look at.
+type Config struct {
+	Targets   []settings.Named // pages of other machines
+	MaxLag    time.Duration    // of a replica
+	DataDir   string
+	Place     string           // where files are kept
+	CopyDir   string           // "": no copy
+	KeepsCopy bool             // this process keeps it
+	Cluster   *cluster.Cluster // nil: a single database
+	WriteMode func(ctx context.Context) (string, error)
+	Files     *filestore.Files
+}
+
+// LocalBalancer is where a balancer that listens at an address says, to its own machine, that it is
+// alive.
+func LocalBalancer(at string) string {
+	host, port, err := net.SplitHostPort(at)
+	if ip, perr := netip.ParseAddr(host); err == nil && (host == "" || perr == nil && ip.IsUnspecified()) {
+		at = net.JoinHostPort("127.0.0.1", port)
+	}
+	return "http://" + at + "/internal/balancer/live"
+}
+
+// Checks returns them.
+func (c Config) Checks() []monitor.Check {
+	beats := monitor.NewBeats()
+	var list []monitor.Check
+	for _, t := range c.Targets {
+		list = append(list, monitor.HTTP(monitor.Target{Name: t.Name, URL: t.URL, Remote: true}, beats))
+	}
+	if len(c.Targets) > 0 {
+		list = append(list, monitor.Clocks("clocks", beats, 0), monitor.FeedBehind("change feed", beats, 0))
+	}
+	promote := "remora-server db promote"
+	if c.Cluster != nil {
+		nodes := monitor.Nodes(monitor.NodesConfig{Name: "database servers", Mode: "available", MaxLag: c.MaxLag, Promote: promote, Ask: c.Cluster.State})
+		judge := nodes.Run
+		nodes.Run = func(ctx context.Context) monitor.Finding {
+			f := judge(ctx)
+			if strings.HasPrefix(f.Next, promote) && c.Files.Copied() && c.Files.Try(ctx) != nil {
+				f.Next += " --take-files" // they are as gone as the primary
+			}
+			return f
+		}
+		list = append(list, nodes)
+	}
+	list = append(list,
+		monitor.WriteMode("writing", func(ctx context.Context) (string, time.Time, error) {
+			mode, err := c.WriteMode(ctx)
+			return mode, time.Time{}, err
+		}, "remora-server db write-mode normal, unless a copy is at work", ""),
+		monitor.Canary("files", "Storing and reading a file in "+c.Place, c.Files.Try, c.filesNext()),
+		monitor.Disk("data folder", c.DataDir, monitor.FolderSpace, monitor.Limits{}),
+	)
+	if c.Files.Copied() && c.KeepsCopy {
+		list = append(list,
+			monitor.Disk("copy", c.CopyDir, monitor.FolderSpace, monitor.Limits{}),
+			monitor.CopyBehind("copy of the files", func(context.Context) (monitor.Copy, error) { return monitor.Copy{Missing: c.Files.Behind()}, nil }, 0, "Look at the log of the process with the role files."))
+	}
+	return list
+}
+
+func (c Config) filesNext() string {
+	next := "Start the NFS server, or the disk, behind " + c.Place + " again."
+	if c.CopyDir != "" && c.CopyDir != c.Place {
+		next += " If it is gone for good, take the copy of this machine in its place, by the flag --take-files of db promote."
+	}
+	return next
+}
