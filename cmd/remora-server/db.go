@@ -165,6 +165,9 @@ func (c *dbPromoteCmd) Run(ctx context.Context, a *app) error {
 }
 
 func unavailable(err error, message string) error {
+	if errors.Is(err, promote.ErrRefused) {
+		return &remora.Error{Kind: remora.KindConflict, Op: "db", Message: message, Err: err}
+	}
 	return &remora.Error{Kind: remora.KindUnavailable, Op: "db", Message: message, Err: err}
 }
 

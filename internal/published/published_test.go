@@ -1,0 +1,104 @@
+package published_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sugarlabs/beamrider/internal/catalogtest"
+	"github.com/sugarlabs/beamrider/internal/published"
+	"github.com/sugarlabs/beamrider/remora"
+)
+
+// names returns the bundles that an activity offers.
+func names(a remora.Activity) (list []string) {
+	for i := range a.Versions {
+		list = append(list, remora.PublicName(a.ID, a.Versions[i].Filename))
+	}
+	return list
+}
+
+// A copy is what somebody who heeds every change would have.
+type copied struct {
+	has     map[string]bool
+	changes chan published.Change
+}
+
+// until takes changes in until the copy holds exactly the bundles of all.
+func (c *copied) until(t *testing.T, all ...remora.Activity) {
+	t.Helper()
+	want := map[string]bool{}
+	for _, a := range all {
+		for _, n := range names(a) {
+			want[n] = true
+		}
+	}
+	deadline := time.After(time.Minute)
+	for !cmp.Equal(want, c.has) {
+		select {
+		case ch := <-c.changes:
+			switch {
+			case ch.Gone:
+				delete(c.has, ch.Name)
+			case ch.Size < 0: // an icon
+			default:
+				c.has[ch.Name] = true
+			}
+		case <-deadline:
+			t.Fatalf("the copy never is right (-want +got)\n%s", cmp.Diff(want, c.has))
+		}
+	}
+}
+
+// TestFollow: whatever happens to the catalog, who heeds the changes has what is offered, and nothing
+// of which the end was told.
+func TestFollow(t *testing.T) {
+	a, b, c := catalogtest.Activity(1), catalogtest.Activity(2), catalogtest.Activity(3)
+	feed := catalogtest.NewFeed(slices.Values([]remora.Activity{a, b}))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	copy := &copied{map[string]bool{}, make(chan published.Change)}
+	ended := make(chan error)
+	go func() {
+		ended <- published.Follow(ctx, feed, time.Millisecond, slog.New(slog.DiscardHandler), func(ch published.Change) error {
+			select {
+			case copy.changes <- ch:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	copy.until(t, a, b)
+	feed.Put(c)
+	copy.until(t, a, b, c)
+	feed.Fail(errors.New("away"))
+	feed.Fail(nil)
+	fewer := b
+	fewer.Versions = b.Versions[:1]
+	feed.Put(fewer)
+	copy.until(t, a, fewer, c)
+	feed.Remove(c.ID)
+	copy.until(t, a, fewer)
+	feed.NewEpoch(b)
+	copy.until(t, b)
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// TestTellEnds: an error of who is told ends it.
+func TestTellEnds(t *testing.T) {
+	enough := errors.New("enough")
+	feed := catalogtest.NewFeed(slices.Values([]remora.Activity{catalogtest.Activity(1)}))
+	err := published.Follow(t.Context(), feed, time.Millisecond, slog.New(slog.DiscardHandler), func(published.Change) error { return enough })
+	if err != enough {
+		t.Errorf("it ended with %v", err)
+	}
+}
