@@ -12,8 +12,21 @@ import (
 	"github.com/sugarlabs/beamrider/remora"
 )
 
-// readyPatience is how long the notice that the process is ready waits for the catalog.
+// readyPatience is how long those who want to know whether the process is ready wait for the catalog.
 const readyPatience = 10 * time.Second
+
+// settle waits until there is something to serve, but not for a database that is away where nothing
+// was saved: that is for health checks to say.
+func (s *server) settle(ctx context.Context) {
+	if s.front == nil {
+		return
+	}
+	select {
+	case <-s.front.library.Ready():
+	case <-time.After(readyPatience):
+	case <-ctx.Done():
+	}
+}
 
 // overridesEvery is how often a server looks whether a command has overridden a setting.
 const overridesEvery = time.Second
@@ -21,15 +34,7 @@ const overridesEvery = time.Second
 // notify tells systemd how the process is, and reloads the configuration when asked to, or when a
 // command has overridden a setting. It returns when a stop is asked for, or ctx ends.
 func (s *server) notify(ctx context.Context, stop <-chan struct{}, hangups <-chan os.Signal) error {
-	if s.front != nil {
-		// Whoever starts us waits until there is something to serve, but not for a database that is
-		// away where nothing was saved: that is for health checks to say.
-		select {
-		case <-s.front.library.Ready():
-		case <-time.After(readyPatience):
-		case <-ctx.Done():
-		}
-	}
+	s.settle(ctx)
 	n := &systemd.Notices{
 		Log: s.log, Hangups: hangups, File: filepath.Join(s.config.dataDir, settings.OverridesFile), Every: overridesEvery,
 		Reload: func() {

@@ -170,6 +170,8 @@ func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 	defer stop()
 	g, gctx := errgroup.WithContext(under)
 	migrated := make(chan struct{})
+	// What watches would otherwise begin by telling that the front end is not there yet.
+	later := func(run func() error) { g.Go(func() error { s.settle(gctx); return run() }) }
 	if s.front != nil {
 		s.front.run(gctx, g, migrated)
 	}
@@ -180,11 +182,11 @@ func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 		g.Go(func() error { return s.house.files.KeepCopy(gctx, s.house.store, s.log) })
 	}
 	if s.monitor != nil {
-		g.Go(func() error { return s.monitor.Run(gctx) })
+		later(func() error { return s.monitor.Run(gctx) })
 	}
 	if s.balancer != nil {
-		g.Go(func() error { return s.balancer.Run(gctx) })
-		g.Go(func() error { return s.balancer.follower.Run(gctx) })
+		later(func() error { return s.balancer.Run(gctx) })
+		later(func() error { return s.balancer.follower.Run(gctx) })
 	}
 	g.Go(func() error { return s.notify(gctx, ctx.Done(), hangups) })
 	g.Go(func() error {
