@@ -20,7 +20,8 @@
 //
 // A request goes to another backend when no connection to the first could be made, and, if its
 // method is idempotent (RFC 9110, section 9.2.2), when that backend failed before the header of its
-// answer arrived and nothing of the request's body had been read. No backend is tried twice for one
+// answer arrived and nothing of the request's body had been read, or answered so that
+// Options.Elsewhere wants another answer. No backend is tried twice for one
 // request and no request more than Options.Attempts times; retries of all requests together are held
 // below a fixed share of the requests, so that a dying pool is not buried by them. Below this, [http.Transport]
 // opens a new connection to the same backend when a kept-alive one turns out to be closed.

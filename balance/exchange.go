@@ -161,6 +161,13 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, errInProcess // serve calls it, with the body untouched
 		}
 		res, err := x.attempt(r, body)
+		if err == nil && x.elsewhere(res, body) && x.next() == nil {
+			// What it said to the reader nobody has read.
+			res.Body.Close()
+			x.open = nil
+			x.b.retries.Add(1)
+			continue
+		}
 		if err == nil {
 			return res, nil
 		}
@@ -249,6 +256,14 @@ func (x *exchange) repeatable(err error, body *upload) bool {
 		return true // move has paid
 	}
 	return x.idempotent() && x.b.budget.spend()
+}
+
+// elsewhere reports whether the answer is to be thrown away, for that of another backend.
+func (x *exchange) elsewhere(res *http.Response, body *upload) bool {
+	if x.b.o.Elsewhere == nil || res.StatusCode < 500 || len(x.tried) >= x.b.o.Attempts || !x.idempotent() || body.touched() {
+		return false
+	}
+	return x.b.o.Elsewhere(x.in, res.StatusCode) && x.b.budget.spend()
 }
 
 // unsent reports whether a failed attempt has sent nothing: there was no connection to send it on.

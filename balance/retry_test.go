@@ -238,3 +238,46 @@ func TestUnreachedIsUnavailable(t *testing.T) {
 		})
 	}
 }
+
+// TestElsewhere: an answer that the option does not want is replaced by that of another backend, as
+// long as there is one.
+func TestElsewhere(t *testing.T) {
+	poor := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		io.WriteString(w, "poor")
+	})
+	rich := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "rich") })
+	elsewhere := func(in Info, status int) bool { return in.Path == "/file" && status == 503 }
+	for name, tt := range map[string]struct {
+		method, path string
+		backends     []http.Handler
+		status       int
+		body         string
+		retries      uint64
+	}{
+		"one has it":                {"GET", "/file", []http.Handler{poor, rich}, 200, "rich", 1},
+		"the third has it":          {"GET", "/file", []http.Handler{poor, poor, rich}, 200, "rich", 2},
+		"nobody has it":             {"GET", "/file", []http.Handler{poor, poor}, 503, "poor", 1},
+		"there is no other":         {"GET", "/file", []http.Handler{poor}, 503, "poor", 0},
+		"it is not asked for":       {"GET", "/page", []http.Handler{poor, rich}, 503, "poor", 0},
+		"it may not be asked again": {"POST", "/file", []http.Handler{poor, rich}, 503, "poor", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var list []Backend
+			for i, h := range tt.backends {
+				list = append(list, Backend{Name: string(rune('a' + i)), URL: serve(t, h).URL})
+			}
+			b := mustNew(t, list, &Options{Picker: ordered{}, Elsewhere: elsewhere})
+			front := serve(t, b)
+			got, _ := do(t, front.Client(), request(t, tt.method, front.URL+tt.path, nil))
+			if got.Status != tt.status || got.Body != tt.body || b.Stats().Retries != tt.retries {
+				t.Errorf("%+v, %d retries", got, b.Stats().Retries)
+			}
+			for _, s := range b.Snapshot() {
+				if s.InFlight != 0 {
+					t.Errorf("%s still has %d in flight", s.Name, s.InFlight)
+				}
+			}
+		})
+	}
+}

@@ -36,6 +36,8 @@ func newBalancer(c *config, st *site.Site, local http.Handler, log *slog.Logger)
 	b.Balancer, err = balance.New(b.backends(c), &balance.Options{
 		Checker: &balance.HTTPCheck{Path: "/readyz"}, CheckInterval: checkInterval, CheckTimeout: checkTimeout, Fall: checkFall, DialTimeout: dialTimeout,
 		Trusted: c.proxies, Logger: log,
+		// A front end that cannot read a file just now is not the only one.
+		Elsewhere: func(in balance.Info, status int) bool { return status == http.StatusServiceUnavailable },
 	})
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.balancer", Message: "The section balancer of the configuration has mistakes.", Err: err}
