@@ -207,7 +207,7 @@ func testNFS(t *testing.T, w *world.World) {
 		ls := require.Tool(t, "nfs-ls")
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
-		if out, err := w.Machine("sunjammer").Run(ctx, nil, ls, n.URL()+"/public"); err != nil || !strings.Contains(out, "hello") {
+		if out, err := w.Machine("sunjammer").Run(ctx, nil, ls, "nfs://"+n.Machine.IP+n.Folder+"/public"); err != nil || !strings.Contains(out, "hello") {
 			t.Fatalf("%q, %v", out, err)
 		}
 	}
