@@ -28,7 +28,6 @@ func (c *filesMoveCmd) Help() string {
 Writing is switched off for the last part, a few seconds. Interrupted, it is finished by running it
 again. On other machines, set files.url to the new place and reload them before that.
 
-  remora-server files move --to /srv/remora-files
   remora-server files move --to nfs://10.0.0.11/srv/remora`
 }
 
@@ -38,6 +37,10 @@ const switchTime = 3 * overridesEvery
 func (c *filesMoveCmd) Run(ctx context.Context, a *app) error {
 	return with(ctx, a, func(h *house) (err error) {
 		if c.To == a.config.files() {
+			mode, err := h.store.WriteMode(ctx)
+			if err != nil || mode == sqlstore.WriteFrozen && a.config.origins["files.url"].From == "overrides" {
+				return errors.Join(err, h.store.SetWriteMode(ctx, sqlstore.WriteNormal)) // the end of a move that was interrupted
+			}
 			return remora.Errorf(remora.KindInvalid, "files.same", "The files are in %s already.", c.To)
 		}
 		to, err := filestore.OpenPlain(ctx, c.To, false)
@@ -69,7 +72,10 @@ func (c *filesMoveCmd) Run(ctx context.Context, a *app) error {
 		}
 		thaw, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		return errors.Join(err, h.store.SetWriteMode(thaw, sqlstore.WriteNormal))
+		if err = errors.Join(err, h.store.SetWriteMode(thaw, sqlstore.WriteNormal)); err != nil {
+			return err
+		}
+		return pass() // a server that was slow to hear of it has stored something in the old place
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/testdb"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 )
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) == "1" {
 		main()
 	}
-	os.Exit(m.Run())
+	os.Exit(testdb.Main(m))
 }
 
 // program returns the program with arguments, ready to start.
@@ -48,7 +49,14 @@ func program(t testing.TB, args ...string) *exec.Cmd {
 // runProgram runs the program to its end and returns what it printed and its exit status.
 func runProgram(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return runProgramIn(t, nil, args...)
+}
+
+// runProgramIn is runProgram with more environment.
+func runProgramIn(t testing.TB, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	cmd := program(t, args...)
+	cmd.Env = append(cmd.Env, env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -61,7 +69,13 @@ func runProgram(t testing.TB, args ...string) (stdout, stderr string, code int) 
 // mustRun is runProgram for what must succeed.
 func mustRun(t testing.TB, args ...string) string {
 	t.Helper()
-	out, errs, code := runProgram(t, args...)
+	return mustRunIn(t, nil, args...)
+}
+
+// mustRunIn is mustRun with more environment.
+func mustRunIn(t testing.TB, env []string, args ...string) string {
+	t.Helper()
+	out, errs, code := runProgramIn(t, env, args...)
 	if code != 0 {
 		t.Fatalf("remora-server %s: exit status %d\n%s%s", strings.Join(args, " "), code, out, errs)
 	}

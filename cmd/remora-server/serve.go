@@ -36,7 +36,6 @@ func (c *serveCmd) Help() string {
 	return `Serves until it is told to stop by SIGTERM or Ctrl-C; downloads in progress may finish then. SIGHUP
 makes it read its configuration again.
 
-  remora-server serve --samples
   remora-server serve --listen 0.0.0.0:80 --data /var/lib/remora
   remora-server serve --roles balancer --config /etc/remora/balancer.toml`
 }
@@ -221,8 +220,7 @@ func (s *server) serve(ctx context.Context) error {
 	return doors.Wait()
 }
 
-// addressMoves is how long the shared address may take to go to another machine.
-const addressMoves = 500 * time.Millisecond
+const addressMoves = 500 * time.Millisecond // how long the shared address may take to go elsewhere
 
 // leave makes those who send requests here look elsewhere, before the doors close.
 func (s *server) leave(ctx context.Context) {
@@ -290,18 +288,14 @@ func (s *server) takeSamples(ctx context.Context) error {
 	return samples.Take(ctx, im, s.house.store, s.log)
 }
 
-// tidyLease is the name of the lease for tidying, and leaseTime how long it holds unless renewed.
-const (
-	tidyLease = "tidy"
-	leaseTime = time.Minute
-)
+const leaseTime = time.Minute // how long tidying is one machine's alone, unless renewed
 
 // tidy finishes what crashes have left, on one machine at a time.
 func (s *server) tidy(ctx context.Context) error {
 	if !s.config.has(roleFiles) {
 		return nil
 	}
-	err := s.house.store.RunLeased(ctx, tidyLease, s.holder, leaseTime, func(ctx context.Context, _ sqlstore.Lease) error { return s.tidyNow(ctx) })
+	err := s.house.store.RunLeased(ctx, "tidy", s.holder, leaseTime, func(ctx context.Context, _ sqlstore.Lease) error { return s.tidyNow(ctx) })
 	if e, ok := errors.AsType[*remora.Error](err); ok && e.Code == "lease.held" {
 		return nil // another machine does it
 	}

@@ -119,6 +119,9 @@ func openReady(ctx context.Context, c *config, lock datalock.Mode, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
+	if h.cluster != nil {
+		h.cluster.PreferPrimary()
+	}
 	if err := h.ready(ctx); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}

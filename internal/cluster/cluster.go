@@ -23,7 +23,8 @@ import (
 // A Cluster is a router that runs until it is closed. Its connections are a [sqlstore.Conns].
 type Cluster struct {
 	*replica.Router
-	stop func() error
+	stop  func() error
+	fresh bool
 }
 
 // Open begins to watch the servers. That none answers is a state, not an error.
@@ -43,11 +44,15 @@ func Open(nodes []mariaurl.Server, maxLag time.Duration, log *slog.Logger) (*Clu
 	ctx, cancel := context.WithCancel(context.Background())
 	var running errgroup.Group
 	running.Go(func() error { return router.Run(ctx) })
-	return &Cluster{router, func() error { cancel(); return running.Wait() }}, nil
+	return &Cluster{Router: router, stop: func() error { cancel(); return running.Wait() }}, nil
 }
 
 // Close ends what watches the servers, and all connections.
 func (c *Cluster) Close() error { return errors.Join(c.stop(), c.Router.Close()) }
+
+// PreferPrimary makes the primary answer all reads, for whoever must not go by what was true a moment
+// ago. It is to be called before the connections are used.
+func (c *Cluster) PreferPrimary() { c.fresh = true }
 
 // Settle waits, for at most patience, until it is known that there is a server to write to.
 func (c *Cluster) Settle(ctx context.Context, patience time.Duration) error {
@@ -68,7 +73,7 @@ func OnPrimary(ctx context.Context) context.Context {
 
 // Read heeds what [OnPrimary] asks for.
 func (c *Cluster) Read(ctx context.Context) *sql.DB {
-	if ctx.Value(primaryKey{}) != nil {
+	if c.fresh || ctx.Value(primaryKey{}) != nil {
 		return c.Router.Write(ctx)
 	}
 	return c.Router.Read(ctx)
