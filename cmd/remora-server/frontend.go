@@ -57,7 +57,7 @@ func newFrontend(c *config, st *site.Site, h *house, monitor http.Handler, log *
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := session.New(session.Config{Keys: keys, Library: library, Site: st, Attach: h.attach, Logger: log})
+	sessions, err := session.New(session.Config{Keys: keys, Library: library, Site: st, Attach: h.attach, CatchUp: time.Second, Logger: log})
 	if err != nil {
 		return nil, err
 	}

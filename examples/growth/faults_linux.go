@@ -16,20 +16,22 @@ type fault struct {
 	what string // for people
 	// do breaks it, waits while visitors go on, and heals it if it is to be healed.
 	do func(ctx context.Context, p *plan, t *timer) error
+	// laptop: a laptop updates itself afterwards.
+	laptop bool
 }
 
 // held is how long the broken state is watched.
 const held = 4 * time.Second
 
 var faults = []fault{
-	{"front end", "kill -9 of the front end on beamrider", killFrontend},
-	{"balancer", "kill -9 of the balancer on beamrider; the address moves", killBalancer},
-	{"address back", "the address is moved back by hand", addressBack},
-	{"replica", "kill -9 of the replica; writes wait once, then go on", killReplica},
-	{"nfs", "kill -9 of the NFS server; downloads come from the copies", killNFS},
-	{"primary", "kill -9 of the primary; one command makes the replica primary", killPrimary},
-	{"primary back", "beamrider's database is rebuilt as a replica, then made primary again", primaryBack},
-	{"beamrider off", "beamrider loses its power for good; the second machine goes on", powerOff},
+	{name: "front end", what: "kill -9 of the front end on beamrider", do: killFrontend},
+	{name: "balancer", what: "kill -9 of the balancer on beamrider; the address moves", do: killBalancer, laptop: true},
+	{name: "address back", what: "the address is moved back by hand", do: addressBack},
+	{name: "replica", what: "kill -9 of the replica; writes wait once, then go on", do: killReplica},
+	{name: "nfs", what: "kill -9 of the NFS server; downloads come from the copies", do: killNFS},
+	{name: "primary", what: "kill -9 of the primary; one command makes the replica primary", do: killPrimary},
+	{name: "primary back", what: "beamrider's database is rebuilt as a replica, then made primary again", do: primaryBack},
+	{name: "beamrider off", what: "beamrider loses its power for good; the second machine goes on", do: powerOff},
 }
 
 // hold lets visitors live with it for a while.
@@ -224,6 +226,7 @@ func primaryBack(ctx context.Context, p *plan, t *timer) error {
 }
 
 func powerOff(ctx context.Context, p *plan, t *timer) error {
+	p.lost = time.Now()
 	if err := p.machine(beamrider).PowerOff(ctx); err != nil {
 		return err
 	}

@@ -65,6 +65,8 @@ type plan struct {
 	copiers   map[string]*world.Process // of published files
 	addresses map[string]*world.Keepalived
 	nodes     []string
+	lost      time.Time // when beamrider lost its power for good; zero: it did not
+	laptops   int       // so far
 }
 
 func newPlan(ctx context.Context, say func(string, ...any)) (*plan, error) {
@@ -229,6 +231,10 @@ func (p *plan) stage3(ctx context.Context) (err error) {
 func (p *plan) moveable(ctx context.Context) (err error) {
 	b, n := p.machine(beamrider), p.machine(second)
 	if p.addresses[beamrider], err = p.world.Keepalived(b, n, service, 254); err != nil {
+		return err
+	}
+	// The address is there since stage 0. If the other one started before this one has spoken, it would take it.
+	if err := p.addresses[beamrider].Leads(ctx, 20*time.Second); err != nil {
 		return err
 	}
 	if err := p.addresses[beamrider].Holds(ctx, 20*time.Second); err != nil {

@@ -7,20 +7,24 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
+	"github.com/sugarlabs/beamrider/examples/growth/internal/load"
 	"github.com/sugarlabs/beamrider/examples/growth/internal/world"
+	"github.com/sugarlabs/beamrider/internal/sugarclient/sugarhome"
 )
 
 // A proof is the report of prove.
 type proof struct {
-	Took      seconds  `json:"took_seconds"`
-	Durations []took   `json:"durations"`
-	Load      any      `json:"load"`
-	Imports   int      `json:"imports_acknowledged"`
-	Notes     []string `json:"notes"`
-	Broken    []string `json:"broken"` // promises; none: it is proved
+	Took      seconds `json:"took_seconds"`
+	Durations []took  `json:"durations"`
+	Load      any     `json:"load"`
+	Imports   int     `json:"imports_acknowledged"`
+	findings
+	Notes  []string `json:"notes"`
+	Broken []string `json:"broken"` // promises; none: it is proved
 }
 
 // notes are what a reader of the report must know.
@@ -46,19 +50,26 @@ func prove(ctx context.Context, p *plan) (int, error) {
 		return exitBroken, err
 	}
 	load.mark("stage 0")
-	stepErr := steps(ctx, p, t, load)
+	also := &findings{absent: sugarhome.Absent()}
+	stepErr := steps(ctx, p, t, load, also)
 	p.say("checking every import that was acknowledged")
-	load.mark("after")
+	load.mark(lastStep)
 	err = errors.Join(pause(ctx, settled), load.stop())
-	report := &proof{Took: seconds(time.Since(began)), Durations: t.all, Load: load.report(), Imports: load.acked(), Notes: notes}
+	report := &proof{Took: seconds(time.Since(began)), Durations: t.all, Load: load.report(), Imports: load.acked(), findings: *also, Notes: slices.Clone(notes)}
 	if err != nil {
 		return exitBroken, errors.Join(stepErr, err)
 	}
-	report.Broken = load.broken()
+	broken, missing := also.judge(os.Getenv(requireEnv) == "1")
+	report.Broken = append(load.broken(), broken...)
+	report.Notes = append(report.Notes, missing...)
 	if stepErr != nil {
 		report.Broken = append(report.Broken, stepErr.Error())
 	} else if err := load.verify(ctx); err != nil {
-		report.Broken = append(report.Broken, "acknowledged imports: "+err.Error())
+		late, err := p.uncopied(err)
+		report.Notes = append(report.Notes, late...)
+		if err != nil {
+			report.Broken = append(report.Broken, "acknowledged imports: "+err.Error())
+		}
 	}
 	for _, d := range t.late() {
 		report.Broken = append(report.Broken, fmt.Sprintf("%s: %s took %.1f s; the goal is %.1f s, and %d times that the limit", d.Step, d.What, time.Duration(d.Took).Seconds(), time.Duration(d.Goal).Seconds(), tolerance))
@@ -73,11 +84,37 @@ func prove(ctx context.Context, p *plan) (int, error) {
 	return 0, nil
 }
 
+// copyTime is how long a file may take to get into the copies. What is stored on the machine that loses its
+// power within that time before it does is not promised to be anywhere else.
+const copyTime = 2 * time.Second
+
+// uncopied sets apart, of the losses that err tells, files that were stored just before the machine
+// they were stored on was lost. What remains is an error.
+func (p *plan) uncopied(err error) (notes []string, rest error) {
+	losses, ok := errors.AsType[*load.LossError](err)
+	if !ok || p.lost.IsZero() {
+		return nil, err
+	}
+	left := &load.LossError{Checked: losses.Checked}
+	for _, l := range losses.Lost {
+		if before := p.lost.Sub(l.Import.At); before > -copyTime && before < copyTime {
+			notes = append(notes, fmt.Sprintf("%s %s was acknowledged %.1f s before beamrider was lost, and its file was not in the copies yet, which is not promised.", l.Import.BundleID, l.Import.Number, before.Seconds()))
+			continue
+		}
+		left.Lost = append(left.Lost, l)
+	}
+	if len(left.Lost) > 0 {
+		rest = left
+	}
+	return notes, rest
+}
+
 // steps are the stages after the first, then the faults.
-func steps(ctx context.Context, p *plan, t *timer, load *traffic) error {
+func steps(ctx context.Context, p *plan, t *timer, load *traffic, also *findings) error {
 	if err := pause(ctx, settled); err != nil {
 		return err
 	}
+	also.laptop(ctx, p, t.step)
 	for n := 1; n <= 3; n++ {
 		t.step = fmt.Sprintf("stage %d", n)
 		p.say("%s", t.step)
@@ -88,7 +125,11 @@ func steps(ctx context.Context, p *plan, t *timer, load *traffic) error {
 		if err := pause(ctx, settled); err != nil {
 			return err
 		}
+		also.laptop(ctx, p, t.step)
 		p.say("  %s", load.line())
+	}
+	if err := readBackStep(ctx, p, t, load, also); err != nil {
+		return fmt.Errorf("%s: %w", readbackStep, err)
 	}
 	for _, f := range faults {
 		t.step = f.name
@@ -99,6 +140,9 @@ func steps(ctx context.Context, p *plan, t *timer, load *traffic) error {
 		}
 		if err := pause(ctx, settled); err != nil {
 			return err
+		}
+		if f.laptop {
+			also.laptop(ctx, p, f.name)
 		}
 		p.say("  %s", load.line())
 	}
@@ -132,6 +176,9 @@ func (r *proof) print(w io.Writer, load *traffic) error {
 		fmt.Fprintf(table, "%s\t%s\t%.2f s\t%.1f s\t%s\n", d.Step, d.What, time.Duration(d.Took).Seconds(), time.Duration(d.Goal).Seconds(), late)
 	}
 	if err := table.Flush(); err != nil {
+		return err
+	}
+	if err := r.findings.print(w); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\n%d imports were acknowledged. It took %.0f s.\n", r.Imports, time.Duration(r.Took).Seconds())

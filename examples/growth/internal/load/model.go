@@ -104,13 +104,33 @@ func (m *model) choose(fresh bool) chosen {
 		}
 	}
 	if a == nil {
-		i := len(m.all)
-		w := word(m.seed, i)
-		a = &activity{name: w, bundleID: "org.example.load" + strconv.FormatUint(m.seed, 36) + "." + w}
-		m.all = append(m.all, a)
+		a = m.add()
 	}
 	a.busy = true
 	return chosen{a, len(a.versions), m.seed}
+}
+
+// add makes a new activity. The caller has locked the model.
+func (m *model) add() *activity {
+	i := len(m.all)
+	w := word(m.seed, i)
+	a := &activity{name: w, bundleID: "org.example.load" + strconv.FormatUint(m.seed, 36) + "." + w}
+	m.all = append(m.all, a)
+	return a
+}
+
+// own returns a new activity that choose leaves alone until a version of it is acknowledged.
+func (m *model) own() *activity {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.add()
+}
+
+// at returns an aim at the version of a bundle that is acknowledged.
+func (m *model) at(b *bundle) aim {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return aim{act: b.act, id: b.act.id, hard: b.place, soft: b.place, newest: b.place, place: b.place}
 }
 
 // sending makes a version known: from now on answers may hold it.

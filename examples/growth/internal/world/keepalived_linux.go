@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -76,6 +77,17 @@ func (k *Keepalived) Holds(ctx context.Context, within time.Duration) error {
 			err = errors.New("it has not")
 		}
 		return err
+	})
+}
+
+// Leads waits until keepalived says that the address is its to keep, which holding it does not mean on a machine that
+// had the address before keepalived was started.
+func (k *Keepalived) Leads(ctx context.Context, within time.Duration) error {
+	return k.process.Within(ctx, within, "leads", func() error {
+		if !strings.Contains(k.process.log.tail(), "Entering MASTER STATE") {
+			return errors.New("it has not said so")
+		}
+		return nil
 	})
 }
 

@@ -224,6 +224,22 @@ func (d *MariaDB) Follow(ctx context.Context, primary *MariaDB) error {
 		primary.Machine.IP, FollowUser, FollowPassword), "SET GLOBAL rpl_semi_sync_slave_enabled = 1", "START SLAVE")
 }
 
+// Delay makes the server, a replica, apply everything that much later than the primary; 0 ends that. The primary is
+// without its replica for a moment.
+func (d *MariaDB) Delay(ctx context.Context, by time.Duration) error {
+	return d.Exec(ctx, "STOP SLAVE", fmt.Sprintf("CHANGE MASTER TO MASTER_DELAY=%d", int(by.Seconds())), "START SLAVE")
+}
+
+// Behind says whether the server has yet to apply something that the primary has now.
+func (d *MariaDB) Behind(ctx context.Context, primary *MariaDB) (bool, error) {
+	position, err := primary.Value(ctx, "SELECT @@global.gtid_binlog_pos")
+	if err != nil {
+		return false, err
+	}
+	got, err := d.Value(ctx, fmt.Sprintf("SELECT MASTER_GTID_WAIT('%s', 0.001)", position))
+	return got != "0", err
+}
+
 // CatchUp waits until the server has applied everything the primary has now.
 func (d *MariaDB) CatchUp(ctx context.Context, primary *MariaDB, within time.Duration) error {
 	position, err := primary.Value(ctx, "SELECT @@global.gtid_binlog_pos")

@@ -1,7 +1,7 @@
 """Runs Sugar's own update code against a server and writes what happened as JSON.
 
 The one thing changed in Sugar is the address it asks, which is a constant there. Called with a
-JSON object of arguments on standard input; see laptop.go for them.
+JSON object of arguments on standard input; see home.go for them.
 """
 
 import json
@@ -35,7 +35,7 @@ def run(args, start):
     def begin():
         try:
             start(done)
-        except Exception as e:  # shown in the test that asked
+        except Exception as e:  # shown to whoever asked
             done({'error': repr(e)})
         return False
 
@@ -120,7 +120,7 @@ def peek(args):
         archive = ZipFile(fd)
         result['names'] = archive.namelist()
         result['entry'] = archive.read(args['entry']).decode('utf-8')
-    except Exception as e:  # shown in the test that asked
+    except Exception as e:  # shown to whoever asked
         result['error'] = repr(e)
     finish(args, result)
 

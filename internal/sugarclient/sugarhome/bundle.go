@@ -1,4 +1,4 @@
-package sugarclient
+package sugarhome
 
 import (
 	"archive/zip"
@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// A Bundle describes a small activity for tests.
+// A Bundle describes a small activity.
 type Bundle struct {
 	ID      string
 	Name    string // also the name of its folder, where it is made of ASCII letters
@@ -68,8 +68,8 @@ func (b Bundle) Pack() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// install writes the bundle unpacked below dir, as an installed activity lies there.
-func (b Bundle) install(dir string) error {
+// unpack writes the bundle's files below dir, as an installed activity lies there.
+func (b Bundle) unpack(dir string) error {
 	for name, text := range b.files() {
 		path := filepath.Join(dir, b.Folder(), filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
