@@ -143,9 +143,7 @@ func TestALibraryMovesIntoMariaDB(t *testing.T) {
 	s.ready()
 	s.waitFor("the server reads the new database", fresh)
 	s.answersFor(firstActivity, "org.example.Act0000")
-	for _, x := range taken {
-		s.offers(x)
-	}
+	s.offersAll(taken)
 	if got := s.send(one, importToken); got.status != http.StatusCreated {
 		t.Errorf("the new database takes no bundles: %d %s", got.status, got.body)
 	}

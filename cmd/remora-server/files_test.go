@@ -97,6 +97,15 @@ func (s *served) offers(x imported) {
 	}
 }
 
+// offersAll is offers for several, once the server has heard of all.
+func (s *served) offersAll(list []imported) {
+	s.t.Helper()
+	for _, x := range list {
+		eventually(s.t, x.Filename+" is shown", func() bool { code, _ := s.get(x.download()); return code == http.StatusOK })
+		s.offers(x)
+	}
+}
+
 // TestBundlesAreSent to POST /internal/import, by those who know the token.
 func TestBundlesAreSent(t *testing.T) {
 	t.Parallel()
@@ -236,10 +245,7 @@ func testFilesMove(t *testing.T, to string) {
 	if err := os.RemoveAll(filepath.Join(data, "files")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the last one is shown", func() bool { code, _ := s.get(last.download()); return code == http.StatusOK })
-	for _, x := range taken {
-		s.offers(x)
-	}
+	s.offersAll(taken)
 	s.answersFor(firstActivity, "org.example.Act0000")
 	var rows []struct{ Key, Value, From string }
 	if err := json.Unmarshal([]byte(mustRun(t, "config", "show", "--json", "--data", data)), &rows); err != nil {
@@ -261,10 +267,7 @@ func testFilesMove(t *testing.T, to string) {
 
 	again := startServer(t, nil, "--data", data)
 	again.ready()
-	again.waitFor("the server reads the database", fresh)
-	for _, x := range taken {
-		again.offers(x)
-	}
+	again.offersAll(taken)
 	again.stop()
 	if _, errs, code := runProgram(t, "files", "move", "--to", to, "--data", data); code != exitUsage && code != 3 || !strings.Contains(errs, "already") {
 		t.Errorf("moving to where they are: exit status %d, %s", code, errs)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sugarlabs/beamrider/internal/cluster"
 	"github.com/sugarlabs/beamrider/internal/datalock"
 	"github.com/sugarlabs/beamrider/internal/httpserver"
 	"github.com/sugarlabs/beamrider/internal/monitor"
@@ -277,7 +278,7 @@ func (s *server) upkeep(ctx context.Context, migrated chan<- struct{}) error {
 	if s.samples {
 		steps = append(steps, s.takeSamples)
 	}
-	return upkeep.Run(ctx, s.log, steps, s.tidy)
+	return upkeep.Run(cluster.OnPrimary(ctx), s.log, steps, s.tidy)
 }
 
 func (s *server) takeSamples(ctx context.Context) error {

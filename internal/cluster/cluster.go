@@ -93,7 +93,8 @@ func (c *Cluster) Attach(ctx context.Context, token string) context.Context {
 // Session returns a context for writes, and a function for the token that covers them.
 func (c *Cluster) Session(ctx context.Context) (context.Context, func() string) {
 	s := replica.NewSession()
-	return replica.WithSession(ctx, s), func() string { return s.Token().String() }
+	// What is decided by while writing must not be what a replica had a moment ago.
+	return replica.WithSession(OnPrimary(ctx), s), func() string { return s.Token().String() }
 }
 
 // Asked waits, for at most patience, until every database server was asked once.

@@ -14,6 +14,9 @@ import (
 	"github.com/sugarlabs/beamrider/internal/settings"
 )
 
+// filesWait is how long files may take to answer when it is asked whether they are gone.
+const filesWait = 2 * time.Second
+
 // Config is what there is to look at.
 type Config struct {
 	Targets   []settings.Named // pages of other machines
@@ -50,10 +53,13 @@ func (c Config) Checks() []monitor.Check {
 	promote := "remora-server db promote"
 	if c.Cluster != nil {
 		nodes := monitor.Nodes(monitor.NodesConfig{Name: "database servers", Mode: "available", MaxLag: c.MaxLag, Promote: promote, Ask: c.Cluster.State})
+		nodes.Timeout = 2 * filesWait
 		judge := nodes.Run
 		nodes.Run = func(ctx context.Context) monitor.Finding {
 			f := judge(ctx)
-			if strings.HasPrefix(f.Next, promote) && c.Files.Copied() && c.Files.Try(ctx) != nil {
+			soon, cancel := context.WithTimeout(ctx, filesWait)
+			defer cancel()
+			if strings.HasPrefix(f.Next, promote) && c.Files.Copied() && c.Files.Try(soon) != nil {
 				f.Next += " --take-files" // they are as gone as the primary
 			}
 			return f
