@@ -222,6 +222,8 @@ func more(acked *atomic.Int64, n int64) func() bool {
 func TestSwitchUnderWriters(t *testing.T) {
 	servers := replicatest.Cluster(t, 3)
 	p := promoter(t, servers...)
+	// Late, so that it has rows to apply when the old primary is read-only, however fast the machine is.
+	servers[1].Follow(servers[0], time.Second)
 	prepare(t, p)
 	r := router(t, servers...)
 	acked, stop := writers(t, 8, r.Write(t.Context()))
@@ -527,95 +529,6 @@ func TestOtherHasMore(t *testing.T) {
 	refusal(t, r, err, "diverged")
 }
 
-// interrupt lets n statements pass and then none any more, as if the program were killed.
-func interrupt(p *Promoter, n int) (interrupted *atomic.Bool) {
-	interrupted = new(atomic.Bool)
-	var count atomic.Int64
-	p.before = func(string, string) error {
-		if count.Add(1) > int64(n) {
-			interrupted.Store(true)
-			return errors.New("killed")
-		}
-		return nil
-	}
-	return interrupted
-}
-
-func TestSwitchInterruptedAnywhere(t *testing.T) {
-	servers := replicatest.Cluster(t, 2)
-	p := promoter(t, servers...)
-	prepare(t, p)
-	names := []string{"a", "b"}
-	for n := 0; ; n++ {
-		from, to := n%2, (n+1)%2
-		servers[from].Exec(fmt.Sprintf("INSERT INTO app.x VALUES (%d, 1)", n))
-		interrupted := interrupt(p, n)
-		r, err := p.Promote(t.Context(), names[to], nil)
-		p.before = nil
-		writable := servers[0].Text("SELECT @@read_only") + servers[1].Text("SELECT @@read_only")
-		if writable == "00" {
-			t.Fatalf("interrupted after %d statements, both take writes: %v, %+v", n, err, r)
-		}
-		if err == nil && len(r.Left) > 0 {
-			err = errors.New(r.Left[0])
-		}
-		if (err != nil) != interrupted.Load() {
-			t.Fatalf("%d statements: interrupted %v, but %v", n, interrupted.Load(), err)
-		}
-		if r := do(t, p, names[to]); len(r.Left) > 0 {
-			t.Fatalf("resumed after %d statements: %+v", n, r)
-		}
-		primary(t, servers[to], servers[from])
-		if got := servers[to].Text("SELECT COUNT(*) FROM app.x WHERE i >= 0"); got != fmt.Sprint(n+1) {
-			t.Fatalf("%s rows, want %d", got, n+1)
-		}
-		if !interrupted.Load() {
-			if n < 8 {
-				t.Errorf("only %d statements: the interruptions prove little", n)
-			}
-			return
-		}
-	}
-}
-
-func TestPromotionAfterLossInterruptedAnywhere(t *testing.T) {
-	servers := replicatest.Cluster(t, 3)
-	p := promoter(t, servers...)
-	prepare(t, p)
-	names := []string{"a", "b", "c"}
-	for n := 0; ; n++ {
-		from, to, other := n%2, (n+1)%2, 2
-		servers[from].Exec(fmt.Sprintf("INSERT INTO app.x VALUES (%d, 1)", n))
-		servers[other].CatchUp(servers[from])
-		servers[to].CatchUp(servers[from])
-		servers[from].Kill()
-		interrupted := interrupt(p, n)
-		r, err := p.Promote(t.Context(), names[to], nil)
-		p.before = nil
-		if err == nil && len(r.Left) > 1 {
-			err = errors.New(r.Left[0])
-		}
-		if (err != nil) != interrupted.Load() {
-			t.Fatalf("%d statements: interrupted %v, but %v", n, interrupted.Load(), err)
-		}
-		if r := do(t, p, names[to]); len(r.Left) != 1 {
-			t.Fatalf("resumed after %d statements: %+v", n, r)
-		}
-		servers[from].Restart()
-		servers[from].Exec("SET GLOBAL rpl_semi_sync_slave_enabled = 1")
-		if r, err := p.Rejoin(t.Context(), names[from]); err != nil {
-			t.Fatalf("%v, %+v", err, r)
-		}
-		primary(t, servers[to], servers[from], servers[other])
-		if !interrupted.Load() {
-			if n < 6 {
-				t.Errorf("only %d statements: the interruptions prove little", n)
-			}
-			return
-		}
-	}
-}
-
 func TestOpenTransactionsAreEnded(t *testing.T) {
 	servers := replicatest.Cluster(t, 2)
 	p := promoter(t, servers...)
@@ -637,5 +550,32 @@ func TestOpenTransactionsAreEnded(t *testing.T) {
 	primary(t, servers[1], servers[0])
 	if err := tx.Commit(); err == nil {
 		t.Error("a transaction was committed on the old primary after the promotion")
+	}
+}
+
+func TestWritesOfAnAdministratorEndTheSwitch(t *testing.T) {
+	servers := replicatest.Cluster(t, 2)
+	p := promoter(t, servers...)
+	p.config.Wait = 3 * time.Second
+	// They write on while b, which is late, applies what they wrote before.
+	servers[1].Follow(servers[0], time.Second)
+	db, err := sql.Open("mysql", servers[0].AdminDSN()+replicatest.Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	acked, stop := writers(t, 4, db)
+	poll(t, "rows are written", more(acked, 50))
+	r, err := p.Promote(t.Context(), "b", nil)
+	rows := stop()
+	if err == nil || r.Primary != "" || !slices.Contains(r.Steps, "a takes writes again.") {
+		t.Fatalf("%v, %+v", err, r)
+	}
+	if strings.Contains(err.Error(), " -") {
+		t.Errorf("%q has a duration below zero", err)
+	}
+	primary(t, servers[0], servers[1])
+	if missing := lost(t, servers[1], rows); len(missing) > 0 {
+		t.Errorf("of %d acknowledged rows, %d are lost", len(rows), len(missing))
 	}
 }

@@ -175,7 +175,11 @@ func (o *operation) takeOver(ctx context.Context, x, from *server, undo *[]func(
 			return since, fmt.Errorf("promote: node %s was lost after it became read-only: %w; repeat the call", from.Name, from.err)
 		}
 		want := from.facts.holds()
-		err := o.until(ctx, time.Until(end), x, fmt.Sprintf("%s has applied everything up to %s", x.Name, want.words()), func(f *facts) (bool, error) {
+		left := time.Until(end)
+		if left <= 0 {
+			return since, fmt.Errorf("promote: %s went on to write for %s while it was read-only, now at %s: an account with READ_ONLY ADMIN is at work there; end it and repeat the call", from.Name, o.config.Wait, want.words())
+		}
+		err := o.until(ctx, left, x, fmt.Sprintf("%s has applied everything up to %s", x.Name, want.words()), func(f *facts) (bool, error) {
 			if len(f.sources) != 1 {
 				return false, fmt.Errorf("promote: %s does not replicate any more; somebody else changes it", x.Name)
 			}
@@ -203,6 +207,7 @@ func (o *operation) late(ctx context.Context, x, from *server) {
 		return
 	}
 	if more := x.facts.lacks(from.facts.holds()); len(more) > 0 {
+		o.report.Acknowledged = fmt.Sprintf("Everything that %s wrote up to %s is there; what was written there later is not.", from.Name, o.report.Position)
 		o.report.MayLose = append(o.report.MayLose, fmt.Sprintf(
 			"Transactions up to %s that an account with READ_ONLY ADMIN made on %s while it was read-only.", more, from.Name))
 	}
