@@ -2,6 +2,7 @@ package backup
 
 import (
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -9,8 +10,15 @@ import (
 )
 
 // Apart refuses to copy the files of a library onto themselves: nothing would be copied, and the
-// backup would look whole.
+// backup would look whole. from is a folder or a URL, as nfsstore opens it; what a server elsewhere
+// keeps cannot be compared with a folder here, and is not refused.
 func Apart(from, to string) error {
+	if u, err := url.Parse(from); err == nil && u.Scheme != "" {
+		if u.Scheme != "file" {
+			return nil
+		}
+		from = u.Path
+	}
 	have, err := os.Stat(from)
 	if err != nil {
 		return err
