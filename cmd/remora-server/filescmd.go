@@ -65,10 +65,8 @@ func (c *filesMoveCmd) Run(ctx context.Context, a *app) error {
 			err = moveFiles(a, c.To)
 		}
 		if err == nil {
-			select {
-			case <-time.After(switchTime):
-			case <-ctx.Done():
-			}
+			ctx = context.WithoutCancel(ctx) // servers are told: who stops now stops half way
+			<-time.After(switchTime)
 		}
 		thaw, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()

@@ -54,14 +54,15 @@ func (s *server) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.balancer != nil {
-		if err := s.balancer.Set(s.balancer.backends(c)); err != nil {
-			return &remora.Error{Kind: remora.KindInvalid, Code: "config.balancer", Message: "The section balancer of the configuration has mistakes.", Err: err}
-		}
-	}
+	// First what may fail by what is outside; the settings themselves have been checked.
 	if s.house != nil && c.files() != s.inForce.files() {
 		if err := s.house.files.Move(ctx, c.files(), s.log); err != nil {
 			return err
+		}
+	}
+	if s.balancer != nil {
+		if err := s.balancer.Set(s.balancer.backends(c)); err != nil {
+			return &remora.Error{Kind: remora.KindInvalid, Code: "config.balancer", Message: "The section balancer of the configuration has mistakes.", Err: err}
 		}
 	}
 	s.level.Set(logLevel(c))
@@ -70,7 +71,7 @@ func (s *server) reload(ctx context.Context) error {
 	}
 	// What needs a restart stays as it was; only what was brought into force is taken over.
 	now := *s.inForce
-	now.backends, now.targets, now.filesURL, now.logLevel = c.backends, c.targets, c.filesURL, c.logLevel
+	now.backends, now.filesURL, now.logLevel = c.backends, c.filesURL, c.logLevel
 	s.inForce = &now
 	s.log.Info("the configuration was reloaded")
 	return nil

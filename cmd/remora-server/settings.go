@@ -142,7 +142,7 @@ var table = settings.Table[config]{
 		Doc: "A replica that is further behind than this is not read.",
 		Set: func(c *config, v string) error { return settings.SetDuration(&c.maxLag, v) }},
 	{Key: "database.promote", Env: "REMORA_DATABASE_PROMOTE", Secret: true, Example: `"promoter:password"`,
-		Doc: "The account, on every server, that \"db promote\" and \"doctor\" use; it may change roles, which the account of the library must not.",
+		Doc: "The account, on every server, that \"db promote\" and \"db rejoin\" use; it may change roles, which the account of the library must not.",
 		Set: func(c *config, v string) (err error) { c.promoter, err = mariaurl.ParseAccount(v); return err }},
 	{Key: "database.replication", Env: "REMORA_DATABASE_REPLICATION", Secret: true, Example: `"replication:password"`,
 		Doc: "The account by which a replica follows the primary; \"db promote\" gives it to the servers that are to follow a new one.",

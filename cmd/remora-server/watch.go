@@ -83,7 +83,7 @@ type doctorCmd struct {
 func (c *doctorCmd) Help() string {
 	return `Looks at how everything is set up: addresses, folders, database servers and their settings, the file
 server, keepalived; the worst comes first, with what to do. Run it before the library is opened to
-the public, and after each change. It changes nothing. With database.promote it sees more.
+the public, and after each change. It changes nothing.
 
   remora-server doctor --config /etc/remora/remora.toml`
 }

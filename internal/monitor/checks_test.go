@@ -110,13 +110,6 @@ func TestStates(t *testing.T) {
 	expect(t, "canary", canary(failed), Bad, "fails: dial tcp: refused", "look")
 	expect(t, "canary", canary(&remora.Error{Message: "The disk is full.", Err: errors.New("secret")}), Bad, "fails: The disk is full.", "look")
 
-	pending := func(list []string, err error) Finding {
-		return Migrations("m", func(context.Context) ([]string, error) { return list, err }, "remora-server db migrate").Run(t.Context())
-	}
-	expect(t, "migrations", pending(nil, nil), OK, "every change", "")
-	expect(t, "migrations", pending([]string{"0007_tags"}, nil), Warn, "lacks 1 changes", "db migrate")
-	expect(t, "migrations", pending(nil, failed), Unknown, "refused", "doctor")
-
 	copied := func(c Copy, err error) Finding {
 		return CopyBehind("c", func(context.Context) (Copy, error) { return c, err }, 0, "remora-server files mirror").Run(t.Context())
 	}
@@ -293,7 +286,6 @@ func TestConstructorsGiveValidChecks(t *testing.T) {
 			}}),
 			Clocks("clocks", beats, 0), FeedBehind("feed", beats, 0), Canary("store", "It", ok, ""),
 			Disk("disk", "/", func(string) (Space, error) { return Space{}, nil }, Limits{}),
-			Migrations("migrations", func(context.Context) ([]string, error) { return nil, nil }, ""),
 			CopyBehind("copy", func(context.Context) (Copy, error) { return Copy{}, nil }, 0, ""),
 			WriteMode("writes", func(context.Context) (string, time.Time, error) { return "normal", time.Time{}, nil }, "", ""),
 		}})

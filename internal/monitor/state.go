@@ -108,25 +108,6 @@ func (l Limits) judge(path string, s Space) Finding {
 	return worst("There is enough space for "+path+".", list, detail...)
 }
 
-// Migrations warns when the database lacks changes that this program brings. ask returns their names.
-// next is the command that makes them.
-func Migrations(name string, ask func(ctx context.Context) ([]string, error), next string) Check {
-	return Check{Name: name, Every: time.Minute, Run: func(ctx context.Context) Finding {
-		pending, err := ask(ctx)
-		switch {
-		case err != nil:
-			return unknown("Whether the database is up to date", err, "remora-server doctor")
-		case len(pending) == 0:
-			return Finding{Level: OK, Summary: "The database has every change that this program needs."}
-		}
-		f := Finding{Level: Warn, Summary: fmt.Sprintf("The database lacks %d changes that this program needs.", len(pending)), Next: next}
-		for _, p := range pending {
-			f.Detail = append(f.Detail, Pair{"pending", p})
-		}
-		return f
-	}}
-}
-
 // A Copy is how complete a copy of the published files is.
 type Copy struct {
 	Missing int       // files that are published and not in the copy

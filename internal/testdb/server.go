@@ -4,12 +4,13 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/sugarlabs/beamrider/internal/mariachild"
 )
 
 // account and password are of an account that may do everything on the servers of this package.
@@ -23,13 +24,17 @@ const (
 type Server struct {
 	tb      testing.TB
 	private bool
-	dir     string
-	port    int
-	process *process
+	child   *mariachild.Server
+}
+
+func start(t testing.TB, private bool) *Server {
+	t.Helper()
+	accounts := fmt.Sprintf("CREATE USER IF NOT EXISTS '%[1]s'@'%%' IDENTIFIED BY '%[2]s';\nGRANT ALL ON *.* TO '%[1]s'@'%%' WITH GRANT OPTION;\n", account, password)
+	return &Server{tb: t, private: private, child: mariachild.Start(t, accounts, "--skip-log-bin")}
 }
 
 // Addr returns host:port.
-func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.child.Port()) }
 
 // User returns the name of an account that may do everything.
 func (s *Server) User() string { return account }
@@ -44,6 +49,31 @@ func (s *Server) DSN(database string) string {
 	c.Net, c.Addr, c.DBName = "tcp", s.Addr(), database
 	return c.FormatDSN()
 }
+
+// mistreat does to a private server what must not be done to the shared one.
+func (s *Server) mistreat(how func() error) {
+	s.tb.Helper()
+	if !s.private {
+		s.tb.Fatal("testdb: only a private server may be mistreated")
+	}
+	if err := how(); err != nil {
+		s.tb.Fatalf("testdb: %v", err)
+	}
+}
+
+// Kill kills the server as a power cut would, and returns when it is gone.
+func (s *Server) Kill() { s.tb.Helper(); s.mistreat(s.child.Kill) }
+
+// Stop freezes the server, and returns when it is frozen: the kernel still accepts connections,
+// nobody answers.
+func (s *Server) Stop() { s.tb.Helper(); s.mistreat(s.child.Freeze) }
+
+// Cont lets a frozen server go on.
+func (s *Server) Cont() { s.tb.Helper(); s.mistreat(s.child.Thaw) }
+
+// Start starts a killed server again, on the same port and data, and returns when it takes
+// connections.
+func (s *Server) Start() { s.tb.Helper(); s.mistreat(s.child.Restart) }
 
 var databases atomic.Int64
 
@@ -93,7 +123,7 @@ func Private(t testing.TB) *Server {
 	t.Helper()
 	s := start(t, true)
 	t.Cleanup(func() {
-		if err := s.end(); err != nil {
+		if err := s.child.End(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -118,19 +148,7 @@ func End() error {
 	if shared.server == nil {
 		return nil
 	}
-	err := shared.server.end()
+	err := shared.server.child.End()
 	shared.server = nil
 	return err
 }
-
-// tail keeps the last lines of a log.
-type tail struct{ lines []string }
-
-func (l *tail) add(line string) {
-	const most = 40
-	if l.lines = append(l.lines, line); len(l.lines) > most {
-		l.lines = l.lines[1:]
-	}
-}
-
-func (l *tail) String() string { return strings.Join(l.lines, "\n") }

@@ -2,8 +2,6 @@ package testnfs
 
 import (
 	"fmt"
-	"strings"
-	"sync"
 	"testing"
 )
 
@@ -40,26 +38,3 @@ func (s *Server) URL() string {
 
 // export is the path of the export on the server.
 const export = "/export"
-
-// tail keeps the last lines of a log.
-type tail struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (l *tail) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = append(l.lines, strings.Split(strings.TrimSpace(string(p)), "\n")...)
-	const most = 40
-	if len(l.lines) > most {
-		l.lines = l.lines[len(l.lines)-most:]
-	}
-	return len(p), nil
-}
-
-func (l *tail) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Join(l.lines, "\n")
-}

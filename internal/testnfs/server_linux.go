@@ -17,24 +17,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sugarlabs/beamrider/internal/child"
 	"github.com/sugarlabs/beamrider/internal/require"
 )
 
 // A machine is what the server runs on: namespaces, held by a shell with an rpcbind, without which
 // NFS-Ganesha does not start version 3.
 type machine struct {
-	rpcbind, ganesha *process
+	rpcbind, ganesha *child.Process
 	netns            *os.File
 	doors            []*door
 	epoch            int64 // of the server's life, in seconds
-}
-
-// A process is one run of a program.
-type process struct {
-	cmd    *exec.Cmd
-	exited chan struct{} // closed when it has ended
-	err    error         // of Wait, once exited
-	log    tail
 }
 
 const (
@@ -90,15 +83,16 @@ func (s *Server) boot() {
 	m := &s.machine
 	// rpcbind changes its user, by which the kernel forgets that it is to die with us; what is in a
 	// process namespace dies with its first process, the shell.
-	attr := &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Cloneflags: syscall.CLONE_NEWPID}
-	if m.rpcbind, err = run(attr, "sh", "-c", room, "sh", strconv.Itoa(s.size), rpcbind); err != nil {
+	shell := exec.Command("sh", "-c", room, "sh", strconv.Itoa(s.size), rpcbind)
+	shell.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Cloneflags: syscall.CLONE_NEWPID}
+	if m.rpcbind, err = child.Start(shell); err != nil {
 		t.Fatal(err)
 	}
-	ns := fmt.Sprintf("/proc/%d/ns/net", m.rpcbind.cmd.Process.Pid)
+	ns := fmt.Sprintf("/proc/%d/ns/net", m.rpcbind.Pid())
 	if m.netns, err = os.Open(ns); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.rpcbind.listens(m.netns, "127.0.0.1:111"); err != nil {
+	if err := listens(m.rpcbind, m.netns, "127.0.0.1:111"); err != nil {
 		t.Fatal(err)
 	}
 	s.Start()
@@ -124,29 +118,8 @@ func plugins() string {
 	return filepath.Dir(found[0])
 }
 
-// run starts a program that dies with us.
-func run(attr *syscall.SysProcAttr, name string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(name, args...), exited: make(chan struct{})}
-	attr.Pdeathsig = syscall.SIGKILL
-	p.cmd.SysProcAttr = attr
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	started := make(chan error, 1)
-	go func() {
-		defer close(p.exited)
-		// The death signal is tied to the thread that starts the child, not to the process.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			p.err = p.cmd.Wait()
-		}
-	}()
-	return p, <-started
-}
-
 // listens returns nil as soon as the process takes connections there.
-func (p *process) listens(netns *os.File, address string) error {
+func listens(p *child.Process, netns *os.File, address string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -161,22 +134,13 @@ func (p *process) listens(netns *os.File, address string) error {
 			last = err
 		}
 		select {
-		case <-p.exited:
-			return fmt.Errorf("%v ended at once: %w\n%s", p.cmd.Args, p.err, p.log.String())
+		case <-p.Exited():
+			return p.Ended()
 		case <-ctx.Done():
-			return fmt.Errorf("%v does not take connections at %s: %w\n%s", p.cmd.Args, address, last, p.log.String())
+			return fmt.Errorf("nobody takes connections at %s: %w\n%s", address, last, p.Log())
 		case <-tick.C:
 		}
 	}
-}
-
-// kill ends the process and returns when it has gone.
-func (p *process) kill() error {
-	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	<-p.exited
-	return nil
 }
 
 // dialIn connects in a network namespace. A socket belongs to the namespace of the thread that
@@ -261,23 +225,29 @@ func (d *door) shut() error {
 
 // Dir returns the exported directory as the server sees it.
 func (s *Server) Dir() string {
-	return fmt.Sprintf("/proc/%d/root/run/export", s.machine.rpcbind.cmd.Process.Pid)
+	return fmt.Sprintf("/proc/%d/root/run/export", s.machine.rpcbind.Pid())
 }
 
 // Command returns a program that, when started, runs in the server's network, where the server has
 // the usual ports (2049, and 111 for its portmapper) of 127.0.0.1, and the path of its export.
 func (s *Server) Command(name string, args ...string) (cmd *exec.Cmd, path string) {
-	ns := fmt.Sprintf("--net=/proc/%d/ns/net", s.machine.rpcbind.cmd.Process.Pid)
+	ns := fmt.Sprintf("--net=/proc/%d/ns/net", s.machine.rpcbind.Pid())
 	return exec.Command("nsenter", append([]string{ns, "--", name}, args...)...), export
 }
 
-func (s *Server) signal(sig syscall.Signal) {
+// ganesha returns the running server.
+func (s *Server) ganesha() *child.Process {
 	s.tb.Helper()
 	if s.machine.ganesha == nil {
 		s.tb.Fatal("testnfs: the server does not run")
 	}
-	if err := s.machine.ganesha.cmd.Process.Signal(sig); err != nil {
-		s.tb.Fatal(err)
+	return s.machine.ganesha
+}
+
+func (s *Server) must(err error) {
+	s.tb.Helper()
+	if err != nil {
+		s.tb.Fatalf("testnfs: %v", err)
 	}
 }
 
@@ -285,33 +255,16 @@ func (s *Server) signal(sig syscall.Signal) {
 // exported files stay, also those that nobody had synced.
 func (s *Server) Kill() {
 	s.tb.Helper()
-	s.signal(syscall.SIGKILL)
-	<-s.machine.ganesha.exited
+	s.must(s.ganesha().Kill())
 	s.machine.ganesha = nil
 }
 
 // Stop freezes the server, and returns when it is frozen: the kernel still accepts connections,
 // nobody answers.
-func (s *Server) Stop() {
-	s.tb.Helper()
-	s.signal(syscall.SIGSTOP)
-	// The signal only asks for it. WNOWAIT leaves an exit for who waits for the process to find.
-	for {
-		err := unix.Waitid(unix.P_PID, s.machine.ganesha.cmd.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil)
-		if err == nil {
-			return
-		}
-		if !errors.Is(err, unix.EINTR) {
-			s.tb.Fatal(err)
-		}
-	}
-}
+func (s *Server) Stop() { s.tb.Helper(); s.must(s.ganesha().Freeze()) }
 
 // Cont lets a frozen server go on.
-func (s *Server) Cont() {
-	s.tb.Helper()
-	s.signal(syscall.SIGCONT)
-}
+func (s *Server) Cont() { s.tb.Helper(); s.must(s.ganesha().Signal(syscall.SIGCONT)) }
 
 // Start starts a killed server again, with the same ports and files, and returns when it takes
 // connections.
@@ -324,17 +277,17 @@ func (s *Server) Start() {
 	// The write verifier is made of the time of the start in whole seconds; two lives within one
 	// would look like one.
 	m.epoch = max(m.epoch+1, time.Now().Unix())
-	pid := m.rpcbind.cmd.Process.Pid
-	p, err := run(&syscall.SysProcAttr{}, "nsenter",
+	pid := m.rpcbind.Pid()
+	p, err := child.Start(exec.Command("nsenter",
 		fmt.Sprintf("--mount=/proc/%d/ns/mnt", pid), fmt.Sprintf("--net=/proc/%d/ns/net", pid), "--",
 		require.Tool(s.tb, "ganesha.nfsd"), "-F", "-L", "STDERR", "-f", filepath.Join(s.dir, "ganesha.conf"), "-p", "/run/ganesha.pid",
-		"-E", strconv.FormatInt(m.epoch, 10))
+		"-E", strconv.FormatInt(m.epoch, 10)))
 	if err != nil {
 		s.tb.Fatal(err)
 	}
 	m.ganesha = p
 	for _, address := range []string{innerMount, innerNFS} {
-		if err := p.listens(m.netns, address); err != nil {
+		if err := listens(p, m.netns, address); err != nil {
 			s.tb.Fatal(err)
 		}
 	}
@@ -347,9 +300,9 @@ func (s *Server) end() error {
 	for _, d := range m.doors {
 		errs = append(errs, d.shut())
 	}
-	for _, p := range []*process{m.ganesha, m.rpcbind} {
+	for _, p := range []*child.Process{m.ganesha, m.rpcbind} {
 		if p != nil {
-			errs = append(errs, p.kill())
+			errs = append(errs, p.Kill())
 		}
 	}
 	if m.netns != nil {

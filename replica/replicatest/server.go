@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/sugarlabs/beamrider/internal/mariachild"
 )
 
 // Accounts that exist on all servers. That of the application may not write where read_only is set.
@@ -24,13 +26,57 @@ const Schema = "app"
 // A Server is one MariaDB server. Its methods fail the test when they fail. They are for one
 // goroutine at a time.
 type Server struct {
-	tb      testing.TB
-	id      int // server_id
-	dir     string
-	port    int
-	process *process
-	db      *sql.DB // as admin
+	tb    testing.TB
+	id    int // server_id
+	child *mariachild.Server
+	db    *sql.DB // as admin
 }
+
+// accounts are made on each server by itself and stay out of the stream of changes.
+var accounts = fmt.Sprintf(`SET sql_log_bin = 0;
+CREATE USER IF NOT EXISTS '%[1]s'@'%%' IDENTIFIED BY '%[3]s';
+GRANT ALL ON *.* TO '%[1]s'@'%%' WITH GRANT OPTION;
+CREATE USER IF NOT EXISTS '%[2]s'@'%%' IDENTIFIED BY '%[3]s';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, SLAVE MONITOR ON *.* TO '%[2]s'@'%%';
+`, admin, app, password)
+
+func start(tb testing.TB, id int) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, id: id, child: mariachild.Start(tb, accounts,
+		fmt.Sprint("--server-id=", id), "--log-bin=bin", "--log-slave-updates", "--binlog-format=ROW",
+		"--gtid-strict-mode=1", "--read-only=1", "--slave-net-timeout=4", "--slave-parallel-threads=2",
+		"--sync-binlog=0", "--innodb-flush-log-at-trx-commit=2")}
+	tb.Cleanup(func() {
+		if err := s.end(); err != nil {
+			tb.Error(err)
+		}
+	})
+	if err := s.open(); err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func (s *Server) must(err error) {
+	s.tb.Helper()
+	if err != nil {
+		s.tb.Fatalf("server %d: %v", s.id, err)
+	}
+}
+
+// Kill kills the server as a power cut would, and returns when it is gone.
+func (s *Server) Kill() { s.tb.Helper(); s.must(s.child.Kill()) }
+
+// Freeze stops the server from doing anything, and returns when it stands still: the kernel still
+// accepts connections, nobody answers.
+func (s *Server) Freeze() { s.tb.Helper(); s.must(s.child.Freeze()) }
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() { s.tb.Helper(); s.must(s.child.Thaw()) }
+
+// Restart starts a killed server again, on the same port and data, and returns when it takes
+// connections. It is read-only then.
+func (s *Server) Restart() { s.tb.Helper(); s.must(s.child.Restart()) }
 
 // Cluster starts servers and returns them when they run: the first is the primary and has [Schema],
 // the others replicate from it and have caught up. They end with the test.
@@ -59,7 +105,7 @@ func (s *Server) AdminDSN() string { return s.dsn(admin, "") }
 func (s *Server) dsn(user, database string) string {
 	c := mysql.NewConfig()
 	c.User, c.Passwd = user, password
-	c.Net, c.Addr, c.DBName = "tcp", fmt.Sprintf("127.0.0.1:%d", s.port), database
+	c.Net, c.Addr, c.DBName = "tcp", fmt.Sprintf("127.0.0.1:%d", s.child.Port()), database
 	return c.FormatDSN()
 }
 
@@ -95,7 +141,7 @@ func (s *Server) Follow(primary *Server, delay time.Duration) {
 	s.tb.Helper()
 	s.Exec("SET GLOBAL read_only = 1", "STOP SLAVE", fmt.Sprintf(
 		"CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = %d, MASTER_USER = '%s', MASTER_PASSWORD = '%s', MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_DELAY = %d",
-		primary.port, admin, password, int(delay/time.Second)), "START SLAVE")
+		primary.child.Port(), admin, password, int(delay/time.Second)), "START SLAVE")
 }
 
 // CatchUp waits until the server has applied what primary has written so far.
@@ -133,5 +179,5 @@ func (s *Server) end() error {
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}
-	return errors.Join(append(errs, s.finish())...)
+	return errors.Join(append(errs, s.child.End())...)
 }

@@ -133,11 +133,6 @@ func (m *Machine) AddAddress(ctx context.Context, address string) error {
 	return ip(ctx, "-n "+m.Name+" address add "+address+"/32 dev eth0")
 }
 
-// RemoveAddress takes it away.
-func (m *Machine) RemoveAddress(ctx context.Context, address string) error {
-	return ip(ctx, "-n "+m.Name+" address del "+address+"/32 dev eth0")
-}
-
 // HasAddress says whether the machine has the address now.
 func (m *Machine) HasAddress(address string) (bool, error) {
 	has := false
@@ -179,17 +174,6 @@ func (m *Machine) PowerOff(ctx context.Context) error {
 		return err
 	}
 	return m.join(ctx)
-}
-
-// PowerOn gives the machine its power back. Nothing runs on it.
-func (m *Machine) PowerOn(ctx context.Context) error {
-	if err := ip(ctx, "link set to-"+m.Name+" up"); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	m.off = false
-	m.mu.Unlock()
-	return nil
 }
 
 // killAll kills everything that stands in the machine's network, whoever started it, until nothing does.
