@@ -292,7 +292,7 @@ func TestConstructorsGiveValidChecks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := m.Round(t.Context()); r.Count(OK) != 6 || r.Count(Unknown) != 2 {
+		if r := m.Round(t.Context()); r.Count(OK) != 5 || r.Count(Unknown) != 2 {
 			t.Errorf("got %+v", r)
 		}
 		if err := HTTP(Target{Name: "web"}, nil).complete().mistakes(); err != nil {
