@@ -158,7 +158,6 @@ func (f *Files) KeepCopy(ctx context.Context, feed remora.Feed, log *slog.Logger
 		f.moving.Unlock()
 		from := f.main.Load()
 		until, cancel := context.WithCancel(ctx)
-		stop := context.AfterFunc(ctx, cancel)
 		var work errgroup.Group
 		work.Go(func() error {
 			defer cancel()
@@ -188,7 +187,6 @@ func (f *Files) KeepCopy(ctx context.Context, feed remora.Feed, log *slog.Logger
 			return nfsstore.Mirror(until, f.copy, from, changes, &nfsstore.MirrorOptions{Logger: log, Progress: func(s nfsstore.MirrorStats) { f.stats.Store(&s) }})
 		})
 		err := work.Wait()
-		stop()
 		cancel()
 		if err != nil && !errors.Is(err, context.Canceled) {
 			return err
