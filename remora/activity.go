@@ -114,11 +114,60 @@ type Activity struct {
 	FeaturedRank  int    // 1 is first; 0: not featured
 	Categories    []string
 	Tags          []string
+	Authors       []Author // those who want to be named, in the order they are named
+	Screenshots   []Image  // in the order they are shown
+	Network       Network
 	Downloads     int64 // all versions, all time, as last counted
 	Created       Time
 	Updated       Time // of what clients see: a version published or withdrawn, a text changed
 	Revision      int64
 	Versions      []Version // any order
+}
+
+// An Author is somebody who made an activity.
+type Author struct {
+	ID   int64 // of the user
+	Name string
+}
+
+// An Image is a picture that is kept with the files, under [ImageName].
+type Image struct {
+	ID            int64 // number in old links
+	SHA256        Digest
+	Media         string // image/png or image/jpeg
+	Size          int64  // bytes
+	Width, Height int    // pixels
+}
+
+// A Network says whether an activity needs a connection. Nothing in a bundle tells, so that it is
+// known only where a person has said it.
+type Network uint8
+
+// What is known of an activity and networks.
+const (
+	NetworkUnknown Network = iota
+	NetworkNone            // works offline
+	NetworkNeeded          // is of no use without a connection
+)
+
+var networkNames = [...]string{"unknown", "offline", "needed"}
+
+// String returns the stable word.
+func (n Network) String() string {
+	if int(n) >= len(networkNames) {
+		return "invalid"
+	}
+	return networkNames[n]
+}
+
+// ParseNetwork reads what [Network.String] wrote.
+func ParseNetwork(s string) (Network, error) {
+	for i, name := range networkNames {
+		if s == name {
+			return Network(i), nil
+		}
+	}
+	return 0, Errorf(KindInvalid, "network.unknown", "An activity's network is unknown, offline or needed, not %s.", quote(s))
 }
 
 // BundleKey returns the form of a bundle id under which it is unique: lower case.

@@ -37,6 +37,12 @@ func IconName(sum Digest) string {
 	return "icons/sha256/" + hex[:2] + "/" + hex + ".svg"
 }
 
+// ImageName returns the name under which a screenshot is kept.
+func ImageName(sum Digest) string {
+	hex := sum.String()
+	return "previews/sha256/" + hex[:2] + "/" + hex
+}
+
 // A Position is a point in the change feed. Numbers are comparable only within one epoch, which
 // changes when history did: at a restore or a promotion.
 type Position struct {

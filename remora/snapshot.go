@@ -122,6 +122,14 @@ func (b *SnapshotBuilder) Add(a Activity) {
 	a.Repository = b.arena.keep(a.Repository)
 	a.Categories = b.shareAll(distinct(a.Categories))
 	a.Tags = b.shareAll(a.Tags)
+	a.Authors = slices.Clone(a.Authors)
+	for i := range a.Authors {
+		a.Authors[i].Name = b.share(a.Authors[i].Name)
+	}
+	a.Screenshots = slices.Clone(a.Screenshots)
+	for i := range a.Screenshots {
+		a.Screenshots[i].Media = b.share(a.Screenshots[i].Media)
+	}
 	a.Versions = slices.Clone(a.Versions)
 	for i := range a.Versions {
 		v := &a.Versions[i]
