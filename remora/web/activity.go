@@ -86,6 +86,17 @@ type versionRow struct {
 	Awaiting     bool
 }
 
+// findActivity returns the page about an activity at a path, nil if there is none.
+func (h *Handler) findActivity(rest []string) page {
+	switch {
+	case len(rest) == 2 && rest[0] == "activity":
+		return func(w http.ResponseWriter, v *visit) { h.serveActivity(w, v, rest[1], false) }
+	case len(rest) == 3 && rest[0] == "activity" && rest[2] == "versions":
+		return func(w http.ResponseWriter, v *visit) { h.serveActivity(w, v, rest[1], true) }
+	}
+	return nil
+}
+
 func (h *Handler) serveActivity(w http.ResponseWriter, v *visit, ref string, versions bool) {
 	id, err := strconv.ParseInt(ref, 10, 64)
 	if err != nil || strconv.FormatInt(id, 10) != ref {
@@ -133,7 +144,7 @@ func (h *Handler) serveActivity(w http.ResponseWriter, v *visit, ref string, ver
 		Offer:    v.newOffer(a, client, verdicts, l.activityPath(a.ID)),
 		Facts:    l.newFacts(a),
 		Unlisted: !a.Listed,
-		Versions: l.activityPath(a.ID) + "/versions",
+		Versions: l.versionsPath(a.ID),
 		Count:    l.number(int64(len(verdicts))),
 	}
 	for _, c := range v.categoryLinks(func(slug string) string { return l.browsePath(url.Values{"category": {slug}}) }, "") {
@@ -145,7 +156,7 @@ func (h *Handler) serveActivity(w http.ResponseWriter, v *visit, ref string, ver
 		}
 	}
 	for _, tag := range a.Tags[:min(len(a.Tags), tagsShown)] {
-		p.Tags = append(p.Tags, link{Href: "/" + l.tag + "/search?" + url.Values{"q": {tag}}.Encode(), Name: phrase{Value: tag}})
+		p.Tags = append(p.Tags, link{Href: l.searchPath(url.Values{"q": {tag}}), Name: phrase{Value: tag}})
 	}
 	f := v.newFrame(name.Value, p)
 	f.NoIndex = !a.InLists() || !v.query.sugar.IsZero()
@@ -275,11 +286,6 @@ func sugarChoices(chosen remora.Number) []choice {
 	return list
 }
 
-// downloadPath returns the address of a bundle, which may be kept for ever: it holds the sum.
-func downloadPath(v *remora.Version) string {
-	return "/b/" + v.SHA256.String() + "/" + url.PathEscape(v.Filename)
-}
-
 func (l *tongue) newRow(a *remora.Activity, j *judged) versionRow {
 	v := j.version
 	notes := l.say(v.Notes, a.DefaultLocale)
@@ -314,7 +320,7 @@ type versionsPage struct {
 func (h *Handler) serveVersions(w http.ResponseWriter, v *visit, a *remora.Activity, c remora.Client, verdicts []judged) {
 	l := v.tongue
 	name := l.name(a)
-	path := l.activityPath(a.ID) + "/versions"
+	path := l.versionsPath(a.ID)
 	after, err := decodePlace(placeVersions, v.query.after)
 	if err != nil {
 		h.fail(w, v, faultPlace)

@@ -1,16 +1,19 @@
 package web
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
 )
 
-//go:embed templates/*.html static/* locales/*.po
+//go:embed templates/*.html static/* style/*.css locales/*.po
 var embedded embed.FS
 
 // An asset is a static file. Its address holds a sum of its bytes, so that it may be kept for ever
@@ -26,13 +29,23 @@ var mediaTypes = map[string]string{
 	".svg": "image/svg+xml",
 }
 
-// loadAssets reads static/.
+// loadAssets reads static/, and style/, which becomes one style sheet.
 func loadAssets(files fs.FS) (byName map[string]*asset, byPath map[string]*asset, err error) {
 	entries, err := fs.ReadDir(files, "static")
 	if err != nil {
 		return nil, nil, err
 	}
 	byName, byPath = map[string]*asset{}, map[string]*asset{}
+	add := func(name, media string, body []byte) {
+		sum := sha256.Sum256(body)
+		a := &asset{path: "/static/" + hex.EncodeToString(sum[:8]) + "/" + name, media: media, body: body}
+		byName[name], byPath[a.path] = a, a
+	}
+	style, err := styleSheet(files)
+	if err != nil {
+		return nil, nil, err
+	}
+	add("style.css", mediaTypes[".css"], style)
 	for _, e := range entries {
 		name := e.Name()
 		media := mediaTypes[path.Ext(name)]
@@ -43,12 +56,37 @@ func loadAssets(files fs.FS) (byName map[string]*asset, byPath map[string]*asset
 		if err != nil {
 			return nil, nil, err
 		}
-		sum := sha256.Sum256(body)
-		a := &asset{path: "/static/" + hex.EncodeToString(sum[:8]) + "/" + name, media: media, body: body}
-		byName[name], byPath[a.path] = a, a
+		add(name, media, body)
 	}
 	return byName, byPath, nil
 }
+
+// styleSheet joins style/*.css in the order of their names, without comments and indentation: the
+// parts are for us to find things in, and every page on a slow line pays for what is sent.
+func styleSheet(files fs.FS) ([]byte, error) {
+	names, err := fs.Glob(files, "style/*.css")
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, errors.New("there is no style/*.css")
+	}
+	var out []byte
+	for _, name := range names {
+		part, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		for line := range bytes.Lines(comments.ReplaceAll(part, nil)) {
+			if line = bytes.TrimSpace(line); len(line) > 0 {
+				out = append(append(out, line...), '\n')
+			}
+		}
+	}
+	return out, nil
+}
+
+var comments = regexp.MustCompile(`(?s)/\*.*?\*/`)
 
 func (h *Handler) serveAsset(w http.ResponseWriter, r *http.Request, a *asset) {
 	header := w.Header()

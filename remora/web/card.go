@@ -1,7 +1,6 @@
 package web
 
 import (
-	"net/url"
 	"strings"
 
 	"github.com/sugarlabs/beamrider/remora"
@@ -102,13 +101,4 @@ func (v *visit) categoryLinks(href func(slug string) string, current string) []l
 		links = append(links, link{Href: href(c.Slug), Name: name, Count: v.tongue.number(int64(max(n, 0))), Current: c.Slug == current})
 	}
 	return links
-}
-
-// browsePath returns the address of a list.
-func (l *tongue) browsePath(params url.Values) string {
-	path := "/" + l.tag + "/browse"
-	if query := params.Encode(); query != "" {
-		path += "?" + query
-	}
-	return path
 }

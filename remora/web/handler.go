@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -230,26 +229,18 @@ func (h *Handler) route(w http.ResponseWriter, v *visit) {
 	page(w, v)
 }
 
+// A page answers a request whose address is known to be in order.
+type page func(http.ResponseWriter, *visit)
+
 // find returns the page at the elements of a path behind the language, nil if there is none.
-func (h *Handler) find(rest []string, home bool) func(http.ResponseWriter, *visit) {
-	switch {
-	case home:
+func (h *Handler) find(rest []string, home bool) page {
+	if home {
 		return h.serveHome
-	case len(rest) == 1 && rest[0] == "browse":
-		return h.serveBrowse
-	case len(rest) == 1 && rest[0] == "search":
-		return h.serveSearch
-	case len(rest) == 2 && rest[0] == "collection":
-		return func(w http.ResponseWriter, v *visit) { h.serveCollection(w, v, rest[1]) }
-	case len(rest) == 2 && rest[0] == "activity":
-		return func(w http.ResponseWriter, v *visit) { h.serveActivity(w, v, rest[1], false) }
-	case len(rest) == 3 && rest[0] == "activity" && rest[2] == "versions":
-		return func(w http.ResponseWriter, v *visit) { h.serveActivity(w, v, rest[1], true) }
+	}
+	for _, in := range [...]func([]string) page{h.findActivity, h.findList} {
+		if p := in(rest); p != nil {
+			return p
+		}
 	}
 	return nil
-}
-
-// activityPath returns the address of an activity's page.
-func (l *tongue) activityPath(id int64) string {
-	return "/" + l.tag + "/activity/" + strconv.FormatInt(id, 10)
 }

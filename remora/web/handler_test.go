@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"path"
 	"net/http/httptest"
 	"regexp"
 	"strings"
@@ -367,7 +368,7 @@ func TestNewSaysEveryMistake(t *testing.T) {
 	for name, files := range map[string]fs.FS{
 		"a broken template":  replaced(t, "templates/home.html", `{{define "main"}}{{.`),
 		"an odd language":    replaced(t, "locales/xx-yy-zz.po", "msgid \"\"\nmsgstr \"\"\n"),
-		"a missing style":    replaced(t, "static/style.css", ""),
+		"a missing style":    replaced(t, "style", ""),
 		"an odd static file": replaced(t, "static/x.js", "1"),
 	} {
 		if _, err := newHandler(Config{Library: library}, files); err == nil {
@@ -442,7 +443,11 @@ func replaced(t testing.TB, name, content string) fs.FS {
 		t.Fatal(err)
 	}
 	if content == "" {
-		delete(files, name)
+		for file := range files {
+			if file == name || path.Dir(file) == name {
+				delete(files, file)
+			}
+		}
 	} else {
 		files[name] = &fstest.MapFile{Data: []byte(content)}
 	}

@@ -129,7 +129,7 @@ func (v *visit) groupCards() []groupCard {
 		description.Value = shorten(description.Value, maxSummary)
 		members := v.members(c)
 		card := groupCard{
-			Href: "/" + v.tongue.tag + "/collection/" + url.PathEscape(c.Nickname), Name: name, Description: description,
+			Href: v.tongue.collectionPath(c.Nickname), Name: name, Description: description,
 			Count: v.tongue.n("%s activity", "%s activities", len(members)),
 		}
 		for _, m := range members[:min(len(members), facesShown)] {
@@ -148,6 +148,19 @@ func (v *visit) groupName(c *remora.Collection) phrase {
 	}
 	name.Value = shorten(name.Value, maxNameShown)
 	return name
+}
+
+// findList returns the list at a path, nil if there is none.
+func (h *Handler) findList(rest []string) page {
+	switch {
+	case len(rest) == 1 && rest[0] == "browse":
+		return h.serveBrowse
+	case len(rest) == 1 && rest[0] == "search":
+		return h.serveSearch
+	case len(rest) == 2 && rest[0] == "collection":
+		return func(w http.ResponseWriter, v *visit) { h.serveCollection(w, v, rest[1]) }
+	}
+	return nil
 }
 
 // A browsePage is the content of browse.html.

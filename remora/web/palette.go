@@ -1,12 +1,12 @@
 package web
 
 // A pair is the two colours of an XO: every child's laptop, and so every icon, has a stroke and a
-// fill. They are part of an icon's address; static/style.css knows them by number too.
+// fill. They are part of an icon's address; style/10-base.css knows them by number too.
 type pair struct{ stroke, fill string }
 
 // pairs are some of the colour pairs of Sugar (sugar3.graphics.xocolor): those whose stroke stands
 // out from the light tile an icon lies on by more than 3:1 (WCAG 2.2, 1.4.11), and whose two colours
-// are not of the same hue family. Adding one needs a rule .xo-N in static/style.css; a test checks.
+// are not of the same hue family. Adding one needs a rule .xo-N in style/10-base.css; a test checks.
 var pairs = [...]pair{
 	{"b20008", "ff8f00"},
 	{"9a5200", "f8e800"},

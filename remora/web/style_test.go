@@ -33,9 +33,9 @@ func contrast(t testing.TB, a, b string) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-func styleSheet(t testing.TB) string {
+func styleText(t testing.TB) string {
 	t.Helper()
-	css, err := embedded.ReadFile("static/style.css")
+	css, err := styleSheet(embedded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func styleSheet(t testing.TB) string {
 func themes(t testing.TB) map[string]map[string]string {
 	t.Helper()
 	list := map[string]map[string]string{"light": {}, "dark": {}}
-	blocks := regexp.MustCompile(`(?s):root \{(.*?)\}`).FindAllStringSubmatch(styleSheet(t), -1)
+	blocks := regexp.MustCompile(`(?s):root \{(.*?)\}`).FindAllStringSubmatch(styleText(t), -1)
 	if len(blocks) != 2 {
 		t.Fatalf("%d blocks of colours", len(blocks))
 	}
@@ -82,7 +82,7 @@ func TestContrast(t *testing.T) {
 }
 
 func TestPairs(t *testing.T) {
-	css := styleSheet(t)
+	css := styleText(t)
 	for i, p := range pairs {
 		for theme, c := range themes(t) {
 			if got := contrast(t, p.stroke, c["tile"]); got < 3 {
@@ -133,7 +133,7 @@ func mix(t testing.TB, a, b string, share float64) string {
 // Sides are logical, so that right-to-left pages come out right. The ring is placed about its own
 // middle and is the same both ways.
 func TestStyleIsLogical(t *testing.T) {
-	for i, line := range strings.Split(styleSheet(t), "\n") {
+	for i, line := range strings.Split(styleText(t), "\n") {
 		if strings.HasPrefix(strings.TrimSpace(line), ".ring li") {
 			continue
 		}
@@ -145,7 +145,7 @@ func TestStyleIsLogical(t *testing.T) {
 
 // Every class in a template is in the style sheet and the other way round.
 func TestClassesAreStyled(t *testing.T) {
-	css := styleSheet(t)
+	css := styleText(t)
 	used := map[string]bool{}
 	entries, err := embedded.ReadDir("templates")
 	if err != nil {
