@@ -39,7 +39,7 @@ var rules = []Rule{
 		Reason: "taking bundles in knows stores and files by interfaces, so that its order of steps can be tested against any",
 	},
 	{
-		In: []string{"./remora/sugar", "./remora/web"}, Only: []string{"./remora", "./remora/live", "./remora/site"},
+		In: []string{"./remora/sugar", "./remora/web"}, Only: []string{"./remora", "./remora/live", "./remora/site", "./remora/web/internal/..."},
 		Reason: "front ends serve from the view, never from the database, and not from each other",
 	},
 	{

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+
+	"github.com/sugarlabs/beamrider/remora/web/internal/answer"
 )
 
 //go:embed templates/*.html static/* style/*.css locales/*.po
@@ -21,7 +23,7 @@ var embedded embed.FS
 type asset struct {
 	path  string // /static/<sum>/<name>
 	media string
-	body  []byte
+	body  *answer.Body
 }
 
 var mediaTypes = map[string]string{
@@ -38,7 +40,7 @@ func loadAssets(files fs.FS) (byName map[string]*asset, byPath map[string]*asset
 	byName, byPath = map[string]*asset{}, map[string]*asset{}
 	add := func(name, media string, body []byte) {
 		sum := sha256.Sum256(body)
-		a := &asset{path: "/static/" + hex.EncodeToString(sum[:8]) + "/" + name, media: media, body: body}
+		a := &asset{path: "/static/" + hex.EncodeToString(sum[:8]) + "/" + name, media: media, body: answer.New(body)}
 		byName[name], byPath[a.path] = a, a
 	}
 	style, err := styleSheet(files)
@@ -92,10 +94,5 @@ func (h *Handler) serveAsset(w http.ResponseWriter, r *http.Request, a *asset) {
 	header := w.Header()
 	header.Set("Content-Type", a.media)
 	header.Set("Cache-Control", "public, max-age=31536000, immutable")
-	if r.Method == http.MethodHead {
-		return
-	}
-	if _, err := w.Write(a.body); err != nil {
-		h.log.DebugContext(r.Context(), "a reader went away", "path", r.URL.Path, "error", err)
-	}
+	h.sent(a.body.Serve(w, r), r)
 }

@@ -2,6 +2,8 @@ package web
 
 import (
 	"fmt"
+	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -29,13 +31,65 @@ func benchmarkPage(b *testing.B, path string) {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		h.ServeHTTP(nowhere{http.Header{}}, r)
+		h.route(nowhere{http.Header{}}, h.newVisit(r)) // not ServeHTTP, which would find it kept
 	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	b.ReportMetric(float64(w.Body.Len()), "page-bytes")
 }
 
 func BenchmarkListing(b *testing.B)  { benchmarkPage(b, "/en/browse?category=games") }
 func BenchmarkActivity(b *testing.B) { benchmarkPage(b, "/en/activity/100500?sugar=0.98") }
 func BenchmarkHome(b *testing.B)     { benchmarkPage(b, "/en/") }
+
+// BenchmarkKeptRatio compares a page that is kept with a bare handler that sends the same bytes,
+// compressed and with the same header, alternating on keep-alive connections.
+func BenchmarkKeptRatio(b *testing.B) {
+	for name, path := range map[string]string{"listing": "/en/browse?category=games", "activity": "/en/activity/100500"} {
+		b.Run(name, func(b *testing.B) {
+			h := newHandlerOn(b, newFeed(games(), numbered(1000)...))
+			w := get(h, path, "Accept-Encoding", "gzip")
+			body, header := w.Body.Bytes(), w.Result().Header
+			bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				maps.Copy(w.Header(), header)
+				_, _ = w.Write(body)
+			}))
+			defer bare.Close()
+			ours := httptest.NewServer(h)
+			defer ours.Close()
+			const round = 100
+			spend := func(server *httptest.Server) time.Duration {
+				began := time.Now()
+				for range round {
+					r, err := http.NewRequest(http.MethodGet, server.URL+path, nil)
+					if err != nil {
+						b.Fatal(err)
+					}
+					r.Host, r.Header = "example.com", http.Header{"Accept-Encoding": {"gzip"}}
+					answer, err := server.Client().Do(r)
+					if err != nil {
+						b.Fatal(err)
+					}
+					n, err := io.Copy(io.Discard, answer.Body)
+					if err != nil || int(n) != len(body) {
+						b.Fatalf("%d bytes, not %d: %v", n, len(body), err)
+					}
+					if err := answer.Body.Close(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				return time.Since(began)
+			}
+			var ratios []float64
+			for b.Loop() {
+				x, y := spend(bare), spend(ours)
+				ratios = append(ratios, float64(x)/float64(y))
+			}
+			slices.Sort(ratios)
+			b.ReportMetric(ratios[len(ratios)/2], "of-bare")
+		})
+	}
+}
 
 // BenchmarkPageScale shows what a larger catalog of real shape costs a page: activities all over it,
 // lists from places all over it, and searches.
@@ -82,7 +136,7 @@ func BenchmarkPageScale(b *testing.B) {
 				for b.Loop() {
 					for i, r := range requests {
 						began := time.Now()
-						h.ServeHTTP(nowhere{http.Header{}}, r)
+						h.route(nowhere{http.Header{}}, h.newVisit(r))
 						spent[i] = time.Since(began)
 					}
 					slices.Sort(spent)

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/klauspost/compress/gzhttp"
+	"github.com/maypok86/otter/v2"
 	"golang.org/x/text/language"
 
 	"github.com/sugarlabs/beamrider/remora/live"
@@ -53,7 +53,7 @@ type Handler struct {
 	pages   map[string]map[string]*template.Template // by language, by page
 	assets  map[string]*asset                        // by name
 	static  map[string]*asset                        // by address
-	handler http.Handler                             // serve, compressed
+	kept    *otter.Cache[keptKey, *keptPage]
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -106,15 +106,12 @@ func newHandler(c Config, files fs.FS) (*Handler, error) {
 	if h.pages, err = loadPages(files, h.tongues); err != nil {
 		errs = append(errs, fmt.Errorf("web: templates: %w", err))
 	}
-	// One encoding, so that a strong ETag with its suffix names exactly one sequence of bytes.
-	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false), gzhttp.SuffixETag(gzipSuffix), gzhttp.MinSize(512))
-	if err != nil {
-		errs = append(errs, fmt.Errorf("web: compression: %w", err))
+	if h.kept, err = newKeptPages(keptBytes); err != nil {
+		errs = append(errs, fmt.Errorf("web: kept pages: %w", err))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	h.handler = wrap(http.HandlerFunc(h.serve))
 	return h, nil
 }
 
@@ -122,9 +119,7 @@ func newHandler(c Config, files fs.FS) (*Handler, error) {
 const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
 // ServeHTTP answers every path below "/"; what is not there is a page that says so.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }
-
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "same-origin")
@@ -141,19 +136,24 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, v, faultMethod)
 		return
 	}
-	h.route(w, v)
+	if !h.serveKept(w, v) {
+		h.route(w, v)
+	}
 }
 
 func readOnly(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 // newVisit takes the language from the first element of the path, where there is one.
 func (h *Handler) newVisit(r *http.Request) *visit {
-	v := &visit{handler: h, request: r, view: h.library.View(), status: h.library.Status()}
+	v := &visit{handler: h, request: r, view: &witness{view: h.library.View()}, status: h.library.Status()}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if v.tongue = h.byTag[first]; v.tongue == nil {
 		// Only pages that say what went wrong are left, and the way to the right language.
 		v.tongue = h.choose(r)
 		v.guessed = true
+	}
+	if v.status.Stale && v.status.Ready {
+		v.stale = v.staleNotice()
 	}
 	return v
 }

@@ -8,8 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"path"
 	"net/http/httptest"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -220,7 +220,7 @@ func TestStatic(t *testing.T) {
 
 func TestPageWeights(t *testing.T) {
 	h := newHandlerOn(t, richFeed())
-	css := len(h.assets["style.css"].body)
+	css := len(h.assets["style.css"].body.Content())
 	for _, tt := range []struct {
 		path string
 		most int

@@ -2,8 +2,6 @@ package web
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -17,14 +15,16 @@ import (
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/web/internal/answer"
 )
 
 // A visit is one request being answered: everything is taken once, so that a page is of one moment.
 type visit struct {
 	handler *Handler
 	request *http.Request
-	view    *live.View
+	view    *witness
 	status  live.Status
+	stale   string // the notice that the catalog may be out of date, "" while it is not
 	tongue  *tongue
 	guessed bool // the language is not in the address
 	query   question
@@ -99,10 +99,7 @@ func (v *visit) newFrame(title string, body any) *frame {
 		Lang: l.tag, Dir: l.dir, Title: title, Site: h.name,
 		Style: h.assets["style.css"].path, Icon: h.assets["favicon.svg"].path,
 		Home: root, Browse: root + "browse", Search: root + "search",
-		Body: body,
-	}
-	if v.status.Stale && v.status.Ready {
-		f.Stale = v.staleNotice()
+		Body: body, Stale: v.stale,
 	}
 	for _, other := range h.tongues {
 		f.Languages = append(f.Languages, languageLink{Tag: other.tag, Dir: other.dir, Name: other.own, Href: "/" + other.tag + "/", Current: other == l})
@@ -138,9 +135,6 @@ func (v *visit) staleNotice() string {
 // offerVary is the Vary of pages that show which version a reader is offered.
 const offerVary = "User-Agent"
 
-// gzipSuffix is what the compressing wrapper puts into the ETag of what it has compressed.
-const gzipSuffix = "-gzip"
-
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // keptBuffer is the largest buffer that is used again.
@@ -161,20 +155,20 @@ func (h *Handler) show(w http.ResponseWriter, v *visit, name string, f *frame, v
 		h.fail(w, v, faultInternal)
 		return
 	}
-	body := withoutControls(buf.Bytes())
-	sum := sha256.Sum256(body)
-	tag := base64.RawURLEncoding.EncodeToString(sum[:15])
-	header := w.Header()
-	header.Set("ETag", `"`+tag+`"`)
-	header.Set("Cache-Control", "public, max-age=60")
+	body := answer.New(bytes.Clone(withoutControls(buf.Bytes())))
+	fields := [][2]string{
+		{"Content-Type", "text/html; charset=utf-8"}, {"Content-Language", v.tongue.tag},
+		{"Cache-Control", "public, max-age=60"},
+	}
 	if vary != "" {
-		header.Add("Vary", vary)
+		fields = append(fields, [2]string{"Vary", vary})
 	}
-	if matches(v.request.Header.Values("If-None-Match"), tag) {
-		w.WriteHeader(http.StatusNotModified)
-		return
+	h.keep(v, fields, body, vary == offerVary)
+	header := w.Header()
+	for _, field := range fields {
+		header.Add(field[0], field[1])
 	}
-	h.write(w, v, http.StatusOK, body)
+	h.sent(body.Serve(w, v.request), v.request)
 }
 
 // withoutControls takes out, in place, the control characters that HTML has no place for and that
@@ -197,27 +191,6 @@ func (h *Handler) write(w http.ResponseWriter, v *visit, status int, body []byte
 		return
 	}
 	w.WriteHeader(status)
-	if _, err := w.Write(body); err != nil {
-		h.log.DebugContext(v.request.Context(), "a reader went away", "path", v.request.URL.Path, "error", err)
-	}
-}
-
-// matches reports whether an If-None-Match (RFC 9110, section 13.1.2) names the entity tag, as it
-// is or as the compressed form of the same page has it.
-func matches(fields []string, tag string) bool {
-	for _, field := range fields {
-		for each := range strings.SplitSeq(field, ",") {
-			each = strings.TrimPrefix(strings.TrimSpace(each), "W/")
-			if each == "*" {
-				return true
-			}
-			if len(each) < 2 || each[0] != '"' || each[len(each)-1] != '"' {
-				continue
-			}
-			if strings.TrimSuffix(each[1:len(each)-1], gzipSuffix) == tag {
-				return true
-			}
-		}
-	}
-	return false
+	_, err := w.Write(body)
+	h.sent(err, v.request)
 }

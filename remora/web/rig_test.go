@@ -81,7 +81,9 @@ func (f *fakeFeed) change(now []remora.Activity, gone ...int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.header.Seq++
-	for _, a := range now {
+	for i := range now {
+		now[i].Revision = f.header.Seq // as a store does
+		a := now[i]
 		f.all[a.ID] = a
 	}
 	for _, id := range gone {

@@ -1,0 +1,164 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/live"
+)
+
+// keptFor returns the page kept for a path and class of readers, nil if there is none.
+func keptFor(t testing.TB, h *Handler, target, agent string) *keptPage {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	k, ok := h.keyOf(h.newVisit(r))
+	if !ok {
+		t.Fatalf("%s is never kept", target)
+	}
+	k.agent = agent
+	p, _ := h.kept.GetIfPresent(k)
+	return p
+}
+
+func refresh(t testing.TB, h *Handler) {
+	t.Helper()
+	if err := h.library.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestChangeDropsItsOwn: what does not show a changed activity is not rendered again.
+func TestChangeDropsItsOwn(t *testing.T) {
+	list := numbered(60)
+	for i := range list {
+		list[i].Categories = []string{[]string{"games", "math"}[i%2]}
+	}
+	f := newFeed(games(), list...)
+	h := newHandlerOn(t, f)
+	const anybody = "Sugar "
+	pages := map[string]string{ // and for whom they are kept
+		"/en/activity/100001": anybody, "/en/activity/100002": anybody, "/en/activity/100002/versions": anybody,
+		"/en/browse?category=games&sort=name": "", "/en/browse?category=math&sort=name": "", "/en/search?q=059": "",
+	}
+	for _, change := range []struct {
+		name  string
+		apply func()
+		drops []string
+	}{
+		{"a new text", func() {
+			a := list[1]
+			a.Summary = remora.PlainText("en", "Quite another thing.")
+			f.change([]remora.Activity{a})
+		}, []string{"/en/activity/100002", "/en/activity/100002/versions", "/en/browse?category=math&sort=name"}},
+		{"an activity on a later page of a list", func() {
+			a := list[58]
+			a.Summary = remora.PlainText("en", "Quite another thing.")
+			f.change([]remora.Activity{a})
+		}, nil},
+		{"an activity is gone", func() { f.change(nil, list[59].ID) },
+			// The list shows how many there are.
+			[]string{"/en/browse?category=math&sort=name", "/en/search?q=059"}},
+	} {
+		before := map[string]*keptPage{}
+		bodies := map[string]string{}
+		for target, agent := range pages {
+			bodies[target] = mustGet(t, h, target)
+			if before[target] = keptFor(t, h, target, agent); before[target] == nil {
+				t.Fatalf("%s is not kept", target)
+			}
+			if again := mustGet(t, h, target); again != bodies[target] || keptFor(t, h, target, agent) != before[target] {
+				t.Errorf("%s was made twice", target)
+			}
+		}
+		change.apply()
+		refresh(t, h)
+		for target, agent := range pages {
+			body := mustGet(t, h, target)
+			dropped := keptFor(t, h, target, agent) != before[target]
+			want := slices.Contains(change.drops, target)
+			if strings.HasPrefix(target, "/en/activity/") && slices.Contains(change.drops, "/en/search?q=059") {
+				continue // it says how many there are of its categories
+			}
+			if want && !dropped {
+				t.Errorf("%s: %s shows what was", change.name, target)
+			}
+			if !want && dropped && body == bodies[target] {
+				t.Errorf("%s: %s was made again and is the same", change.name, target)
+			}
+		}
+	}
+}
+
+// TestKeptForEachClass: a laptop is never shown what another one is offered, nor a reader under
+// one name of the site the links of another.
+func TestKeptForEachClass(t *testing.T) {
+	h := newHandlerOn(t, newFeed(games(), activity(100001, "Thing")))
+	const target = "/en/activity/100001"
+	for range 2 {
+		for agent, number := range map[string]string{"Sugar/0.120": "42", "Sugar/0.98": "41", "Mozilla/5.0": "42"} {
+			wantText(t, mustGet(t, h, target, "User-Agent", agent), "Version "+number)
+		}
+	}
+	for range 2 {
+		for _, host := range []string{"a.example", "b.example"} {
+			r := httptest.NewRequest(http.MethodGet, target, nil)
+			r.Host = host
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			wantText(t, w.Body.String(), `rel="canonical" href="http://`+host+target)
+		}
+	}
+	if p := keptFor(t, h, target, ""); p == nil || !p.offers {
+		t.Error("the page is not kept for each class")
+	}
+}
+
+// TestKeptAndStale: the notice that the catalog is old comes and goes with its age.
+func TestKeptAndStale(t *testing.T) {
+	f := newFeed(games(), activity(100001, "Thing"))
+	library := newLibrary(t, f, &live.Options{Poll: 1e6, Idle: 1e6, StaleAfter: 50e6})
+	h, err := New(Config{Library: library})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const notice = "does not answer just now"
+	wait := func(stale bool) {
+		for library.Status().Stale != stale {
+			select {
+			case <-t.Context().Done():
+				t.Fatal("the library never changed its mind")
+			default:
+			}
+		}
+	}
+	wait(false)
+	wantNoText(t, mustGet(t, h, "/en/browse"), notice)
+	f.breakDown()
+	wait(true)
+	wantText(t, mustGet(t, h, "/en/browse"), notice)
+}
+
+// TestKeptIsBounded: whoever asks for ever new addresses fills nothing.
+func TestKeptIsBounded(t *testing.T) {
+	h := newHandlerOn(t, newFeed(games(), numbered(30)...))
+	var err error
+	const most = 200_000
+	if h.kept, err = newKeptPages(most); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 500 {
+		mustGet(t, h, "/en/browse?x="+strings.Repeat("y", i))
+	}
+	h.kept.CleanUp()
+	if n := h.kept.WeightedSize(); n == 0 || n > most {
+		t.Errorf("%d bytes are kept, %d allowed", n, most)
+	}
+	mustGet(t, h, "/en/browse?x="+strings.Repeat("y", maxKeyLen))
+	if _, ok := h.keyOf(h.newVisit(httptest.NewRequest(http.MethodGet, "/en/browse?x="+strings.Repeat("y", maxKeyLen), nil))); ok {
+		t.Error("an address without end is kept")
+	}
+}

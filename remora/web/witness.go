@@ -1,0 +1,248 @@
+package web
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+
+	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/live"
+)
+
+// A witness is the View as one page sees it: it answers the page's questions and remembers them,
+// each with a digest of the answer. A page that is kept can so be asked later whether it still
+// shows the truth, without rendering it: the same questions, put to the present View, must have
+// the same answers. So a change of the catalog ends the pages that show it and no other. A witness
+// is for one goroutine.
+type witness struct {
+	view *live.View
+	asks []ask
+}
+
+// An ask is a question to a View, and the digest of the answer that the page was made of.
+type ask struct {
+	again func(*live.View) uint64
+	saw   uint64
+}
+
+// holds reports whether every answer is the same in another View.
+func holds(asks []ask, v *live.View) bool {
+	for i := range asks {
+		if asks[i].again(v) != asks[i].saw {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *witness) note(saw uint64, again func(*live.View) uint64) {
+	w.asks = append(w.asks, ask{again, saw})
+}
+
+// Activity is [live.View.Activity].
+func (w *witness) Activity(id int64) *remora.Activity {
+	a := w.view.Activity(id)
+	w.note(digestOf(a), func(v *live.View) uint64 { return digestOf(v.Activity(id)) })
+	return a
+}
+
+// ByBundleID is [live.View.ByBundleID].
+func (w *witness) ByBundleID(bundleID string) *remora.Activity {
+	a := w.view.ByBundleID(bundleID)
+	w.note(digestOf(a), func(v *live.View) uint64 { return digestOf(v.ByBundleID(bundleID)) })
+	return a
+}
+
+// Count is [live.View.Count].
+func (w *witness) Count(category string) int {
+	n := w.view.Count(category)
+	w.note(uint64(n), func(v *live.View) uint64 { return uint64(v.Count(category)) })
+	return n
+}
+
+// List is [live.View.List].
+func (w *witness) List(sort remora.Sort, category string, after remora.Cursor, limit int) (page []*remora.Activity, more bool) {
+	page, more = w.view.List(sort, category, after, limit)
+	w.note(digestList(page, more), func(v *live.View) uint64 { return digestList(v.List(sort, category, after, limit)) })
+	return page, more
+}
+
+// Find is [live.View.Find].
+func (w *witness) Find(q live.Query) live.Found {
+	found := w.view.Find(q)
+	w.note(digestFound(&found), func(v *live.View) uint64 {
+		again := v.Find(q)
+		return digestFound(&again)
+	})
+	return found
+}
+
+// Search is [live.View.Search].
+func (w *witness) Search(text, locale string, limit int) []*remora.Activity {
+	found := w.view.Search(text, locale, limit)
+	w.note(digestList(found, false), func(v *live.View) uint64 { return digestList(v.Search(text, locale, limit), false) })
+	return found
+}
+
+// Categories is [live.View.Categories].
+func (w *witness) Categories() []remora.Category {
+	w.note(digestCategories(w.view), digestCategories)
+	return w.view.Categories()
+}
+
+// Collections is [live.View.Collections].
+func (w *witness) Collections() []remora.Collection {
+	w.note(digestCollections(w.view), digestCollections)
+	return w.view.Collections()
+}
+
+// Collection is [live.View.Collection].
+func (w *witness) Collection(ref string) *remora.Collection {
+	again := func(v *live.View) uint64 {
+		var d digest
+		d.collection(v.Collection(ref))
+		return d.sum()
+	}
+	w.note(again(w.view), again)
+	return w.view.Collection(ref)
+}
+
+// seed is of this process: kept pages do not outlive it.
+var seed = maphash.MakeSeed()
+
+// A digest sums up what the catalog says, for comparing. The zero digest is of nothing.
+type digest struct{ h maphash.Hash }
+
+func (d *digest) sum() uint64 { return d.h.Sum64() }
+
+func (d *digest) number(n int64) {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], uint64(n))
+	d.bytes(b[:])
+}
+
+func (d *digest) bytes(b []byte) {
+	if d.h.Seed() != seed {
+		d.h.SetSeed(seed)
+	}
+	_, _ = d.h.Write(b) // a hash takes everything
+}
+
+// text adds its length as well, so that "ab", "c" is not "a", "bc".
+func (d *digest) text(s string) {
+	d.number(int64(len(s)))
+	_, _ = d.h.WriteString(s)
+}
+
+func (d *digest) texts(t remora.Text) {
+	d.number(int64(len(t)))
+	for i := range t {
+		d.text(t[i].Locale)
+		d.text(t[i].Value)
+	}
+}
+
+// activity adds the revision, which any edit of an activity or of one of its versions raises, the
+// count of downloads, which does not, and what a restored backup may have put in their place.
+func (d *digest) activity(a *remora.Activity) {
+	if a == nil {
+		d.number(-1)
+		return
+	}
+	d.number(a.ID)
+	d.number(a.Revision)
+	d.number(int64(a.Updated))
+	d.number(a.Downloads)
+	d.number(int64(len(a.Versions)))
+	for i := range a.Versions {
+		v := &a.Versions[i]
+		d.number(v.ID)
+		d.number(int64(v.State)<<8 | int64(v.Channel))
+		d.text(v.Range.Min.String())
+		d.text(v.Range.Max.String())
+	}
+}
+
+func digestOf(a *remora.Activity) uint64 {
+	var d digest
+	d.activity(a)
+	return d.sum()
+}
+
+func digestList(list []*remora.Activity, more bool) uint64 {
+	var d digest
+	d.list(list)
+	if more {
+		d.number(1)
+	}
+	return d.sum()
+}
+
+func (d *digest) list(list []*remora.Activity) {
+	d.number(int64(len(list)))
+	for _, a := range list {
+		d.activity(a)
+	}
+}
+
+func digestFound(f *live.Found) uint64 {
+	var d digest
+	d.list(f.Activities)
+	d.number(int64(f.Total))
+	d.text(f.Next.Text)
+	d.number(f.Next.Num)
+	d.number(f.Next.ID)
+	d.text(f.Corrected)
+	for _, counts := range f.Counts {
+		d.number(int64(len(counts)))
+		for _, c := range counts {
+			d.text(c.Value)
+			d.number(int64(c.N))
+		}
+	}
+	return d.sum()
+}
+
+func digestCategories(v *live.View) uint64 {
+	var d digest
+	for i := range v.Categories() {
+		c := &v.Categories()[i]
+		d.number(c.ID)
+		d.text(c.Slug)
+		d.texts(c.Name)
+	}
+	return d.sum()
+}
+
+func digestCollections(v *live.View) uint64 {
+	var d digest
+	for i := range v.Collections() {
+		d.collection(&v.Collections()[i])
+	}
+	return d.sum()
+}
+
+func (d *digest) collection(c *remora.Collection) {
+	if c == nil {
+		d.number(-1)
+		return
+	}
+	d.number(c.ID)
+	d.text(c.UUID)
+	d.text(c.Nickname)
+	d.text(c.DefaultLocale)
+	d.number(int64(c.Updated))
+	if c.Listed {
+		d.number(1)
+	}
+	d.texts(c.Name)
+	d.texts(c.Description)
+	d.number(int64(len(c.Items)))
+	for i := range c.Items {
+		item := &c.Items[i]
+		d.number(item.ActivityID)
+		d.text(item.Pin.String())
+		if item.Optional {
+			d.number(1)
+		}
+	}
+}
