@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -37,6 +38,9 @@ type Config struct {
 	// StartHint returns the commands that fill an empty catalog, which its first page shows; nil:
 	// those of remora-server. It is called concurrently and must not block.
 	StartHint func() []string
+	// PseudoLocale adds the pages of no language, /en-XA/, which show developers what translators
+	// do not get to see. Nobody is led there.
+	PseudoLocale bool
 }
 
 // A Handler serves the pages. Make it with [New]. It is safe for concurrent use.
@@ -95,6 +99,12 @@ func newHandler(c Config, files fs.FS) (*Handler, error) {
 		tags = append(tags, language.Make(l.tag))
 	}
 	h.matcher = language.NewMatcher(tags)
+	spoken := h.tongues
+	if c.PseudoLocale {
+		l := newPseudo()
+		h.byTag[l.tag] = l
+		spoken = append(slices.Clip(spoken), l)
+	}
 	if h.assets, h.static, err = loadAssets(files); err != nil {
 		errs = append(errs, fmt.Errorf("web: static files: %w", err))
 	}
@@ -103,7 +113,7 @@ func newHandler(c Config, files fs.FS) (*Handler, error) {
 			errs = append(errs, fmt.Errorf("web: static/%s is missing", name))
 		}
 	}
-	if h.pages, err = loadPages(files, h.tongues); err != nil {
+	if h.pages, err = loadPages(files, spoken); err != nil {
 		errs = append(errs, fmt.Errorf("web: templates: %w", err))
 	}
 	if h.kept, err = newKeptPages(keptBytes); err != nil {
