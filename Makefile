@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 
 tool = go tool -modfile=internal/tools/go.mod
 
-.PHONY: run test growth check cross api fmt fuzz bench cover
+.PHONY: run test growth check cross api fmt fuzz bench cover translations
 run:
 	go run ./cmd/remora-server serve --samples
 
@@ -33,6 +33,10 @@ cross:
 # api writes down what the libraries export; look at the difference before it is committed.
 api:
 	go test ./internal/apitest -run TestAPI -update
+
+# translations brings the pages' message catalogs up to date; see docs/translating.md.
+translations:
+	internal/scripts/translations
 
 fmt:
 	$(tool) gofumpt -w $$(git ls-files --cached --others --exclude-standard '*.go')
