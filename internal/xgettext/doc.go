@@ -1,5 +1,5 @@
 // Package xgettext finds the sentences of a package that are to be translated and writes them as
-// gettext catalogs. It knows the two places where ours have sentences: calls of t and n methods in
+// gettext catalogs. It knows the two places where ours have sentences: calls of t, n and plural methods in
 // Go sources, and {{t "…"}} and {{tn "one" "many" n}} in html/template files.
 //
 // It reads syntax trees, not text, so that a sentence in a comment or in a string is not one, and

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template/parse"
@@ -46,7 +47,7 @@ func Extract(files fs.FS) ([]Message, error) {
 // translators begins a comment that goes into the catalog.
 const translators = "Translators:"
 
-// source adds the messages of a Go file: x.t(id, …), x.n(one, many, …), and x.GetN(one, many, …)
+// source adds the messages of a Go file: x.t(id, …), x.n(one, many, …), and x.plural(one, many, …)
 // where the plural is chosen by another number than is shown.
 func (s messageSet) source(name string, src []byte) error {
 	fset := token.NewFileSet()
@@ -63,7 +64,7 @@ func (s messageSet) source(name string, src []byte) error {
 	}
 	var errs []error
 	ast.Inspect(file, func(n ast.Node) bool {
-		if f, ok := n.(*ast.FuncDecl); ok && (f.Name.Name == "t" || f.Name.Name == "n") {
+		if f, ok := n.(*ast.FuncDecl); ok && slices.Contains([]string{"t", "n", "plural"}, f.Name.Name) {
 			return false // they pass on what they are given
 		}
 		call, ok := n.(*ast.CallExpr)
@@ -74,7 +75,7 @@ func (s messageSet) source(name string, src []byte) error {
 		if !ok {
 			return true
 		}
-		forms := map[string]int{"t": 1, "n": 2, "GetN": 2}[method.Sel.Name]
+		forms := map[string]int{"t": 1, "n": 2, "plural": 2}[method.Sel.Name]
 		if forms == 0 {
 			return true
 		}

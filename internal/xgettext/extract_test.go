@@ -18,7 +18,7 @@ func files(pairs ...string) fstest.MapFS {
 
 func TestExtract(t *testing.T) {
 	got, err := Extract(files(
-		"a.go", "package p\n\nfunc (l *T) t(id string) string { return l.m.Get(id) }\nfunc (l *T) n(one, many string) string { return l.m.GetN(one, many) }\n\nfunc f(l *T) {\n\t// Translators: a\n\t// note.\n\tl.t(\"One\\n\\\"%s\\\"\", 1)\n\tl.n(`%s dog`, \"%s dogs\", 2) // t(\"not this\")\n\tl.m.GetN(\"%s cat\", \"%s cats\", 3)\n\tt(\"nor this\")\n\tl.other(\"nor this\")\n}\n",
+		"a.go", "package p\n\nfunc (l *T) t(id string) string { return l.m.Get(id) }\nfunc (l *T) n(one, many string) string { return l.m.GetN(one, many) }\n\nfunc f(l *T) {\n\t// Translators: a\n\t// note.\n\tl.t(\"One\\n\\\"%s\\\"\", 1)\n\tl.n(`%s dog`, \"%s dogs\", 2) // t(\"not this\")\n\tl.plural(\"%s cat\", \"%s cats\", 3)\n\tt(\"nor this\")\n\tl.other(\"nor this\")\n}\n",
 		"a_test.go", "package p\n\nfunc g(l *T) { l.t(\"in a test\") }\n",
 		"templates/x.html", `{{define "d"}}{{if t "In if"}}{{else}}{{t "In else"}}{{end}}{{range .X}}{{with t "In with"}}{{end}}{{end}}{{end}}{{/* t "comment" */}}t "text"{{template "d" (t "In template")}}{{printf "%s" (tn "%s way" "%s ways" .N)}}{{t "One\n\"%s\""}}{{(t "Chained").Field}}`,
 		"templates/y.txt", `{{t "elsewhere"}}`,

@@ -17,7 +17,7 @@ import (
 type messages interface {
 	// Get returns the message in the catalog's language, formatted as by fmt if there are args.
 	Get(id string, args ...any) string
-	// GetN is Get for a sentence about n things.
+	// GetN returns the form of a sentence for n things.
 	GetN(one, many string, n int, args ...any) string
 }
 
@@ -38,7 +38,17 @@ func (l *tongue) t(id string, args ...any) string { return l.messages.Get(id, ar
 // n says a sentence about count things. Its first argument is the count, written as the language
 // writes numbers.
 func (l *tongue) n(one, many string, count int, args ...any) string {
-	return l.messages.GetN(one, many, count, append([]any{l.number(int64(count))}, args...)...)
+	return l.plural(one, many, count, append([]any{l.number(int64(count))}, args...)...)
+}
+
+// plural returns the form of a sentence for count. A language may have a form that says the number
+// in words, "one activity", and so has no place for it.
+func (l *tongue) plural(one, many string, count int, args ...any) string {
+	text := l.messages.GetN(one, many, count)
+	if !strings.Contains(text, "%") {
+		return text
+	}
+	return fmt.Sprintf(text, args...)
 }
 
 // loadTongues reads every locales/*.po. English comes first, the others by tag: the first is the

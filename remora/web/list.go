@@ -114,7 +114,7 @@ func (l *tongue) downloads(n int64) string {
 	if n >= tail {
 		count = int(n%tail) + tail
 	}
-	return l.messages.GetN("%s download", "%s downloads", count, l.number(n))
+	return l.plural("%s download", "%s downloads", count, l.number(n))
 }
 
 func (v *visit) groupCards() []groupCard {
