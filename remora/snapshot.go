@@ -342,6 +342,9 @@ func (s *Snapshot) Activity(id int64) *Activity {
 	return s.at(int32(i), found)
 }
 
+// Index returns the place in All of the activity with this id.
+func (s *Snapshot) Index(id int64) (i int, found bool) { return slices.BinarySearch(s.ids, id) }
+
 // ByBundleID returns the activity with this bundle id in any case, nil if there is none.
 func (s *Snapshot) ByBundleID(bundleID string) *Activity {
 	i, found := s.bundles[BundleKey(bundleID)]
@@ -394,6 +397,10 @@ func (o Order) Len() int { return len(o.list) }
 
 // At returns the i-th activity, 0 ≤ i < Len.
 func (o Order) At(i int) *Activity { return &o.of.activities[o.list[i]] }
+
+// Index returns the place in [Snapshot.All] of the i-th activity, 0 ≤ i < Len. It reads less memory
+// than At.
+func (o Order) Index(i int) int { return int(o.list[i]) }
 
 // Behind returns the index of the first activity behind a place, Len if there is none.
 func (o Order) Behind(c Cursor) int {

@@ -3,70 +3,50 @@ package live
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/search"
 )
 
-// A Facet is a property by which lists of activities are narrowed.
-type Facet uint8
-
-// The facets, and what their values are.
-const (
-	FacetCategory    Facet = iota // slug
-	FacetInterpreter              // as remora.Interpreter writes it; of the newest stable version
-	FacetSugar                    // Sugar release, "0.120": a stable version is offered to it
-	FacetLanguage                 // base language of a name, "es": the activity speaks it
-	FacetLicense                  // SPDX expression, "other" for any that is none, "none" for none stated
-	FacetSize                     // "1", "5", "20": the newest stable version has at most so many MB, and not less than the value before; "more"
-	FacetNetwork                  // "offline" or "needed"; not known is no value
-	FacetTag                      // as it is written, without case
-	FacetAuthor                   // id
-	facetCount
-)
-
-var facetNames = [...]string{"category", "interpreter", "sugar", "language", "license", "size", "network", "tag", "author"}
-
-// String returns the stable word for the facet.
-func (f Facet) String() string {
-	if int(f) >= len(facetNames) {
-		return "invalid"
-	}
-	return facetNames[f]
-}
-
-// Facets lists the facets that results are counted by: all but tags and authors, of which there
-// are too many.
-var Facets = [...]Facet{FacetCategory, FacetInterpreter, FacetSugar, FacetLanguage, FacetLicense, FacetSize, FacetNetwork}
-
-// A Filter narrows what is found: each value that is not "" must be one of the activity's.
+// A Filter narrows what is found: each value that is not "" must be one of the activity's. A value
+// that no activity has finds nothing. Tags may be written in any case.
 type Filter [facetCount]string
+
+// MaxFound is the greatest Query.Limit.
+const MaxFound = 1000
 
 // A Query asks for listed activities.
 type Query struct {
 	Text   string // words; "": all activities, in the order of Sort
 	Locale string // the reader's: matches in it rank above others
-	// Sugar is the reader's release: what is not for it ranks below what is. Zero: not known.
+	// Sugar is the reader's release: with Text, what is not for it ranks below what is. Zero: not
+	// known.
 	Sugar  remora.Number
 	Filter Filter
-	Sort   remora.Sort // without Text
+	Sort   remora.Sort // without Text; SortFeatured finds featured activities only
 	After  remora.Cursor
-	Limit  int // 0 is none: counts only
+	Limit  int // at most MaxFound; 0 is none: Total and Counts only
 	Counts bool
 }
 
 // A Found is what a Query found.
 type Found struct {
 	Activities []*remora.Activity
-	Next       remora.Cursor // behind the last of Activities; zero: there are no more
-	Total      int           // how many there are on all pages
+	// Next is the place behind the last of Activities, for Query.After of the same Query; zero: there
+	// are no more. It stays good when the catalog changes meanwhile. With Text it is no place of
+	// [View.List].
+	Next  remora.Cursor
+	Total int // how many there are on all pages
 	// Counts has, where asked for, the values of each of Facets among what is found, and how many
 	// have it: most first, then by value. A facet's own value in Filter does not narrow its counts.
 	Counts [facetCount][]FacetCount
 	// Corrected is the text with its words replaced by the words that were found instead, "" where
 	// they were found as they are.
 	Corrected string
+	// Partial says that the words are so common that the least popular activities were not looked
+	// at: Total and Counts are lower bounds.
+	Partial bool
 }
 
 // A FacetCount is a value of a facet, and how many activities have it.
@@ -75,126 +55,112 @@ type FacetCount struct {
 	N     int
 }
 
-// Find returns the activities that q asks for.
+// Find returns the activities that q asks for. The same of them are found, in the same order and
+// with the same counts, however the catalog is spread over layers.
+//
+// Without Text it looks at a bit for each activity that comes before the end of the page, at worst
+// all there are.
+//
+// With Text the words are first looked for as they are written. Only where no activity at all has
+// them, whatever the Filter, are words found that differ by a letter or two: a reader who gets
+// something is not given what was not asked for.
 func (v *View) Find(q Query) Found {
-	var list []*remora.Activity
+	q.Limit = min(max(q.Limit, 0), MaxFound)
+	q.Filter[FacetTag] = tagValue(q.Filter[FacetTag])
 	if q.Text != "" {
-		list = v.Search(q.Text, q.Locale, 10_000)
-	} else {
-		list, _ = v.List(q.Sort, "", remora.Cursor{}, v.total)
+		return v.findText(q)
 	}
-	var out Found
-	begun := q.After == (remora.Cursor{})
-	for i, a := range list {
-		misses, where := 0, Facet(0)
-		for f := range facetCount {
-			if q.Filter[f] != "" && !slices.Contains(facetValues(a, f), q.Filter[f]) {
-				misses++
-				where = f
-			}
-		}
-		if q.Counts {
-			for _, f := range Facets {
-				if misses == 0 || misses == 1 && where == f {
-					for _, value := range facetValues(a, f) {
-						at := slices.IndexFunc(out.Counts[f], func(c FacetCount) bool { return c.Value == value })
-						if at < 0 {
-							at = len(out.Counts[f])
-							out.Counts[f] = append(out.Counts[f], FacetCount{Value: value})
-						}
-						out.Counts[f][at].N++
-					}
-				}
-			}
-		}
-		if misses > 0 {
-			continue
-		}
-		out.Total++
-		c := remora.CursorOf(q.Sort, a)
-		if q.Text != "" {
-			c = remora.Cursor{Num: int64(i) + 1, ID: a.ID}
-		}
-		if begun && len(out.Activities) < q.Limit {
-			out.Activities = append(out.Activities, a)
-			out.Next = c
-		} else if begun && q.Limit > 0 {
-			begun = false
-		}
-		if c == q.After {
-			begun = true
-		}
+	from := v.shown
+	if q.Sort == remora.SortFeatured {
+		from = v.featured()
 	}
-	if begun || q.Limit == 0 {
-		out.Next = remora.Cursor{}
+	within := v.narrow(from, q.Filter, facetCount)
+	out := Found{Total: total(within)}
+	if q.Counts {
+		v.facetCounts(&out, q.Filter, from, within)
 	}
-	for f := range out.Counts {
-		slices.SortFunc(out.Counts[f], func(a, b FacetCount) int {
-			return cmp.Or(cmp.Compare(b.N, a.N), strings.Compare(a.Value, b.Value))
-		})
+	var more bool
+	out.Activities, more = v.walk(q.Sort, q.Filter[FacetCategory], within, q.After, q.Limit)
+	if more {
+		out.Next = remora.CursorOf(q.Sort, out.Activities[len(out.Activities)-1])
 	}
 	return out
 }
 
-// facetValues returns what a has of a facet.
-func facetValues(a *remora.Activity, f Facet) (values []string) {
-	newest := a.Select(remora.Client{})
-	switch f {
-	case FacetCategory:
-		return a.Categories
-	case FacetInterpreter:
-		if newest != nil && newest.Interpreter != 0 {
-			return []string{newest.Interpreter.String()}
+// featured returns what is shown of each layer and has a rank.
+func (v *View) featured() []*search.Set {
+	out := make([]*search.Set, len(v.layers))
+	for i, l := range v.layers {
+		out[i] = search.NewSet(l.snap.Len())
+		o := l.snap.Order(remora.SortFeatured, "")
+		for j := range o.Len() {
+			out[i].Add(o.Index(j))
 		}
-	case FacetSugar:
-		for minor := 82; ; minor += 2 {
-			n := remora.MustNumber("0." + strconv.Itoa(minor))
-			if a.Select(remora.Client{Sugar: n}) != nil {
-				values = append(values, n.String())
+		out[i].And(v.shown[i])
+	}
+	return out
+}
+
+// narrow returns what of each layer's set passes the filter, of all facets but one (facetCount: of all). It returns the
+// sets themselves where nothing narrows them.
+func (v *View) narrow(from []*search.Set, filter Filter, but Facet) []*search.Set {
+	out := from
+	for f := range facetCount {
+		if filter[f] == "" || f == but {
+			continue
+		}
+		if &out[0] == &from[0] {
+			out = make([]*search.Set, len(from))
+			for i, s := range from {
+				out[i] = s.Clone()
 			}
-			if n.Compare(remora.NewestSugar) >= 0 {
-				return values
-			}
 		}
-	case FacetLanguage:
-		for _, l := range a.Name {
-			if base, _, _ := strings.Cut(l.Locale, "-"); base != "und" && !slices.Contains(values, base) {
-				values = append(values, base)
-			}
-		}
-	case FacetLicense:
-		switch {
-		case a.License != "":
-			return []string{a.License}
-		case a.LicenseText != "":
-			return []string{"other"}
-		}
-		return []string{"none"}
-	case FacetSize:
-		if newest != nil {
-			const mb = 1_000_000
-			switch n := newest.Size; {
-			case n <= mb:
-				return []string{"1"}
-			case n <= 5*mb:
-				return []string{"5"}
-			case n <= 20*mb:
-				return []string{"20"}
-			}
-			return []string{"more"}
-		}
-	case FacetNetwork:
-		if a.Network != remora.NetworkUnknown {
-			return []string{a.Network.String()}
-		}
-	case FacetTag:
-		for _, t := range a.Tags {
-			values = append(values, strings.ToLower(t))
-		}
-	case FacetAuthor:
-		for _, p := range a.Authors {
-			values = append(values, strconv.FormatInt(p.ID, 10))
+		for i, l := range v.layers {
+			l.facets.Value(int(f), filter[f]).Narrow(out[i])
 		}
 	}
-	return values
+	return out
+}
+
+func total(sets []*search.Set) (n int) {
+	for _, s := range sets {
+		n += s.Len()
+	}
+	return n
+}
+
+// facetCounts fills in Counts: from is what is found without the filter, within what is found with it.
+func (v *View) facetCounts(out *Found, filter Filter, from, within []*search.Set) {
+	for _, f := range Facets {
+		in := within
+		if filter[f] != "" {
+			in = v.narrow(from, filter, f)
+		}
+		out.Counts[f] = v.values(f, in)
+	}
+}
+
+// values counts the values of a facet in sets of each layer.
+func (v *View) values(f Facet, in []*search.Set) []FacetCount {
+	var list []FacetCount
+	at := map[string]int{}
+	for i, l := range v.layers {
+		for value, d := range l.facets.Values(int(f)) {
+			n := d.Count(in[i])
+			if n == 0 {
+				continue
+			}
+			j, known := at[value]
+			if !known {
+				j = len(list)
+				at[value] = j
+				list = append(list, FacetCount{Value: value})
+			}
+			list[j].N += n
+		}
+	}
+	slices.SortFunc(list, func(a, b FacetCount) int {
+		return cmp.Or(cmp.Compare(b.N, a.N), strings.Compare(a.Value, b.Value))
+	})
+	return list
 }

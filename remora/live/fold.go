@@ -172,7 +172,7 @@ func (l *Library) install(ctx context.Context, p plan, merged *layer) bool {
 	next = append(next, merged)
 	next = append(next, p.list[p.to:]...)
 	l.state.list = next
-	l.view.Store(l.View().relayered(next))
+	l.view.Store(l.View().relayered(next, newer))
 	return true
 }
 

@@ -12,10 +12,14 @@ import (
 
 // A layer is a part of the catalog: the base, or what changed since the layers below it. It
 // decides about the ids it holds and those it knows to be gone; older layers are not asked then.
+//
+// Index, facets and listed number activities by their place in snap.
 type layer struct {
-	snap  *remora.Snapshot
-	index *search.Index
-	gone  map[int64]struct{}
+	snap   *remora.Snapshot
+	index  *search.Index
+	facets *search.Facets
+	listed *search.Set // what is shown in lists and search, as far as this layer knows
+	gone   map[int64]struct{}
 }
 
 // decides reports whether this layer has the last word on an id.
@@ -27,6 +31,38 @@ func (l *layer) decides(id int64) bool {
 }
 
 func (l *layer) size() int { return l.snap.Len() + len(l.gone) }
+
+// ids yields all ids that this layer decides about.
+func (l *layer) ids(yield func(int64) bool) {
+	all := l.snap.All()
+	for i := range all {
+		if !yield(all[i].ID) {
+			return
+		}
+	}
+	for id := range l.gone {
+		if !yield(id) {
+			return
+		}
+	}
+}
+
+// without returns shown, a set of activities of this layer, without some ids. Shown stays as it is,
+// and is what is returned where it has none of them.
+func (l *layer) without(shown *search.Set, ids iter.Seq[int64]) *search.Set {
+	same := true
+	for id := range ids {
+		i, found := l.snap.Index(id)
+		if !found || !shown.Has(i) {
+			continue
+		}
+		if same {
+			shown, same = shown.Clone(), false
+		}
+		shown.Remove(i)
+	}
+	return shown
+}
 
 // newLayer builds a layer of activities that are copied, and ids that are gone.
 // When ctx ends it gives up early, and the layer is of no use.
@@ -43,7 +79,9 @@ func newLayer(ctx context.Context, header remora.Header, activities iter.Seq[*re
 
 func finishLayer(ctx context.Context, b *remora.SnapshotBuilder, header remora.Header, gone map[int64]struct{}) *layer {
 	snap := b.Snapshot(header)
-	return &layer{snap: snap, index: search.New(documents(ctx, snap)), gone: gone}
+	l := &layer{snap: snap, index: search.New(documents(ctx, snap)), gone: gone}
+	l.facets, l.listed = facetsOf(snap)
+	return l
 }
 
 // merge makes one layer of several, newest first. With base the result is a base: nothing lies
@@ -102,17 +140,22 @@ const (
 // popular is the number of downloads at which an activity has half of the boost there is.
 const popular = 1000
 
+// documents yields every activity, so that the index numbers them as the snapshot does. Those that
+// are in no list have no text.
 func documents(ctx context.Context, snap *remora.Snapshot) iter.Seq[search.Document] {
 	return func(yield func(search.Document) bool) {
 		var fields []search.Field
 		all := snap.All()
 		for i := range all {
 			a := &all[i]
-			if !a.InLists() {
-				continue
-			}
 			if ctx.Err() != nil {
 				return
+			}
+			if !a.InLists() {
+				if !yield(search.Document{ID: a.ID}) {
+					return
+				}
+				continue
 			}
 			fields = fields[:0]
 			add := func(t remora.Text, weight uint8) {
@@ -125,6 +168,9 @@ func documents(ctx context.Context, snap *remora.Snapshot) iter.Seq[search.Docum
 			add(a.Description, weightDescription)
 			for _, tag := range a.Tags {
 				fields = append(fields, search.Field{Weight: weightTag, Text: tag})
+			}
+			for _, p := range a.Authors {
+				fields = append(fields, search.Field{Weight: weightTag, Text: p.Name})
 			}
 			fields = append(fields, search.Field{Weight: weightTag, Text: a.BundleID})
 			boost := float32(a.Downloads) / (float32(a.Downloads) + popular)

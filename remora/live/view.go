@@ -2,8 +2,9 @@ package live
 
 import (
 	"context"
+	"iter"
 	"maps"
-	"slices"
+	"sync"
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/search"
@@ -14,14 +15,20 @@ import (
 type View struct {
 	header remora.Header
 	layers []*layer // newest first, the base last; never empty
+	// shown are, for each of layers, the activities in lists that no newer layer decides about. A
+	// change copies a set only to take something out of it.
+	shown  []*search.Set
 	counts map[string]int
 	total  int
+
+	tagsOnce sync.Once
+	tags     []Tag // for Tags, the first time they are asked for
 }
 
 // wholeView returns the View of one layer. Counts are kept, so that a page that shows one does not
 // depend on the size of the catalog.
 func wholeView(header remora.Header, base *layer) *View {
-	v := &View{header: header, layers: []*layer{base}, counts: map[string]int{}}
+	v := &View{header: header, layers: []*layer{base}, shown: []*search.Set{base.listed}, counts: map[string]int{}}
 	all := base.snap.All()
 	for i := range all {
 		v.count(&all[i], +1)
@@ -35,13 +42,23 @@ func emptyView() *View {
 }
 
 // changed returns the View after d, whose activities are in the newest of list. It takes as long
-// as d is large, however large the layers are.
+// as d is large, however large the layers are, but for a copy of a bit for each activity.
 func (v *View) changed(d *remora.Delta, list []*layer) *View {
-	w := &View{header: d.Header, layers: list, counts: maps.Clone(v.counts), total: v.total}
+	w := &View{header: d.Header, layers: list, shown: v.shown, counts: maps.Clone(v.counts), total: v.total}
+	if len(d.Activities)+len(d.Gone) > 0 {
+		// The layer in front is a new one. If it has taken the place of another it decides about all
+		// that the other did, so that of the rest only what is in d is hidden anew.
+		rest := v.shown[len(v.shown)-(len(list)-1):]
+		w.shown = make([]*search.Set, 0, len(list))
+		w.shown = append(w.shown, list[0].listed)
+		for i, l := range list[1:] {
+			w.shown = append(w.shown, l.without(rest[i], deltaIDs(d)))
+		}
+	}
 	done := make(map[int64]struct{}, len(d.Activities)+len(d.Gone))
-	recount := func(id int64) {
+	for id := range deltaIDs(d) {
 		if _, twice := done[id]; twice {
-			return
+			continue
 		}
 		done[id] = struct{}{}
 		if a := v.Activity(id); a != nil {
@@ -51,18 +68,37 @@ func (v *View) changed(d *remora.Delta, list []*layer) *View {
 			w.count(a, +1)
 		}
 	}
-	for i := range d.Activities {
-		recount(d.Activities[i].ID)
-	}
-	for _, id := range d.Gone {
-		recount(id)
-	}
 	return w
 }
 
-// relayered returns a View that shows the same in other layers.
-func (v *View) relayered(list []*layer) *View {
-	return &View{header: v.header, layers: list, counts: v.counts, total: v.total}
+func deltaIDs(d *remora.Delta) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for i := range d.Activities {
+			if !yield(d.Activities[i].ID) {
+				return
+			}
+		}
+		for _, id := range d.Gone {
+			if !yield(id) {
+				return
+			}
+		}
+	}
+}
+
+// relayered returns a View that shows the same in other layers, of which the one at merged is new
+// and decides about what several that it replaces did.
+func (v *View) relayered(list []*layer, merged int) *View {
+	l := list[merged]
+	set := l.listed
+	for _, newer := range list[:merged] {
+		set = l.without(set, newer.ids)
+	}
+	shown := make([]*search.Set, 0, len(list))
+	shown = append(shown, v.shown[:merged]...)
+	shown = append(shown, set)
+	shown = append(shown, v.shown[len(v.shown)-(len(list)-merged-1):]...)
+	return &View{header: v.header, layers: list, shown: shown, counts: v.counts, total: v.total}
 }
 
 // count is for a View under construction.
@@ -162,87 +198,6 @@ func versionOf(a *remora.Activity, is func(*remora.Version) bool) *remora.Versio
 		}
 	}
 	return nil
-}
-
-// Count returns the number of listed activities of a category, "" for all.
-func (v *View) Count(category string) int { return v.counts[category] }
-
-// List returns up to limit listed activities of a category ("" for all) behind a place, in order,
-// and whether there are more behind those.
-func (v *View) List(sort remora.Sort, category string, after remora.Cursor, limit int) (page []*remora.Activity, more bool) {
-	if limit <= 0 {
-		return nil, false
-	}
-	heads := make([]head, len(v.layers))
-	for i, l := range v.layers {
-		heads[i] = head{order: l.snap.Order(sort, category), newer: v.layers[:i]}
-		heads[i].next = heads[i].order.Behind(after)
-		heads[i].settle(sort)
-	}
-	page = make([]*remora.Activity, 0, min(limit, v.Count(category)))
-	for {
-		best := -1
-		for i := range heads {
-			if heads[i].first != nil && (best < 0 || heads[i].place.Compare(heads[best].place) < 0) {
-				best = i
-			}
-		}
-		if best < 0 {
-			return page, false
-		}
-		if len(page) == limit {
-			return page, true
-		}
-		h := &heads[best]
-		page = append(page, h.first)
-		h.next++
-		h.settle(sort)
-	}
-}
-
-// A head stands in the order of one layer, before the first activity not yet listed.
-type head struct {
-	order remora.Order
-	newer []*layer
-	next  int
-	first *remora.Activity // nil at the end
-	place remora.Cursor    // of first
-}
-
-// settle passes over what newer layers decide about.
-func (h *head) settle(sort remora.Sort) {
-	h.first = nil
-	for ; h.next < h.order.Len(); h.next++ {
-		if a := h.order.At(h.next); !decidedAbove(h.newer, a.ID) {
-			h.first, h.place = a, remora.CursorOf(sort, a)
-			return
-		}
-	}
-}
-
-// Search returns up to limit listed activities that match the words of text, best first. Matches
-// in locale rank above others. A text without a word finds nothing.
-func (v *View) Search(text, locale string, limit int) []*remora.Activity {
-	if limit <= 0 {
-		return nil
-	}
-	var hits []search.Hit
-	for i, l := range v.layers {
-		newer := v.layers[:i]
-		hits = append(hits, l.index.Search(search.Query{
-			Text: text, Locale: locale, Limit: limit,
-			Skip: func(id int64) bool { return decidedAbove(newer, id) },
-		})...)
-	}
-	slices.SortFunc(hits, compareHits)
-	hits = hits[:min(len(hits), limit)]
-	found := make([]*remora.Activity, 0, len(hits))
-	for _, h := range hits {
-		if a := v.Activity(h.ID); a != nil {
-			found = append(found, a)
-		}
-	}
-	return found
 }
 
 // All yields every activity, listed or not, in no particular order.
