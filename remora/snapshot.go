@@ -342,7 +342,7 @@ func (s *Snapshot) Activity(id int64) *Activity {
 	return s.at(int32(i), found)
 }
 
-// Index returns the place in All of the activity with this id.
+// Index returns the place in All of the activity with this id, or where it would be.
 func (s *Snapshot) Index(id int64) (i int, found bool) { return slices.BinarySearch(s.ids, id) }
 
 // ByBundleID returns the activity with this bundle id in any case, nil if there is none.

@@ -54,6 +54,16 @@ func TestSnapshotLookups(t *testing.T) {
 			t.Errorf("by %s: %v", what, found)
 		}
 	}
+	for id, want := range map[int64]int{5: 0, a.ID: 1, 4: 0, 6: 1, a.ID + 1: 2} {
+		if i, found := s.Index(id); i != want || found != (id == 5 || id == a.ID) {
+			t.Errorf("Index(%d) = %d, %v", id, i, found)
+		}
+	}
+	for i, o := 0, s.Order(remora.SortName, ""); i < o.Len(); i++ {
+		if &s.All()[o.Index(i)] != o.At(i) {
+			t.Errorf("place %d of the order is not where Index says", i)
+		}
+	}
 	for what, found := range map[string]*remora.Activity{
 		"id": s.Activity(6), "bundle": s.ByBundleID("org.laptop"), "no bundle": s.ByBundleID(""), "no file": s.ByFile(0), "file": s.ByFile(8),
 		"version": s.ByVersion(3), "no version": s.ByVersion(0), "no sum": s.BySum(remora.Digest{}), "sum": s.BySum(remora.Digest{2}),

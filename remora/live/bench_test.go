@@ -139,6 +139,53 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
+// BenchmarkFind is a page of a list: narrowed by nothing, by one and by three values, and by one
+// that is so rare that the end of the list is looked at; with the counts beside it and without.
+func BenchmarkFind(b *testing.B) {
+	for _, n := range benchSizes {
+		l := library(b, n)
+		settleLayers(l, n)
+		v := l.View()
+		rare := Filter{FacetTag: v.values(FacetTag, v.shown)[0].Value, FacetCategory: "games", FacetLicense: "MIT", FacetSize: "1", FacetInterpreter: "web", FacetLanguage: "am"}
+		for _, q := range []struct {
+			name   string
+			filter Filter
+		}{
+			{"all", Filter{}},
+			{"one", Filter{FacetCategory: "games"}},
+			{"three", Filter{FacetCategory: "games", FacetLicense: "MIT", FacetSugar: "0.114"}},
+			{"rare", rare},
+			{"nothing", Filter{FacetTag: "no such tag"}},
+		} {
+			for _, counts := range []bool{false, true} {
+				name := q.name
+				if counts {
+					name += "+counts"
+				}
+				b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+					b.ReportAllocs()
+					for b.Loop() {
+						v.Find(Query{Filter: q.filter, Limit: 24, Counts: counts})
+					}
+				})
+			}
+		}
+		b.Run(fmt.Sprintf("Related/%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			i := int64(0)
+			for b.Loop() {
+				v.Related(v.Activity(catalogtest.FirstActivity+i%int64(n)), 6)
+				i++
+			}
+		})
+		b.Run(fmt.Sprintf("Tags/%d", n), func(b *testing.B) {
+			for b.Loop() {
+				(&View{layers: v.layers, shown: v.shown}).Tags(50)
+			}
+		})
+	}
+}
+
 func BenchmarkSearch(b *testing.B) {
 	for _, n := range benchSizes {
 		l := library(b, n)

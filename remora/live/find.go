@@ -79,6 +79,9 @@ func (v *View) Find(q Query) Found {
 	if q.Counts {
 		v.facetCounts(&out, q.Filter, from, within)
 	}
+	if out.Total == 0 {
+		return out // without looking through the whole list
+	}
 	var more bool
 	out.Activities, more = v.walk(q.Sort, q.Filter[FacetCategory], within, q.After, q.Limit)
 	if more {

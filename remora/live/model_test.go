@@ -27,6 +27,16 @@ var testCategories = []string{"", "art", "maths", "no-such"}
 
 var testWords = []string{"pippy", "paint", "tam", "tamtam", "jam", "Ñandú", "音乐", "turtle art"}
 
+var (
+	testTags     = []string{"Jam", "jam", "JAM", "turtle", "Ñandú"}
+	testLicenses = []string{"", "MIT", "GPL-3.0-or-later"}
+	testAuthors  = []remora.Author{{ID: 1, Name: "Ana"}, {ID: 1, Name: "Anna"}, {ID: 22, Name: "Walter"}, {ID: 3, Name: "Turtle"}}
+	testRanges   = []remora.Range{
+		{}, {Min: remora.MustNumber("0.114")}, {Max: remora.MustNumber("0.116")}, {Min: remora.MustNumber("0.98"), Max: remora.MustNumber("0.114")},
+		{Min: remora.MustNumber("0.200")},
+	}
+)
+
 // drawActivity returns any form of activity id. What a store keeps unique is unique: bundle id,
 // version and file ids, sums.
 func drawActivity(t *rapid.T, id int64) remora.Activity {
@@ -41,7 +51,11 @@ func drawActivity(t *rapid.T, id int64) remora.Activity {
 		Summary:       remora.PlainText("en", word.Draw(t, "summary")),
 		FeaturedRank:  rapid.IntRange(0, 3).Draw(t, "rank"),
 		Categories:    rapid.SliceOfNDistinct(rapid.SampledFrom(testCategories[1:3]), 0, 2, rapid.ID).Draw(t, "categories"),
-		Tags:          rapid.SliceOfN(word, 0, 2).Draw(t, "tags"),
+		Tags:          rapid.SliceOfN(rapid.SampledFrom(testTags), 0, 3).Draw(t, "tags"),
+		License:       rapid.SampledFrom(testLicenses[:3]).Draw(t, "license"),
+		LicenseText:   rapid.SampledFrom([]string{"", "free"}).Draw(t, "license text"),
+		Network:       rapid.SampledFrom([]remora.Network{remora.NetworkUnknown, remora.NetworkNone, remora.NetworkNeeded}).Draw(t, "network"),
+		Authors:       rapid.SliceOfNDistinct(rapid.SampledFrom(testAuthors), 0, 2, func(p remora.Author) int64 { return p.ID }).Draw(t, "authors"),
 		Downloads:     rapid.Int64Range(0, 3).Draw(t, "downloads") * 1000,
 		Created:       remora.Time(rapid.Int64Range(1, 4).Draw(t, "created")),
 		Updated:       remora.Time(rapid.Int64Range(1, 4).Draw(t, "updated")),
@@ -53,6 +67,12 @@ func drawActivity(t *rapid.T, id int64) remora.Activity {
 			FileID:  id*10 + j + 5000,
 		}
 		v.SHA256[0], v.SHA256[1] = byte(id), byte(j+1)
+		v.Range = rapid.SampledFrom(testRanges).Draw(t, "range")
+		v.Interpreter = rapid.SampledFrom([]remora.Interpreter{remora.InterpreterUnknown, remora.InterpreterPython2, remora.InterpreterWeb}).Draw(t, "interpreter")
+		v.Size = rapid.SampledFrom([]int64{1, 1_000_000, 1_000_001, 5_000_000, 20_000_000, 20_000_001}).Draw(t, "size")
+		if rapid.IntRange(0, 6).Draw(t, "channel") == 0 {
+			v.Channel = remora.ChannelExperimental
+		}
 		if rapid.IntRange(0, 4).Draw(t, "awaiting") == 0 {
 			v.State = remora.StateAwaiting
 		}
@@ -212,7 +232,21 @@ func compareViews(t *rapid.T, got, want *View) {
 			same("List more from an odd place", gotMore, wantMore)
 		}
 	}
+	for range 5 {
+		compareFound(t, got, want, same)
+	}
+	for _, a := range all(want) {
+		same("Related", idsOf(got.Related(a, limit)), idsOf(want.Related(a, limit)))
+	}
+	for _, p := range testAuthors {
+		gotAuthor, gotFound := got.Author(p.ID)
+		wantAuthor, wantFound := want.Author(p.ID)
+		same("Author", gotAuthor, wantAuthor)
+		same("Author found", gotFound, wantFound)
+	}
+	same("Tags", got.Tags(limit), want.Tags(limit))
 	for _, word := range testWords {
+		same("Suggest "+word, idsOf(got.Suggest(word, "es", limit)), idsOf(want.Suggest(word, "es", limit)))
 		for _, locale := range []string{"en", "es", ""} {
 			// With room for all, the same activities in the same order; score ties go by id.
 			same("Search "+word, idsOf(got.Search(word, locale, 100)), idsOf(want.Search(word, locale, 100)))

@@ -11,7 +11,7 @@ import (
 const (
 	relatedTags   = 16   // tags of the activity, and as many categories
 	relatedRare   = 256  // all activities with a tag that so many have at most
-	relatedWindow = 1024 // and so many of the most downloaded of each category, or of all without one
+	relatedWindow = 512 // and so many of the most downloaded of each category, or of all without one
 	pointsTag     = 2    // a shared tag says more than
 	pointsGroup   = 1    // a shared category
 )
@@ -164,3 +164,5 @@ func (v *View) TagName(tag string) string {
 	}
 	return first.Tags[slices.IndexFunc(first.Tags, func(t string) bool { return tagValue(t) == value })]
 }
+
+func (v *View) Suggest(text, locale string, limit int) []*remora.Activity { return nil }

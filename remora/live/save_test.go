@@ -34,6 +34,9 @@ func viewOf(t testing.TB, n int) *View {
 	}
 	odd := catalogtest.Activity(n)
 	odd.Name = remora.NewText(map[string]string{"en": "<b>&\u2028 \"quoted\" \\ \x00", "am": "ስዕል", "ar": "رسم", "zh-Hans": "图画 🎨"})
+	odd.Authors = []remora.Author{{ID: 7, Name: "Ñandú"}, {ID: 100_001, Name: "李"}}
+	odd.Screenshots = []remora.Image{{ID: 3, SHA256: remora.Digest{9}, Media: "image/png", Size: 4096, Width: 640, Height: 480}, {ID: 1, Media: "image/jpeg"}}
+	odd.Network = remora.NetworkNeeded
 	odd.Versions[0].Number = remora.MustNumber("33~dfsg")
 	odd.Versions[0].Range = remora.Range{Min: remora.MustNumber("0.100")}
 	odd.Versions[0].Archs = []string{"x86_64", "armv7l"}
@@ -92,6 +95,12 @@ func TestSaveRoundTrip(t *testing.T) {
 	}
 	if found := got.Search("ስዕል", "am", 5); len(found) != 1 {
 		t.Errorf("found %v", idsOf(found))
+	}
+	if by, found := got.Author(7); !found || by.Name != "Ñandú" {
+		t.Errorf("author 7 is %v (%v)", by, found)
+	}
+	if found := got.Find(Query{Filter: Filter{FacetNetwork: "needed"}, Limit: 9}); found.Total != 1 || len(found.Activities[0].Screenshots) != 2 {
+		t.Errorf("%d activities need a network", found.Total)
 	}
 	left, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(left) != 1 {
