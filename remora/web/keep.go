@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"sync/atomic"
+	"weak"
 
 	"github.com/maypok86/otter/v2"
 
@@ -31,8 +32,9 @@ type keptPage struct {
 	header [][2]string // what it has besides what all have
 	body   *answer.Body
 	asks   []ask
-	// holds is the last View in which the page is known to be true.
-	holds atomic.Pointer[live.View]
+	// holds is the last View in which the page is known to be true. It is a weak pointer because a
+	// page that nobody asks for must not keep a View of the past in memory.
+	holds atomic.Pointer[weak.Pointer[live.View]]
 	// offers says that the page is kept for each agent; then there is nothing else here.
 	offers bool
 }
@@ -77,11 +79,11 @@ func (h *Handler) serveKept(w http.ResponseWriter, v *visit) bool {
 	if !found || p.body == nil {
 		return false
 	}
-	if view := v.view.view; p.holds.Load() != view {
-		if !holds(p.asks, view) {
+	if view := weak.Make(v.view.view); *p.holds.Load() != view {
+		if !holds(p.asks, v.view.view) {
 			return false
 		}
-		p.holds.Store(view)
+		p.holds.Store(&view)
 	}
 	header := w.Header()
 	for _, field := range p.header {
@@ -102,7 +104,8 @@ func (h *Handler) keep(v *visit, header [][2]string, body *answer.Body, offers b
 		k.agent = agentOf(v.request)
 	}
 	p := &keptPage{header: header, body: body, asks: v.view.asks}
-	p.holds.Store(v.view.view)
+	view := weak.Make(v.view.view)
+	p.holds.Store(&view)
 	h.kept.Set(k, p)
 }
 

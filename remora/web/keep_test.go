@@ -3,9 +3,11 @@ package web
 import (
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"weak"
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
@@ -161,4 +163,34 @@ func TestKeptIsBounded(t *testing.T) {
 	if _, ok := h.keyOf(h.newVisit(httptest.NewRequest(http.MethodGet, "/en/browse?x="+strings.Repeat("y", maxKeyLen), nil))); ok {
 		t.Error("an address without end is kept")
 	}
+}
+
+// TestKeptHoldsNoPast: a page that nobody asks for again keeps no catalog of the past in memory.
+func TestKeptHoldsNoPast(t *testing.T) {
+	f := newFeed(games(), numbered(200)...)
+	h := newHandlerOn(t, f)
+	for _, target := range []string{"/en/", "/en/browse?category=games", "/en/search?q=activity", "/en/activity/100001", "/en/activity/100001/versions"} {
+		mustGet(t, h, target)
+	}
+	past := weak.Make(h.library.View().Activity(100150))
+	if past.Value() == nil {
+		t.Fatal("there is no such activity")
+	}
+	all := numbered(200)
+	for i := range all {
+		all[i].Summary = remora.PlainText("en", "Something new.")
+	}
+	f.change(all)
+	refresh(t, h)
+	if h.kept.EstimatedSize() == 0 {
+		t.Fatal("nothing is kept")
+	}
+	for range 1000 { // the library merges its layers when it gets to it
+		runtime.GC()
+		if past.Value() == nil {
+			return
+		}
+		runtime.Gosched()
+	}
+	t.Error("the activities of the past are still in memory")
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"strings"
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
@@ -54,6 +55,7 @@ func (w *witness) ByBundleID(bundleID string) *remora.Activity {
 
 // Count is [live.View.Count].
 func (w *witness) Count(category string) int {
+	category = strings.Clone(category)
 	n := w.view.Count(category)
 	w.note(uint64(n), func(v *live.View) uint64 { return uint64(v.Count(category)) })
 	return n
@@ -61,6 +63,8 @@ func (w *witness) Count(category string) int {
 
 // List is [live.View.List].
 func (w *witness) List(sort remora.Sort, category string, after remora.Cursor, limit int) (page []*remora.Activity, more bool) {
+	category = strings.Clone(category)
+	after.Text = strings.Clone(after.Text)
 	page, more = w.view.List(sort, category, after, limit)
 	w.note(digestList(page, more), func(v *live.View) uint64 { return digestList(v.List(sort, category, after, limit)) })
 	return page, more
@@ -68,6 +72,9 @@ func (w *witness) List(sort remora.Sort, category string, after remora.Cursor, l
 
 // Find is [live.View.Find].
 func (w *witness) Find(q live.Query) live.Found {
+	for f := range q.Filter {
+		q.Filter[f] = strings.Clone(q.Filter[f])
+	}
 	found := w.view.Find(q)
 	w.note(digestFound(&found), func(v *live.View) uint64 {
 		again := v.Find(q)
@@ -81,6 +88,59 @@ func (w *witness) Search(text, locale string, limit int) []*remora.Activity {
 	found := w.view.Search(text, locale, limit)
 	w.note(digestList(found, false), func(v *live.View) uint64 { return digestList(v.Search(text, locale, limit), false) })
 	return found
+}
+
+// Related is [live.View.Related].
+func (w *witness) Related(a *remora.Activity, limit int) []*remora.Activity {
+	list, id := w.view.Related(a, limit), a.ID
+	w.note(digestList(list, false), func(v *live.View) uint64 {
+		if a := v.Activity(id); a != nil {
+			return digestList(v.Related(a, limit), false)
+		}
+		return digestList(nil, true)
+	})
+	return list
+}
+
+// Tags is [live.View.Tags].
+func (w *witness) Tags(limit int) []live.Tag {
+	again := func(v *live.View) uint64 {
+		var d digest
+		for _, t := range v.Tags(limit) {
+			d.text(t.Name)
+			d.number(int64(t.N))
+		}
+		return d.sum()
+	}
+	w.note(again(w.view), again)
+	return w.view.Tags(limit)
+}
+
+// TagName is [live.View.TagName].
+func (w *witness) TagName(tag string) string {
+	tag = strings.Clone(tag)
+	again := func(v *live.View) uint64 {
+		var d digest
+		d.text(v.TagName(tag))
+		return d.sum()
+	}
+	w.note(again(w.view), again)
+	return w.view.TagName(tag)
+}
+
+// Author is [live.View.Author].
+func (w *witness) Author(id int64) (remora.Author, bool) {
+	again := func(v *live.View) uint64 {
+		author, known := v.Author(id)
+		var d digest
+		d.text(author.Name)
+		if known {
+			d.number(1)
+		}
+		return d.sum()
+	}
+	w.note(again(w.view), again)
+	return w.view.Author(id)
 }
 
 // Categories is [live.View.Categories].
@@ -192,14 +252,21 @@ func digestFound(f *live.Found) uint64 {
 	d.number(f.Next.Num)
 	d.number(f.Next.ID)
 	d.text(f.Corrected)
+	if f.Partial {
+		d.number(1)
+	}
 	for _, counts := range f.Counts {
-		d.number(int64(len(counts)))
-		for _, c := range counts {
-			d.text(c.Value)
-			d.number(int64(c.N))
-		}
+		d.counts(counts)
 	}
 	return d.sum()
+}
+
+func (d *digest) counts(list []live.FacetCount) {
+	d.number(int64(len(list)))
+	for _, c := range list {
+		d.text(c.Value)
+		d.number(int64(c.N))
+	}
 }
 
 func digestCategories(v *live.View) uint64 {
