@@ -64,6 +64,9 @@ func (f *fakeFeed) Since(_ context.Context, after remora.Position) (remora.Delta
 	if f.broken {
 		return remora.Delta{}, errBroken
 	}
+	if after.Epoch != f.header.Epoch {
+		return remora.Delta{}, remora.ErrGap
+	}
 	d := remora.Delta{Header: f.header}
 	for _, each := range f.deltas {
 		if each.Seq > after.Seq {
@@ -90,6 +93,13 @@ func (f *fakeFeed) change(now []remora.Activity, gone ...int64) {
 		delete(f.all, id)
 	}
 	f.deltas = append(f.deltas, remora.Delta{Header: f.header, Activities: now, Gone: gone})
+}
+
+// restore makes everything anew, as a restored backup does.
+func (f *fakeFeed) restore() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.header.Epoch, f.deltas = "restored", nil
 }
 
 func (f *fakeFeed) breakDown() {
