@@ -154,6 +154,13 @@ type ActivityEdit struct {
 	Categories   *[]string // slugs; each must exist
 	Tags         *[]string
 	Texts        []TextEdit // by the owner: they win over what bundles say
+	Network      *Network
+	// Authors are the names of those who made it, in order. Who has no user yet is given one
+	// without a login; names that differ in case and blanks only are one person's.
+	Authors *[]string
+	// Screenshots are in the order they are shown. Their bytes must have been staged, and be safe
+	// under ImageName. Numbers are the store's to give: one that was there keeps its own.
+	Screenshots *[]Image
 }
 
 // A TextEdit sets one owner's text; an empty value returns to what the bundle says.

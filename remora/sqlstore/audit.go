@@ -19,17 +19,18 @@ type entry struct {
 	activityID, versionID int64
 	target                string
 	data                  any
+	also                  []int64 // other activities of which readers see something new
 }
 
 // kindDraft is the one change that no reader can see: a version that is not offered yet.
 const kindDraft = "version.draft"
 
 func onVersion(by remora.Actor, kind string, activityID, versionID int64, data any) *entry {
-	return &entry{by, kind, activityID, versionID, fmt.Sprintf("version %d", versionID), data}
+	return &entry{by: by, kind: kind, activityID: activityID, versionID: versionID, target: fmt.Sprintf("version %d", versionID), data: data}
 }
 
 func onActivity(by remora.Actor, kind string, activityID int64, data any) *entry {
-	return &entry{by, kind, activityID, 0, fmt.Sprintf("activity %d", activityID), data}
+	return &entry{by: by, kind: kind, activityID: activityID, target: fmt.Sprintf("activity %d", activityID), data: data}
 }
 
 // finish writes the last statements of a transaction that made an entry. The row of seq is the lock
@@ -66,9 +67,16 @@ func (t *tx) finish() error {
 	if _, err := t.exec("UPDATE seq SET audit_sum = ? WHERE id = 1", e.Sum[:]); err != nil {
 		return err
 	}
-	_, err = t.exec("INSERT INTO changes (seq, part, at, kind, activity_id, version_id, actor_id) VALUES (?, 0, ?, ?, ?, ?, ?)",
-		n, int64(e.At), t.entry.kind, t.entry.activityID, t.entry.versionID, e.ActorID)
-	return err
+	return t.insertRows("INSERT INTO changes (seq, part, at, kind, activity_id, version_id, actor_id)", "", 7, func(yield func([]any) bool) {
+		if !yield([]any{n, 0, int64(e.At), t.entry.kind, t.entry.activityID, t.entry.versionID, e.ActorID}) {
+			return
+		}
+		for i, id := range t.entry.also {
+			if !yield([]any{n, i + 1, int64(e.At), t.entry.kind, id, int64(0), e.ActorID}) {
+				return
+			}
+		}
+	})
 }
 
 // auditSum is described in the package comment.

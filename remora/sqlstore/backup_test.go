@@ -145,6 +145,24 @@ func TestKept(t *testing.T) {
 			sub := bundle(id, "1")
 			want = append(want, sqlstore.KeptFile{Name: remora.IconName(sub.Icon), Size: sub.IconSize, SHA256: sub.Icon})
 		}
+		one, two, three := screenshot(t, d.store, 1), screenshot(t, d.store, 2), screenshot(t, d.store, 3)
+		gone := mustPublish(t, d.store, "org.laptop.Left", "1")
+		for _, e := range []struct {
+			id   int64
+			edit remora.ActivityEdit
+		}{
+			{100001, remora.ActivityEdit{Screenshots: &[]remora.Image{one, two}}},
+			{100002, remora.ActivityEdit{Screenshots: &[]remora.Image{two}}}, // hidden, it can come back
+			{gone.ActivityID, remora.ActivityEdit{Screenshots: &[]remora.Image{three}}},
+			{gone.ActivityID, remora.ActivityEdit{State: new(remora.ActivityDeleted)}},
+		} {
+			if err := d.store.EditActivity(t.Context(), by, e.id, e.edit); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, m := range []remora.Image{one, two} {
+			want = append(want, sqlstore.KeptFile{Name: remora.ImageName(m.SHA256), Size: m.Size, SHA256: m.SHA256})
+		}
 		slices.SortFunc(want, func(a, b sqlstore.KeptFile) int { return strings.Compare(a.Name, b.Name) })
 		got, err := d.store.Kept(t.Context())
 		if err != nil {
@@ -164,6 +182,7 @@ func TestVerifyFinds(t *testing.T) {
 		"the whole audit log gone":            "DELETE FROM audit",
 		"bytes that are not kept":             "UPDATE blobs SET state = 'staged' WHERE state = 'kept'",
 		"bytes without a row":                 "DELETE FROM blobs WHERE state = 'kept'",
+		"a screenshot without its bytes":      "INSERT INTO previews (activity_id, position, sha256, media, size, width, height, caption, created, rev) VALUES (100001, 1, x'00', 'image/png', 5, 1, 1, '', 1, 1)",
 		"an offered version without its name": "UPDATE versions SET linked = 0",
 		"changes from the future":             "UPDATE seq SET n = 1",
 		"an activity without a name":          "DELETE FROM activity_texts",

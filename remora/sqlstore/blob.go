@@ -57,13 +57,18 @@ func (t *tx) keepBlob(sum remora.Digest) error {
 	return err
 }
 
+// Who wants the bytes of a row of blobs. A row is kept while a version does. It is shown while an
+// image is all that does: kept rows are what earlier programs look for among the bundles.
+const (
+	wantedAsBundle = "EXISTS (SELECT 1 FROM versions w JOIN activities a ON a.id = w.activity_id WHERE w.sha256 = blobs.sha256 AND w.state <> 'deleted' AND a.state <> 'deleted')"
+	wantedAsImage  = "EXISTS (SELECT 1 FROM previews p JOIN activities a ON a.id = p.activity_id WHERE p.sha256 = blobs.sha256 AND a.state <> 'deleted')"
+)
+
 // releaseBlobs makes the bytes of versions that where selects sweepable, where no version of an
 // activity that is not deleted wants them any more.
 func (t *tx) releaseBlobs(where string, args ...any) error {
-	_, err := t.exec(`UPDATE blobs SET state = 'staged', since = ? WHERE state = 'kept'
-		AND sha256 IN (SELECT v.sha256 FROM versions v WHERE `+where+`)
-		AND NOT EXISTS (SELECT 1 FROM versions w JOIN activities a ON a.id = w.activity_id
-			WHERE w.sha256 = blobs.sha256 AND w.state <> 'deleted' AND a.state <> 'deleted')`, append([]any{t.time()}, args...)...)
+	_, err := t.exec("UPDATE blobs SET state = CASE WHEN "+wantedAsImage+" THEN 'shown' ELSE 'staged' END, since = ? WHERE state = 'kept' "+
+		"AND sha256 IN (SELECT v.sha256 FROM versions v WHERE "+where+") AND NOT "+wantedAsBundle, append([]any{t.time()}, args...)...)
 	return err
 }
 
@@ -80,10 +85,8 @@ func (s *Store) Orphans(ctx context.Context, before remora.Time, limit int) (sum
 			sum, err := digestOf(b)
 			sums = append(sums, sum)
 			return err
-		}, `SELECT sha256 FROM blobs WHERE state = 'trash' OR state = 'staged' AND since < ? AND NOT EXISTS (
-			SELECT 1 FROM versions w JOIN activities a ON a.id = w.activity_id
-			WHERE w.sha256 = blobs.sha256 AND w.state <> 'deleted' AND a.state <> 'deleted')
-			ORDER BY since, sha256 LIMIT ?`+t.d.forUpdate, int64(before), limit)
+		}, "SELECT sha256 FROM blobs WHERE state = 'trash' OR state = 'staged' AND since < ? AND NOT "+wantedAsBundle+" AND NOT "+wantedAsImage+
+			" ORDER BY since, sha256 LIMIT ?"+t.d.forUpdate, int64(before), limit)
 		if err != nil || len(sums) == 0 {
 			return err
 		}
@@ -125,8 +128,8 @@ type KeptFile struct {
 	Public []string // names under which it is offered, too
 }
 
-// Kept returns every file the catalog wants: the bundles of versions and the icons of activities
-// that are not deleted, ordered by name. It is what a backup must hold and a check must find.
+// Kept returns every file the catalog wants: the bundles of versions, and the icons and screenshots
+// of activities that are not deleted, ordered by name. It is what a backup must hold and a check must find.
 func (s *Store) Kept(ctx context.Context) (list []KeptFile, err error) {
 	err = s.snapshot(ctx, "Kept", func(t *tx) error {
 		if err := t.whole(); err != nil {
@@ -154,6 +157,14 @@ func (s *Store) Kept(ctx context.Context) (list []KeptFile, err error) {
 			}
 			return err
 		}, "SELECT v.sha256, v.activity_id, v.filename FROM versions v JOIN activities a ON a.id = v.activity_id WHERE a.state = 'active' AND v.state IN "+offeredStates+" ORDER BY v.id")
+		if err != nil {
+			return err
+		}
+		err = t.each([]any{&sum, &size}, func() error {
+			d, err := digestOf(sum)
+			list = append(list, KeptFile{Name: remora.ImageName(d), Size: size, SHA256: d})
+			return err
+		}, "SELECT p.sha256, MAX(p.size) FROM previews p JOIN activities a ON a.id = p.activity_id WHERE a.state <> 'deleted' GROUP BY p.sha256 ORDER BY p.sha256")
 		if err != nil {
 			return err
 		}

@@ -68,3 +68,13 @@ func mustExec(t testing.TB, d *database, query string, args ...any) {
 		t.Fatalf("%s: %v", query, err)
 	}
 }
+
+// screenshot returns an image whose bytes are staged.
+func screenshot(t testing.TB, s *sqlstore.Store, n int) remora.Image {
+	t.Helper()
+	m := remora.Image{SHA256: sha256.Sum256(fmt.Append(nil, "image ", n)), Media: "image/png", Size: int64(100 + n), Width: 640, Height: 480}
+	if err := s.Stage(t.Context(), m.SHA256, m.Size, m.Media); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}

@@ -25,6 +25,11 @@ const (
 	maxMedia    = 64
 	maxItems    = 5000
 	maxNickname = 100
+	maxAuthors  = 50
+	maxAuthor   = 90 // of an author's name, in characters
+	maxImages   = 20 // of one activity
+	maxImage    = 16 << 20
+	maxSide     = 1 << 13 // of an image, in pixels
 )
 
 // checks collects every mistake of a value.

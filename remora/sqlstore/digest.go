@@ -20,7 +20,7 @@ var tables = []table{
 	{"meta", "k", "k, v"},
 	{"seq", "id", "id, n, audit_id, audit_sum"},
 	{"changes", "seq, part", "seq, part, at, kind, activity_id, version_id, actor_id"},
-	{"activities", "id", "id, bundle_id, bundle_key, slug, state, listed, kind, default_locale, license_spdx, license_text, homepage, repository, icon_sha256, icon_size, featured_rank, tags_source, created, updated, rev"},
+	{"activities", "id", "id, bundle_id, bundle_key, slug, state, listed, kind, default_locale, license_spdx, license_text, homepage, repository, icon_sha256, icon_size, featured_rank, tags_source, created, updated, rev, network"},
 	{"activity_texts", "activity_id, locale, field, source", "activity_id, locale, field, source, value"},
 	{"versions", "id", "id, file_id, activity_id, number, number_key, state, channel, sugar_min, sugar_max, sugar_min_key, sugar_max_key, range_source, interpreter, archs, filename, size, sha256, uploader_id, linked, link_since, submitted, decided, published, rev"},
 	{"version_texts", "version_id, locale", "version_id, locale, notes"},
@@ -93,6 +93,8 @@ func split(columns string) []string { return strings.Split(columns, ", ") }
 var rules = []struct{ says, count string }{
 	{"%d versions that are offered or may come to be lack their bytes' row, or it is not kept",
 		"SELECT COUNT(*) FROM versions v JOIN activities a ON a.id = v.activity_id LEFT JOIN blobs b ON b.sha256 = v.sha256 WHERE v.state <> 'deleted' AND a.state <> 'deleted' AND (b.state IS NULL OR b.state <> 'kept')"},
+	{"%d screenshots lack their bytes' row, or it is not kept",
+		"SELECT COUNT(*) FROM previews p JOIN activities a ON a.id = p.activity_id LEFT JOIN blobs b ON b.sha256 = p.sha256 WHERE a.state <> 'deleted' AND (b.state IS NULL OR b.state NOT IN ('kept', 'shown'))"},
 	{"%d versions are offered although their public name may be missing",
 		"SELECT COUNT(*) FROM versions v JOIN activities a ON a.id = v.activity_id WHERE a.state = 'active' AND v.state IN " + offeredStates + " AND v.linked <> 1"},
 	{"%d versions have no activity", "SELECT COUNT(*) FROM versions v LEFT JOIN activities a ON a.id = v.activity_id WHERE a.id IS NULL"},

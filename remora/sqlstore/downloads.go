@@ -28,6 +28,69 @@ func (s *Store) Downloads(ctx context.Context) (counts map[int64]int64, err erro
 	return counts, nil
 }
 
+// maxDays bounds how many days are asked for at once: some three years.
+const maxDays = 1100
+
+// DownloadsByDay returns the downloads of an activity, 0 standing for all, on each day from from to
+// to, by source: ordered by day and source, those of all versions together, so that VersionID is 0.
+// Days without any are left out. Days are written as in [remora.DownloadCount]; what is no day, or
+// more than three years of them, is KindInvalid. It asks the database each time, which for all
+// activities reads a row for every version that was downloaded on a day: keep what it says for a while.
+func (s *Store) DownloadsByDay(ctx context.Context, activityID int64, from, to string) (days []remora.DownloadCount, err error) {
+	first, ok1 := parseDay(from)
+	last, ok2 := parseDay(to)
+	switch {
+	case !ok1 || !ok2:
+		return nil, s.fail("DownloadsByDay", remora.Errorf(remora.KindInvalid, "downloads.day", "From %.20q to %.20q are no days; write them like 2006-01-02.", from, to))
+	case last.Sub(first) >= maxDays*24*time.Hour:
+		return nil, s.fail("DownloadsByDay", remora.Errorf(remora.KindInvalid, "downloads.days", "From %s to %s are more than %d days. Ask for fewer at once.", from, to, maxDays))
+	}
+	query, args := "SELECT d.day, d.source, SUM(d.n) FROM downloads d JOIN versions v ON v.id = d.version_id WHERE d.day BETWEEN ? AND ?", []any{from, to}
+	if activityID != 0 {
+		query, args = query+" AND v.activity_id = ?", append(args, activityID)
+	}
+	err = s.snapshot(ctx, "DownloadsByDay", func(t *tx) error {
+		if err := t.whole(); err != nil {
+			return err
+		}
+		days = nil
+		var c remora.DownloadCount
+		return t.each([]any{&c.Day, &c.Source, &c.N}, func() error {
+			days = append(days, c)
+			return nil
+		}, query+" GROUP BY d.day, d.source ORDER BY d.day, d.source", args...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return days, nil
+}
+
+// DownloadsByVersion returns the downloads, of all days, of each version of an activity that has any.
+func (s *Store) DownloadsByVersion(ctx context.Context, activityID int64) (counts map[int64]int64, err error) {
+	err = s.snapshot(ctx, "DownloadsByVersion", func(t *tx) error {
+		if err := t.whole(); err != nil {
+			return err
+		}
+		counts = map[int64]int64{}
+		var id, n int64
+		return t.each([]any{&id, &n}, func() error {
+			counts[id] = n
+			return nil
+		}, "SELECT v.id, SUM(d.n) FROM versions v JOIN downloads d ON d.version_id = v.id WHERE v.activity_id = ? GROUP BY v.id", activityID)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return counts, nil
+}
+
+// parseDay reads a day of the one form there is.
+func parseDay(s string) (time.Time, bool) {
+	d, err := time.Parse(time.DateOnly, s)
+	return d, err == nil && d.Format(time.DateOnly) == s
+}
+
 // AddDownloads adds counts; see [remora.Store]. All are added or none. It is the one write that is
 // not the same when done twice: after an error with code "outcome.unknown" the counts may be in.
 func (s *Store) AddDownloads(ctx context.Context, counts []remora.DownloadCount) error {
@@ -39,7 +102,7 @@ func (s *Store) AddDownloads(ctx context.Context, counts []remora.DownloadCount)
 	sum := map[key]int64{}
 	for _, c := range counts {
 		var k checks
-		if d, err := time.Parse(time.DateOnly, c.Day); err != nil || d.Format(time.DateOnly) != c.Day {
+		if _, ok := parseDay(c.Day); !ok {
 			k.mistake("%.20q is no day; write it like 2006-01-02", c.Day)
 		}
 		switch c.Source {

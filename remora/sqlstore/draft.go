@@ -291,6 +291,9 @@ func (t *tx) newFileID(versionID int64) (id int64, err error) {
 // a version that has none.
 func (s *Store) Report(ctx context.Context, versionID int64) (report []byte, err error) {
 	err = s.snapshot(ctx, "Report", func(t *tx) error {
+		if err := t.whole(); err != nil {
+			return err
+		}
 		err := t.one([]any{&report}, "SELECT report FROM version_reports WHERE version_id = ?", versionID)
 		if isNone(err) {
 			return remora.Errorf(remora.KindNotFound, "report.unknown", "Version %d has no report.", versionID)

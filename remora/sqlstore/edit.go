@@ -16,22 +16,31 @@ type activityEdit struct {
 	Categories   *[]string         `json:",omitempty"`
 	Tags         *[]string         `json:",omitempty"`
 	Texts        []remora.TextEdit `json:",omitempty"`
+	Network      string            `json:",omitempty"`
+	Authors      *[]string         `json:",omitempty"`
+	Screenshots  *[]remora.Digest  `json:",omitempty"`
+}
+
+func (e *activityEdit) none() bool {
+	return e.State == "" && e.Listed == nil && e.FeaturedRank == nil && e.Categories == nil && e.Tags == nil &&
+		e.Texts == nil && e.Network == "" && e.Authors == nil && e.Screenshots == nil
 }
 
 // EditActivity changes an activity; see [remora.Store]. An edit that changes nothing leaves no trace.
 // It refuses with KindConflict to bring a deleted activity back (code "activity.transition") and to
 // show one whose public names are not there ("activity.unlinked"), with KindInvalid an unknown
-// category ("category.unknown") and other values that cannot be kept ("edit.invalid").
+// category ("category.unknown") and other values that cannot be kept ("edit.invalid"). A screenshot whose
+// bytes were not staged, or were swept since, is KindConflict with code "blob.unstaged".
 func (s *Store) EditActivity(ctx context.Context, by remora.Actor, activityID int64, e remora.ActivityEdit) error {
 	e, err := checkActivityEdit(by, e)
 	if err != nil {
 		return s.fail("EditActivity", err)
 	}
 	return s.write(ctx, "EditActivity", func(t *tx) error {
-		var stateWord, tagsSource string
+		var stateWord, tagsSource, network string
 		var listed int64
 		var rank int
-		err := t.one([]any{&stateWord, &listed, &rank, &tagsSource}, "SELECT state, listed, featured_rank, tags_source FROM activities WHERE id = ?"+t.d.forUpdate, activityID)
+		err := t.one([]any{&stateWord, &listed, &rank, &tagsSource, &network}, "SELECT state, listed, featured_rank, tags_source, network FROM activities WHERE id = ?"+t.d.forUpdate, activityID)
 		if isNone(err) {
 			return remora.Errorf(remora.KindNotFound, "activity.unknown", "There is no activity %d.", activityID)
 		}
@@ -88,6 +97,32 @@ func (s *Store) EditActivity(ctx context.Context, by remora.Actor, activityID in
 				done.Tags = e.Tags
 			}
 		}
+		if e.Network != nil && e.Network.String() != network {
+			if _, err := t.exec("UPDATE activities SET network = ? WHERE id = ?", e.Network.String(), activityID); err != nil {
+				return err
+			}
+			done.Network = e.Network.String()
+		}
+		var also []int64
+		if e.Authors != nil {
+			var changed bool
+			if changed, also, err = t.setAuthors(activityID, *e.Authors); err != nil {
+				return err
+			}
+			if changed {
+				done.Authors = e.Authors
+			}
+		}
+		if e.Screenshots != nil {
+			changed, err := t.setScreenshots(activityID, *e.Screenshots)
+			if err != nil {
+				return err
+			}
+			if changed {
+				sums := sumsOf(*e.Screenshots)
+				done.Screenshots = &sums
+			}
+		}
 		for _, text := range e.Texts {
 			changed, err := t.setOwnerText(activityID, text)
 			if err != nil {
@@ -97,13 +132,16 @@ func (s *Store) EditActivity(ctx context.Context, by remora.Actor, activityID in
 				done.Texts = append(done.Texts, text)
 			}
 		}
-		if done.State == "" && done.Listed == nil && done.FeaturedRank == nil && done.Categories == nil && done.Tags == nil && done.Texts == nil {
+		if done.none() {
 			return nil
 		}
-		if err := t.touchActivity(activityID); err != nil {
-			return err
+		for _, id := range append([]int64{activityID}, also...) {
+			if err := t.touchActivity(id); err != nil {
+				return err
+			}
 		}
 		t.entry = onActivity(by, kind, activityID, done)
+		t.entry.also = also
 		return nil
 	})
 }
@@ -136,6 +174,17 @@ func checkActivityEdit(by remora.Actor, e remora.ActivityEdit) (remora.ActivityE
 		c.tags(*e.Tags)
 		list := normalTags(*e.Tags)
 		e.Tags = &list
+	}
+	if e.Network != nil && *e.Network > remora.NetworkNeeded {
+		c.mistake("there is no network %d", *e.Network)
+	}
+	if e.Authors != nil {
+		list := c.authors(*e.Authors)
+		e.Authors = &list
+	}
+	if e.Screenshots != nil {
+		list := c.screenshots(*e.Screenshots)
+		e.Screenshots = &list
 	}
 	if len(e.Texts) > 3*maxLocales {
 		c.mistake("there are more than %d texts", 3*maxLocales)
@@ -184,7 +233,14 @@ func (t *tx) setActivityState(id int64, from, to remora.ActivityState) error {
 		return err
 	}
 	if to == remora.ActivityDeleted {
-		return t.releaseBlobs("v.activity_id = ?", id)
+		if err := t.releaseBlobs("v.activity_id = ?", id); err != nil {
+			return err
+		}
+		sums, err := t.screenshotSums(id)
+		if err != nil {
+			return err
+		}
+		return t.releaseImages(sums)
 	}
 	return nil
 }

@@ -83,7 +83,8 @@ func TestMigrateAfterKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustExec(t, d, "DELETE FROM goose_db_version WHERE version_id = 1")
+	mustExec(t, d, "DELETE FROM goose_db_version WHERE version_id > 0")
+	mustExec(t, d, "DROP INDEX previews_sha256 ON previews")
 	mustExec(t, d, "DROP TABLE leases")
 	mustExec(t, d, "DROP TABLE downloads")
 	mustExec(t, d, "DELETE FROM category_texts WHERE locale IN ('es', 'fr')")

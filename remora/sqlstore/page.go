@@ -66,7 +66,7 @@ func corrupt(err error) error {
 const offeredStates = "('awaiting', 'published')"
 
 // activityColumns are in the order of scanActivity.
-const activityColumns = "id, bundle_id, slug, state, listed, kind, default_locale, license_spdx, license_text, homepage, repository, icon_sha256, featured_rank, created, updated, rev"
+const activityColumns = "id, bundle_id, slug, state, listed, kind, default_locale, license_spdx, license_text, homepage, repository, icon_sha256, featured_rank, created, updated, rev, network"
 
 // page reads the first pageSize activities, by id, that where (a condition over table activities)
 // selects, with everything that belongs to them: a fixed number of queries however many there are.
@@ -75,7 +75,7 @@ func (r *reader) page(where string, args ...any) ([]remora.Activity, error) {
 	if err != nil || len(list) == 0 {
 		return list, err
 	}
-	for _, part := range []func(*belonging) error{r.texts, r.versions, r.notes, r.categories, r.tags} {
+	for _, part := range []func(*belonging) error{r.texts, r.versions, r.notes, r.categories, r.tags, r.authors, r.screenshots} {
 		if err := part(&belonging{list: list}); err != nil {
 			return nil, err
 		}
@@ -85,14 +85,17 @@ func (r *reader) page(where string, args ...any) ([]remora.Activity, error) {
 
 func (r *reader) heads(where string, args ...any) (list []remora.Activity, err error) {
 	var a remora.Activity
-	var state, kind, locale, spdx, text, icon []byte
+	var state, kind, locale, spdx, text, icon, network []byte
 	var listed int64
-	err = r.each([]any{&a.ID, &a.BundleID, &a.Slug, &state, &listed, &kind, &locale, &spdx, &text, &a.Homepage, &a.Repository, &icon, &a.FeaturedRank, &a.Created, &a.Updated, &a.Revision}, func() (err error) {
+	err = r.each([]any{&a.ID, &a.BundleID, &a.Slug, &state, &listed, &kind, &locale, &spdx, &text, &a.Homepage, &a.Repository, &icon, &a.FeaturedRank, &a.Created, &a.Updated, &a.Revision, &network}, func() (err error) {
 		if a.State, err = remora.ParseActivityState(string(state)); err != nil {
 			return corrupt(err)
 		}
 		if a.Icon, err = digestOf(icon); err != nil {
 			return err
+		}
+		if a.Network, err = remora.ParseNetwork(string(network)); err != nil {
+			return corrupt(err)
 		}
 		a.Listed = listed != 0
 		a.ContentBundle = string(kind) == kindContent
@@ -276,4 +279,36 @@ func (r *reader) labels(b *belonging, to func(*remora.Activity) *[]string, query
 		}
 		return nil
 	}, query, args...)
+}
+
+// authors reads those who want to be named, in any state of the activity.
+func (r *reader) authors(b *belonging) error {
+	where, args := b.among("p.activity_id")
+	var activity, user int64
+	var name []byte
+	return r.each([]any{&activity, &user, &name}, func() error {
+		if a := b.owner(activity); a != nil {
+			a.Authors = append(a.Authors, remora.Author{ID: user, Name: r.word(name)})
+		}
+		return nil
+	}, "SELECT p.activity_id, u.id, u.display_name FROM activity_people p JOIN users u ON u.id = p.user_id WHERE "+where+" AND "+namedAuthor+" ORDER BY p.activity_id, p.position, u.id", args...)
+}
+
+func (r *reader) screenshots(b *belonging) error {
+	where, args := b.among("activity_id")
+	var id int64
+	var image remora.Image
+	var sum, media []byte
+	return r.each([]any{&id, &image.ID, &sum, &media, &image.Size, &image.Width, &image.Height}, func() (err error) {
+		a := b.owner(id)
+		if a == nil {
+			return nil
+		}
+		if image.SHA256, err = digestOf(sum); err != nil {
+			return err
+		}
+		image.Media = r.word(media)
+		a.Screenshots = append(a.Screenshots, image)
+		return nil
+	}, "SELECT activity_id, id, sha256, media, size, width, height FROM previews WHERE "+where+" ORDER BY activity_id, position, id", args...)
 }
