@@ -113,14 +113,18 @@ func (f *follower) activity(a *remora.Activity) error {
 		v := &a.Versions[i]
 		list = append(list, Change{Name: remora.PublicName(a.ID, v.Filename), Size: v.Size, SHA256: v.SHA256})
 	}
+	for i := range a.Screenshots {
+		m := &a.Screenshots[i]
+		list = append(list, Change{Name: remora.ImageName(m.SHA256), Size: m.Size, SHA256: m.SHA256})
+	}
 	if a.Icon != (remora.Digest{}) {
 		list = append(list, Change{Name: remora.IconName(a.Icon), Size: -1, SHA256: a.Icon})
 	}
 	return f.replace(a.ID, list)
 }
 
-// replace tells what is new of an activity, and which of its bundles are gone. Icons stay: others may
-// have the same.
+// replace tells what is new of an activity, and what of it is gone: its bundles, and screenshots that no
+// other activity has. Icons stay: many have the same.
 func (f *follower) replace(id int64, list []Change) error {
 	was, is := f.names[id], map[string]bool{}
 	for _, c := range list {
@@ -133,7 +137,7 @@ func (f *follower) replace(id int64, list []Change) error {
 		}
 	}
 	for name := range was {
-		if !is[name] && strings.HasPrefix(name, "public/") {
+		if !is[name] && (strings.HasPrefix(name, "public/") || strings.HasPrefix(name, "previews/") && !f.others(id, name)) {
 			if err := f.tell(Change{Name: name, Gone: true}); err != nil {
 				return &tellError{err}
 			}
@@ -145,4 +149,15 @@ func (f *follower) replace(id int64, list []Change) error {
 		f.names[id] = is
 	}
 	return nil
+}
+
+// others reports whether another activity than id has the name too. It looks at all of them: that a
+// screenshot is taken away is rare.
+func (f *follower) others(id int64, name string) bool {
+	for other, names := range f.names {
+		if other != id && names[name] {
+			return true
+		}
+	}
+	return false
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,61 @@ func names(a remora.Activity) (list []string) {
 		list = append(list, remora.PublicName(a.ID, a.Versions[i].Filename))
 	}
 	return list
+}
+
+// TestFollowScreenshots: a screenshot is told of, and its end when nobody has it any more.
+func TestFollowScreenshots(t *testing.T) {
+	shared, own := remora.Image{SHA256: remora.Digest{1}, Size: 10}, remora.Image{SHA256: remora.Digest{2}, Size: 20}
+	a, b := catalogtest.Activity(1), catalogtest.Activity(2)
+	a.Screenshots, b.Screenshots = []remora.Image{shared, own}, []remora.Image{shared}
+	feed := catalogtest.NewFeed(slices.Values([]remora.Activity{a, b}))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	told := make(chan published.Change)
+	ended := make(chan error)
+	go func() {
+		ended <- published.Follow(ctx, feed, time.Millisecond, slog.New(slog.DiscardHandler), func(ch published.Change) error {
+			if strings.HasPrefix(ch.Name, "previews/") {
+				select {
+				case told <- ch:
+				case <-ctx.Done():
+				}
+			}
+			return nil
+		})
+	}()
+	next := func(want ...published.Change) {
+		t.Helper()
+		for _, w := range want {
+			select {
+			case got := <-told:
+				if diff := cmp.Diff(w, got); diff != "" {
+					t.Fatalf("-want +got:\n%s", diff)
+				}
+			case <-time.After(time.Minute):
+				t.Fatalf("nobody tells of %v", w)
+			}
+		}
+	}
+	there := func(m remora.Image) published.Change {
+		return published.Change{Name: remora.ImageName(m.SHA256), Size: m.Size, SHA256: m.SHA256}
+	}
+	gone := func(m remora.Image) published.Change {
+		return published.Change{Name: remora.ImageName(m.SHA256), Gone: true}
+	}
+	next(there(shared), there(own), there(shared))
+	a.Screenshots = nil
+	feed.Put(a)
+	next(gone(own)) // the other has its one still
+	a.Screenshots = []remora.Image{own}
+	feed.Put(a)
+	next(there(own))
+	feed.Remove(b.ID)
+	next(gone(shared))
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
 }
 
 // A copy is what somebody who heeds every change would have.

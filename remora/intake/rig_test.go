@@ -116,7 +116,7 @@ func (f *faults) do(call string, op func() error) error {
 	if f.watch != nil {
 		f.watch(call)
 	}
-	if struck && err == nil {
+	if struck { // whatever it did, the answer is lost
 		return f.err
 	}
 	return err

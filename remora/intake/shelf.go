@@ -100,7 +100,8 @@ func (s *Shelf) relink(ctx context.Context, activityID int64, v *remora.Version,
 const batch = 200
 
 // Settle finishes what crashes have left: it removes public names that may not be offered, and the
-// bytes of bundles that were stored before the moment and never came to be wanted.
+// bytes of bundles and screenshots that were stored before the moment and never came to be wanted, or
+// are not wanted any more since.
 func (s *Shelf) Settle(ctx context.Context, before remora.Time) error {
 	return errors.Join(s.removeWithdrawn(ctx), s.sweep(ctx, before))
 }
@@ -131,8 +132,11 @@ func (s *Shelf) sweep(ctx context.Context, before remora.Time) error {
 			return err
 		}
 		for _, sum := range sums {
-			if err := s.files.Remove(ctx, remora.UploadName(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
+			// A sum does not say what the bytes were; under the other name there is nothing.
+			for _, name := range []string{remora.UploadName(sum), remora.ImageName(sum)} {
+				if err := s.files.Remove(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
 			}
 		}
 		if err := s.store.Forget(ctx, sums); err != nil {

@@ -206,6 +206,41 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// TestSettleScreenshots clears away pictures that no activity shows, and no others.
+func TestSettleScreenshots(t *testing.T) {
+	s := newShop(t)
+	ctx := t.Context()
+	dance := s.take("org.example.Dance", "1")
+	var images []remora.Image
+	for i := range 3 {
+		content := fmt.Appendf(nil, "picture %d", i)
+		m := remora.Image{SHA256: sha256.Sum256(content), Media: "image/png", Size: int64(len(content)), Width: 4, Height: 3}
+		s.must(s.store.Stage(ctx, m.SHA256, m.Size, m.Media))
+		s.must(s.files.Put(ctx, remora.ImageName(m.SHA256), bytes.NewReader(content), m.Size, m.SHA256[:]))
+		images = append(images, m)
+	}
+	settled := func(want int) {
+		t.Helper()
+		s.must(s.shelf.Settle(ctx, later()))
+		if n := len(s.files.names(t, "previews")); n != want {
+			t.Errorf("%d pictures are left, want the %d that are shown", n, want)
+		}
+		s.tidy("after Settle")
+	}
+	show := func(list ...remora.Image) {
+		t.Helper()
+		s.must(s.store.EditActivity(ctx, by, dance.Stored.ActivityID, remora.ActivityEdit{Screenshots: &list}))
+	}
+	show(images[:2]...) // the third was stored when a command was interrupted
+	settled(2)
+	show(images[1])
+	settled(1)
+	s.must(s.shelf.HideActivity(ctx, by, dance.Stored.ActivityID, false))
+	settled(1)
+	s.must(s.shelf.HideActivity(ctx, by, dance.Stored.ActivityID, true))
+	settled(0)
+}
+
 // TestSettleGoesOn: a fault with names does not keep bytes from being cleared away.
 func TestSettleGoesOn(t *testing.T) {
 	s := newShop(t)
