@@ -1,10 +1,8 @@
 package web
 
 import (
-	"cmp"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -13,155 +11,127 @@ import (
 
 // Bounds of what a page shows of one activity.
 const (
-	versionsShown  = 30  // on one page of versions
-	overtakenShown = 3   // newer versions that are explained
-	tagsShown      = 24  // tags
-	maxLicense     = 120 // bytes of a licence that is no SPDX expression
-	maxBundleID    = 255 // bytes of a bundle id that is looked for
+	tagsShown    = 24  // tags
+	shotsShown   = 12  // screenshots
+	relatedShown = 6   // other activities
+	groupsShown  = 8   // collections it is in
+	maxNews      = 400 // bytes of what is new
+	maxBundleID  = 255 // bytes of a bundle id that is looked for
 )
 
 // An activityPage is the content of activity.html.
 type activityPage struct {
-	Icon        string
-	XO          int
-	Name        phrase
-	Summary     phrase
+	activityHead
 	Description []string
 	Text        phrase // language and direction of the description
 	Offer       offer
+	News        []string // what is new in the version that is offered
+	NewsText    phrase
+	Shots       []shot
 	Facts       facts
 	Categories  []link
 	Tags        []link
+	Groups      []link // collections it is in
+	Related     []card
 	Unlisted    bool
 	Versions    string // address of the page of all versions
 	Count       string // how many there are
+	Statistics  string // address of the page of its downloads
+	Feed        string // address of the feed of its versions
+	School      string // address of the page for schools
 }
 
-// facts are what is known of an activity besides its texts.
-type facts struct {
-	BundleID   string
-	License    string
-	Homepage   string
-	Repository string
-	Updated    date
-	Downloads  string
+// An activityHead is what the pages about one activity begin with.
+type activityHead struct {
+	Icon     string
+	XO       int
+	Name     phrase
+	Summary  phrase
+	Activity string // address of the activity's page
+	Authors  []link
 }
 
-// An offer says which version the reader is offered, and why that one.
-type offer struct {
-	Sugar   string // the reader's Sugar release, "" if it is not known
-	Version *versionRow
-	Why     string
-	Newer   []remark // versions that are newer than Version, and why they are not offered
-	Action  string   // of the form that asks for a Sugar release
-	Choices []choice
+func (v *visit) newHead(a *remora.Activity) activityHead {
+	l, xo := v.tongue, pairOf(a.ID)
+	head := activityHead{
+		Icon: v.icon(a, xo), XO: xo, Name: l.name(a), Summary: l.say(a.Summary, a.DefaultLocale),
+		Activity: l.activityPath(a.ID),
+	}
+	for _, by := range a.Authors {
+		head.Authors = append(head.Authors, link{Href: l.authorPath(by.ID), Name: phrase{Value: by.Name}})
+	}
+	return head
 }
 
-// A remark is a sentence with, where a range was inferred, how.
-type remark struct{ Text, Inferred string }
-
-// A choice is a Sugar release in the form.
-type choice struct {
-	Value    string
-	Selected bool
-}
-
-// A versionRow is a version on a page.
-type versionRow struct {
-	Number       string
-	Download     string // address of the bundle, "" where it is not for everybody
-	Size         string
-	Bytes        string
-	SHA256       string
-	Range        string
-	Inferred     string
-	Interpreter  string
-	Archs        string
-	Published    date
-	Notes        []string
-	Text         phrase // language and direction of the notes
-	Verdict      string
-	Offered      bool
-	Experimental bool
-	Awaiting     bool
+// A shot is a picture of the activity at work.
+type shot struct {
+	Src           string
+	Alt           string
+	Width, Height int
 }
 
 // findActivity returns the page about an activity at a path, nil if there is none.
 func (h *Handler) findActivity(rest []string) page {
-	switch {
-	case len(rest) == 2 && rest[0] == "activity":
-		return func(w http.ResponseWriter, v *visit) { h.serveActivity(w, v, rest[1], false) }
-	case len(rest) == 3 && rest[0] == "activity" && rest[2] == "versions":
-		return func(w http.ResponseWriter, v *visit) { h.serveActivity(w, v, rest[1], true) }
+	if len(rest) == 1 && rest[0] == "statistics" {
+		return h.serveAllStatistics
 	}
-	return nil
+	if len(rest) < 2 || rest[0] != "activity" {
+		return nil
+	}
+	serve := func(w http.ResponseWriter, v *visit, a *remora.Activity) {}
+	switch behind := rest[2:]; {
+	case len(behind) == 0:
+		serve = h.serveActivity
+	case len(behind) == 1 && behind[0] == "versions":
+		serve = h.serveVersions
+	case len(behind) == 2 && behind[0] == "versions":
+		serve = func(w http.ResponseWriter, v *visit, a *remora.Activity) { h.serveVersion(w, v, a, behind[1]) }
+	case len(behind) == 1 && behind[0] == "statistics":
+		serve = h.serveStatistics
+	default:
+		return nil
+	}
+	return func(w http.ResponseWriter, v *visit) {
+		if a := h.meant(w, v, rest[1], rest[2:]); a != nil {
+			serve(w, v, a)
+		}
+	}
 }
 
-func (h *Handler) serveActivity(w http.ResponseWriter, v *visit, ref string, versions bool) {
+// meant returns the activity that a path names by its id. Where it is nil, the reader has been
+// answered: there is none, or it has another name. behind is the path after the name.
+func (h *Handler) meant(w http.ResponseWriter, v *visit, ref string, behind []string) *remora.Activity {
 	id, err := strconv.ParseInt(ref, 10, 64)
 	if err != nil || strconv.FormatInt(id, 10) != ref {
 		// A bundle id is another name for the page; people have those at hand.
 		if a := v.byBundleID(ref); a != nil {
 			to := v.tongue.activityPath(a.ID)
-			if versions {
-				to += "/versions"
-			}
-			if query := v.request.URL.Query().Encode(); query != "" {
-				to += "?" + query
+			for _, p := range behind {
+				to += "/" + url.PathEscape(p)
 			}
 			w.Header().Set("Cache-Control", "public, max-age=3600")
-			redirect(w, http.StatusFound, to)
-			return
+			redirect(w, http.StatusFound, withQuery(to, v.request.URL.Query()))
+			return nil
 		}
 		h.fail(w, v, faultNotFound)
-		return
+		return nil
 	}
 	a := v.view.Activity(id)
-	if a == nil || a.State != remora.ActivityActive {
+	if a == nil || a.State != remora.ActivityActive || !hasOffered(a) {
 		h.fail(w, v, faultNotFound)
-		return
+		return nil
 	}
-	client := remora.Client{Sugar: v.query.sugar}
-	if client.Sugar.IsZero() {
-		client.Sugar = remora.SugarFromUserAgent(v.request.UserAgent())
-	}
-	verdicts := sortedVerdicts(a, client)
-	if len(verdicts) == 0 {
-		h.fail(w, v, faultNotFound)
-		return
-	}
-	if versions {
-		h.serveVersions(w, v, a, client, verdicts)
-		return
-	}
-	l := v.tongue
-	name := l.name(a)
-	text := l.say(a.Description, a.DefaultLocale)
-	xo := pairOf(a.ID)
-	p := activityPage{
-		Icon: v.icon(a, xo), XO: xo, Name: name, Summary: l.say(a.Summary, a.DefaultLocale),
-		Description: paragraphs(text.Value), Text: text,
-		Offer:    v.newOffer(a, client, verdicts, l.activityPath(a.ID)),
-		Facts:    l.newFacts(a),
-		Unlisted: !a.Listed,
-		Versions: l.versionsPath(a.ID),
-		Count:    l.number(int64(len(verdicts))),
-	}
-	for _, c := range v.categoryLinks(func(slug string) string { return l.browsePath(url.Values{"category": {slug}}) }, "") {
-		if slices.ContainsFunc(a.Categories, func(slug string) bool {
-			return c.Href == l.browsePath(url.Values{"category": {slug}})
-		}) {
-			c.Count = ""
-			p.Categories = append(p.Categories, c)
+	return a
+}
+
+// hasOffered reports whether there is a version that anybody is told of.
+func hasOffered(a *remora.Activity) bool {
+	for i := range a.Versions {
+		if a.Versions[i].State.Offered() {
+			return true
 		}
 	}
-	for _, tag := range a.Tags[:min(len(a.Tags), tagsShown)] {
-		p.Tags = append(p.Tags, link{Href: l.searchPath(url.Values{"q": {tag}}), Name: phrase{Value: tag}})
-	}
-	f := v.newFrame(name.Value, p)
-	f.NoIndex = !a.InLists() || !v.query.sugar.IsZero()
-	f.at(v, "activity/"+ref, sugarParams(v.query.sugar))
-	h.show(w, v, "activity", f, offerVary)
+	return false
 }
 
 func (v *visit) byBundleID(ref string) *remora.Activity {
@@ -175,6 +145,50 @@ func (v *visit) byBundleID(ref string) *remora.Activity {
 	return a
 }
 
+func (h *Handler) serveActivity(w http.ResponseWriter, v *visit, a *remora.Activity) {
+	l := v.tongue
+	client := v.client()
+	verdicts := sortedVerdicts(a, client)
+	text := l.say(a.Description, a.DefaultLocale)
+	p := activityPage{
+		activityHead: v.newHead(a), Description: paragraphs(text.Value), Text: text,
+		Offer:      v.newOffer(a, client, verdicts, l.activityPath(a.ID)),
+		Facts:      l.newFacts(a),
+		Categories: v.categoriesOf(a),
+		Groups:     v.groupsOf(a),
+		Related:    v.newCards(v.related(a)),
+		Unlisted:   !a.Listed,
+		Versions:   l.versionsPath(a.ID),
+		Count:      l.number(int64(len(verdicts))),
+		Statistics: l.activityStatisticsPath(a.ID),
+		Feed:       l.activityPath(a.ID) + "/feed.atom",
+		School:     l.path("school"),
+	}
+	if offered := p.Offer.Version; offered != nil {
+		p.NewsText = offered.Text
+		p.NewsText.Value = shorten(offered.Text.Value, maxNews)
+		p.News = paragraphs(p.NewsText.Value)
+	}
+	p.Shots = l.shots(a, p.Name.Value)
+	for _, tag := range a.Tags[:min(len(a.Tags), tagsShown)] {
+		p.Tags = append(p.Tags, link{Href: l.tagPath(tag), Name: phrase{Value: tag, Dir: "auto"}})
+	}
+	f := v.newFrame(p.Name.Value, p)
+	f.NoIndex = !a.InLists() || !v.query.sugar.IsZero()
+	f.at(v, "activity/"+strconv.FormatInt(a.ID, 10), sugarParams(v.query.sugar))
+	h.show(w, v, "activity", f, offerVary)
+}
+
+// client returns what is known of the reader's computer: what they said, else what their browser
+// says.
+func (v *visit) client() remora.Client {
+	c := remora.Client{Sugar: v.query.sugar}
+	if c.Sugar.IsZero() {
+		c.Sugar = remora.SugarFromUserAgent(v.request.UserAgent())
+	}
+	return c
+}
+
 func sugarParams(sugar remora.Number) url.Values {
 	if sugar.IsZero() {
 		return nil
@@ -182,25 +196,38 @@ func sugarParams(sugar remora.Number) url.Values {
 	return url.Values{"sugar": {sugar.String()}}
 }
 
-// A judged is a version and what became of it.
-type judged struct {
-	version *remora.Version
-	remora.Verdict
-}
-
-// sortedVerdicts explains every version that may be offered to anybody, newest first.
-func sortedVerdicts(a *remora.Activity, c remora.Client) []judged {
-	list := make([]judged, 0, len(a.Versions))
-	for i, verdict := range a.Explain(c) {
-		if a.Versions[i].State.Offered() {
-			list = append(list, judged{&a.Versions[i], verdict})
+// shots returns the screenshots of an activity with this name.
+func (l *tongue) shots(a *remora.Activity, name string) []shot {
+	var list []shot
+	for i := range a.Screenshots[:min(len(a.Screenshots), shotsShown)] {
+		if src := previewPath(&a.Screenshots[i]); src != "" {
+			list = append(list, shot{Src: src, Width: a.Screenshots[i].Width, Height: a.Screenshots[i].Height})
 		}
 	}
-	slices.SortFunc(list, func(x, y judged) int {
-		return -cmp.Or(x.version.Number.Compare(y.version.Number), cmp.Compare(x.version.ID, y.version.ID))
-	})
+	for i := range list {
+		// Translators: the first two are numbers, the last is the name of an activity.
+		list[i].Alt = l.t("Screenshot %s of %s of %s", l.number(int64(i+1)), l.number(int64(len(list))), name)
+	}
 	return list
 }
+
+// facts are what is known of an activity besides its texts.
+type facts struct {
+	BundleID      string
+	License       string
+	LicenseHref   string // the list of what is under the same; "" where License is free text
+	Homepage      string
+	Repository    string
+	Network       string
+	Languages     string // those it speaks, the first few
+	MoreLanguages string
+	MoreCount     string
+	Updated       date
+	Downloads     string
+}
+
+// maxLicense bounds a licence that is no SPDX expression, in bytes.
+const maxLicense = 120
 
 func (l *tongue) newFacts(a *remora.Activity) facts {
 	f := facts{
@@ -210,169 +237,25 @@ func (l *tongue) newFacts(a *remora.Activity) facts {
 	}
 	if f.License == "" {
 		f.License = shorten(strings.Join(strings.Fields(a.LicenseText), " "), maxLicense)
+	} else {
+		f.LicenseHref = l.browsePath(url.Values{"license": {a.License}})
 	}
+	switch a.Network {
+	case remora.NetworkNone:
+		f.Network = l.t("It works without a connection.")
+	case remora.NetworkNeeded:
+		f.Network = l.t("It needs a connection to the internet.")
+	}
+	names := l.languagesOf(a)
+	const shown = 8
+	if few := min(len(names), shown); len(names) > shown+1 { // a list of one more hides nothing
+		f.MoreLanguages = strings.Join(names[few:], listed)
+		f.MoreCount = l.n("and %s more", "and %s more", len(names)-few)
+		names = names[:few]
+	}
+	f.Languages = strings.Join(names, listed)
 	return f
 }
 
-// newOffer says what this reader is offered. verdicts are newest first.
-func (v *visit) newOffer(a *remora.Activity, c remora.Client, verdicts []judged, action string) offer {
-	l := v.tongue
-	o := offer{Sugar: c.Sugar.String(), Action: action, Choices: sugarChoices(c.Sugar)}
-	best := slices.IndexFunc(verdicts, func(j judged) bool { return j.Reason == remora.ReasonOffered })
-	if best >= 0 {
-		row := l.newRow(a, &verdicts[best])
-		o.Version = &row
-	}
-	stable := slices.IndexFunc(verdicts, func(j judged) bool {
-		return j.version.State == remora.StatePublished && j.version.Channel == remora.ChannelStable
-	})
-	switch {
-	case best < 0 && stable < 0:
-		o.Why = l.t("There is no finished version yet.")
-	case best < 0 && o.Sugar != "":
-		o.Why = l.t("No version of this activity is for Sugar %s.", o.Sugar)
-	case best < 0:
-		o.Why = l.t("No version of this activity suits your computer.")
-	case o.Sugar == "":
-		o.Why = l.t("It is the newest. Choose your Sugar below to see whether it is for you.")
-	case best == stable:
-		o.Why = l.t("It is the newest, and it is for your Sugar %s.", o.Sugar)
-	default:
-		o.Why = l.t("It is the newest for your Sugar %s.", o.Sugar)
-	}
-	for i := range verdicts {
-		j := &verdicts[i]
-		if i == best || len(o.Newer) == overtakenShown {
-			break
-		}
-		text := l.overtaken(&j.Verdict)
-		if best < 0 {
-			text = l.t("Version %s: %s", j.version.Number.String(), l.verdict(&j.Verdict))
-		}
-		if text == "" {
-			continue
-		}
-		r := remark{Text: text}
-		if j.Reason == remora.ReasonRange {
-			r.Inferred = l.inferred(&j.version.Release)
-		}
-		o.Newer = append(o.Newer, r)
-	}
-	return o
-}
-
-// oldestSugar is the minor number of the first Sugar release in the form: 0.82, the first with
-// activities in the format of today.
-const oldestSugar = 82
-
-// sugarChoices returns the releases a reader can choose from, newest first, and chosen among them
-// even where it is none of ours.
-func sugarChoices(chosen remora.Number) []choice {
-	var list []choice
-	found := chosen.IsZero()
-	for minor := oldestSugar; ; minor += 2 {
-		n := remora.MustNumber("0." + strconv.Itoa(minor))
-		same := !chosen.IsZero() && n.Compare(chosen) == 0
-		found = found || same
-		list = append(list, choice{Value: n.String(), Selected: same})
-		if n.Compare(remora.NewestSugar) >= 0 {
-			break
-		}
-	}
-	if !found {
-		list = append(list, choice{Value: chosen.String(), Selected: true})
-	}
-	slices.Reverse(list)
-	return list
-}
-
-func (l *tongue) newRow(a *remora.Activity, j *judged) versionRow {
-	v := j.version
-	notes := l.say(v.Notes, a.DefaultLocale)
-	row := versionRow{
-		Number: v.Number.String(), Size: l.size(v.Size), Bytes: l.number(v.Size), SHA256: v.SHA256.String(),
-		Range: l.sugarRange(v.Range), Inferred: l.inferred(&v.Release), Interpreter: l.interpreter(v.Interpreter),
-		Archs: strings.Join(v.Archs, ", "), Published: l.day(cmp.Or(v.Published, v.Submitted)),
-		Notes: paragraphs(notes.Value), Text: notes,
-		Verdict: l.verdict(&j.Verdict), Offered: j.Reason == remora.ReasonOffered,
-		Experimental: v.Channel == remora.ChannelExperimental, Awaiting: v.State == remora.StateAwaiting,
-	}
-	// What nobody has looked at yet is not one click away from a child.
-	if !row.Awaiting {
-		row.Download = downloadPath(v)
-	}
-	return row
-}
-
-// A versionsPage is the content of versions.html.
-type versionsPage struct {
-	Icon        string
-	XO          int
-	Name        phrase
-	Activity    string // address of the activity's page
-	Sugar       string
-	Offer       offer // for its form
-	Rows        []versionRow
-	Count       string
-	First, Next string
-}
-
-func (h *Handler) serveVersions(w http.ResponseWriter, v *visit, a *remora.Activity, c remora.Client, verdicts []judged) {
-	l := v.tongue
-	name := l.name(a)
-	path := l.versionsPath(a.ID)
-	after, err := decodePlace(placeVersions, v.query.after)
-	if err != nil {
-		h.fail(w, v, faultPlace)
-		return
-	}
-	xo := pairOf(a.ID)
-	p := versionsPage{
-		Icon: v.icon(a, xo), XO: xo, Name: name, Activity: l.activityPath(a.ID), Sugar: c.Sugar.String(),
-		Offer: offer{Action: path, Choices: sugarChoices(c.Sugar)},
-		Count: l.n("%s version", "%s versions", len(verdicts)),
-	}
-	params := sugarParams(v.query.sugar)
-	if params == nil {
-		params = url.Values{}
-	}
-	with := func(place string) string {
-		values := url.Values{}
-		if s := params.Get("sugar"); s != "" {
-			values.Set("sugar", s)
-		}
-		if place != "" {
-			values.Set("after", place)
-		}
-		if query := values.Encode(); query != "" {
-			return path + "?" + query
-		}
-		return path
-	}
-	if after != (remora.Cursor{}) {
-		p.First = with("")
-		behind := slices.IndexFunc(verdicts, func(j judged) bool {
-			return cmp.Or(strings.Compare(j.version.Number.Key(), after.Text), cmp.Compare(j.version.ID, after.ID)) < 0
-		})
-		if behind < 0 {
-			behind = len(verdicts)
-		}
-		verdicts = verdicts[behind:]
-	}
-	if len(verdicts) > versionsShown {
-		verdicts = verdicts[:versionsShown]
-		last := verdicts[versionsShown-1].version
-		p.Next = with(encodePlace(placeVersions, remora.Cursor{Text: last.Number.Key(), ID: last.ID}))
-	}
-	for i := range verdicts {
-		p.Rows = append(p.Rows, l.newRow(a, &verdicts[i]))
-	}
-	f := v.newFrame(l.t("Versions of %s", name.Value), p)
-	f.Next = p.Next
-	f.NoIndex = !a.InLists() || p.First != "" || !v.query.sugar.IsZero()
-	if v.query.after != "" {
-		params.Set("after", v.query.after)
-	}
-	f.at(v, "activity/"+strconv.FormatInt(a.ID, 10)+"/versions", params)
-	h.show(w, v, "versions", f, offerVary)
-}
+// listed stands between the names of a list in every language.
+const listed = " · "

@@ -123,7 +123,7 @@ func TestManyVersionsArePaged(t *testing.T) {
 		a.Versions = append(a.Versions, release(int64(i+1), fmt.Sprint(i+1), remora.InterpreterPython3))
 	}
 	h := newHandlerOn(t, newFeed(games(), a))
-	number := regexp.MustCompile(`<h2>Version (\d+)`)
+	number := regexp.MustCompile(`<h2><a href="[^"]*">Version (\d+)`)
 	want := len(a.Versions)
 	pages := 0
 	for path := "/en/activity/100001/versions?sugar=0.120"; path != ""; pages++ {

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/maypok86/otter/v2"
@@ -38,6 +39,12 @@ type Config struct {
 	// StartHint returns the commands that fill an empty catalog, which its first page shows; nil:
 	// those of remora-server. It is called concurrently and must not block.
 	StartHint func() []string
+	// Reports is where the pages of versions find what is in a bundle; nil: they say that it is not
+	// kept here.
+	Reports Reports
+	// Statistics is where pages find how often something was downloaded; nil: they say that nobody
+	// counts.
+	Statistics Statistics
 	// PseudoLocale adds the pages of no language, /en-XA/, which show developers what translators
 	// do not get to see. Nobody is led there.
 	PseudoLocale bool
@@ -58,6 +65,7 @@ type Handler struct {
 	assets  map[string]*asset                        // by name
 	static  map[string]*asset                        // by address
 	kept    *otter.Cache[keptKey, *keptPage]
+	sources
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -119,6 +127,9 @@ func newHandler(c Config, files fs.FS) (*Handler, error) {
 	if h.kept, err = newKeptPages(keptBytes); err != nil {
 		errs = append(errs, fmt.Errorf("web: kept pages: %w", err))
 	}
+	if h.sources, err = newSources(c.Reports, c.Statistics, time.Now); err != nil {
+		errs = append(errs, fmt.Errorf("web: kept answers: %w", err))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -169,7 +180,7 @@ func (h *Handler) newVisit(r *http.Request) *visit {
 }
 
 // maxElements bounds how many elements of a path are looked at: no page has more.
-const maxElements = 5
+const maxElements = 6
 
 // route finds the page for a path. It is written out rather than left to a ServeMux because every
 // answer, whatever is wrong with the request, is a whole page in the reader's language.

@@ -140,9 +140,21 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // keptBuffer is the largest buffer that is used again.
 const keptBuffer = 256 << 10
 
-// show renders a page and answers with it. Nothing is sent before all is rendered, so that a fault
-// is a page of its own and never half of one.
+// show renders a page that is made of the catalog alone, answers with it and keeps it.
 func (h *Handler) show(w http.ResponseWriter, v *visit, name string, f *frame, vary string) {
+	h.showAs(w, v, name, f, manner{vary: vary, cache: "public, max-age=60", keep: true})
+}
+
+// A manner is how a page may be kept: cache is its Cache-Control, and keep says that we keep it, for
+// as long as the catalog answers as it does now.
+type manner struct {
+	vary, cache string
+	keep        bool
+}
+
+// showAs renders a page and answers with it. Nothing is sent before all is rendered, so that a
+// fault is a page of its own and never half of one.
+func (h *Handler) showAs(w http.ResponseWriter, v *visit, name string, f *frame, m manner) {
 	buf := buffers.Get().(*bytes.Buffer)
 	defer func() {
 		if buf.Cap() <= keptBuffer {
@@ -158,12 +170,14 @@ func (h *Handler) show(w http.ResponseWriter, v *visit, name string, f *frame, v
 	body := answer.New(bytes.Clone(withoutControls(buf.Bytes())))
 	fields := [][2]string{
 		{"Content-Type", "text/html; charset=utf-8"}, {"Content-Language", v.tongue.tag},
-		{"Cache-Control", "public, max-age=60"},
+		{"Cache-Control", m.cache},
 	}
-	if vary != "" {
-		fields = append(fields, [2]string{"Vary", vary})
+	if m.vary != "" {
+		fields = append(fields, [2]string{"Vary", m.vary})
 	}
-	h.keep(v, fields, body, vary == offerVary)
+	if m.keep {
+		h.keep(v, fields, body, m.vary == offerVary)
+	}
 	header := w.Header()
 	for _, field := range fields {
 		header.Add(field[0], field[1])

@@ -59,3 +59,12 @@ func withQuery(path string, params url.Values) string {
 func downloadPath(v *remora.Version) string {
 	return "/b/" + v.SHA256.String() + "/" + url.PathEscape(v.Filename)
 }
+
+// previewPath returns the address of a screenshot, "" for one that is no picture a page can show.
+func previewPath(img *remora.Image) string {
+	suffix := map[string]string{"image/png": ".png", "image/jpeg": ".jpg"}[img.Media]
+	if suffix == "" || img.SHA256.IsZero() {
+		return ""
+	}
+	return "/preview/" + img.SHA256.String() + suffix
+}
