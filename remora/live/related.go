@@ -9,11 +9,11 @@ import (
 
 // What Related looks at, so that its work does not grow with the catalog.
 const (
-	relatedTags   = 16   // tags of the activity, and as many categories
-	relatedRare   = 256  // all activities with a tag that so many have at most
+	relatedTags   = 16  // tags of the activity, and as many categories
+	relatedRare   = 256 // all activities with a tag that so many have at most
 	relatedWindow = 512 // and so many of the most downloaded of each category, or of all without one
-	pointsTag     = 2    // a shared tag says more than
-	pointsGroup   = 1    // a shared category
+	pointsTag     = 2   // a shared tag says more than
+	pointsGroup   = 1   // a shared category
 )
 
 // Related returns up to limit listed activities that have tags or categories in common with a: those

@@ -73,33 +73,6 @@ func (w *witness) CollectionsOf(id int64, limit int) []*remora.Collection {
 	return list
 }
 
-// Related returns up to limit listed activities of a's first category, most downloaded first,
-// without a. Pages that show them show no counts, so that they do not end with every download.
-func (w *witness) Related(a *remora.Activity, limit int) []*remora.Activity {
-	if len(a.Categories) == 0 {
-		return nil
-	}
-	category, id := a.Categories[0], a.ID
-	find := func(v *live.View) []*remora.Activity {
-		list, _ := v.List(remora.SortPopular, category, remora.Cursor{}, limit+1)
-		list = slices.DeleteFunc(list, func(each *remora.Activity) bool { return each.ID == id })
-		return list[:min(len(list), limit)]
-	}
-	sum := func(list []*remora.Activity) uint64 {
-		var d digest
-		d.number(int64(len(list)))
-		for _, each := range list {
-			d.number(each.ID)
-			d.number(each.Revision)
-			d.number(int64(each.Updated))
-		}
-		return d.sum()
-	}
-	list := find(w.view)
-	w.note(sum(list), func(v *live.View) uint64 { return sum(find(v)) })
-	return list
-}
-
 // languagesOf returns the names, in the reader's language, of the languages that an activity has
 // its name in, which are those it is translated to. The reader's own comes first.
 func (l *tongue) languagesOf(a *remora.Activity) []string {

@@ -90,15 +90,20 @@ func (w *witness) Search(text, locale string, limit int) []*remora.Activity {
 	return found
 }
 
-// Related is [live.View.Related].
+// Related is [live.View.Related]. Pages that show what is related show no counts with it, so that
+// they do not end with every download.
 func (w *witness) Related(a *remora.Activity, limit int) []*remora.Activity {
-	list, id := w.view.Related(a, limit), a.ID
-	w.note(digestList(list, false), func(v *live.View) uint64 {
-		if a := v.Activity(id); a != nil {
-			return digestList(v.Related(a, limit), false)
+	sum := func(list []*remora.Activity) uint64 {
+		var d digest
+		for _, each := range list {
+			d.number(each.ID)
+			d.number(each.Revision)
+			d.number(int64(each.Updated))
 		}
-		return digestList(nil, true)
-	})
+		return d.sum()
+	}
+	list, id := w.view.Related(a, limit), a.ID
+	w.note(sum(list), func(v *live.View) uint64 { return sum(v.Related(v.Activity(id), limit)) })
 	return list
 }
 
