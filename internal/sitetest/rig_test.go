@@ -150,8 +150,8 @@ func downloadsOf(t testing.TB, store *sqlstore.Store) (counts []remora.DownloadC
 	return counts
 }
 
-// newLarge serves a made-up catalog of n activities, whose files are made up too.
-func newLarge(t testing.TB, n int) *rig {
+// newMadeUp serves a made-up catalog of n activities, whose files are made up too.
+func newMadeUp(t testing.TB, n int, scheme string) *rig {
 	t.Helper()
 	feed := catalogtest.NewFeed(catalogtest.Activities(n))
 	downloads := map[int64]int64{}
@@ -171,5 +171,5 @@ func newLarge(t testing.TB, n int) *rig {
 		remora.Collection{ID: 1, UUID: "0f0e0d0c-0000-4000-8000-000000000001", Nickname: "many", Listed: true, DefaultLocale: "en", Name: remora.PlainText("en", "Many"), Items: many},
 		remora.Collection{ID: 2, UUID: "0f0e0d0c-0000-4000-8000-000000000002", Nickname: "few", Listed: true, DefaultLocale: "en", Name: remora.PlainText("en", "Few"), Description: remora.PlainText("en", "Only a few."), Items: few},
 	)
-	return newRig(t, feed, newMadeUpFiles(catalogtest.Activities(n)), "http")
+	return newRig(t, feed, newMadeUpFiles(catalogtest.Activities(n)), scheme)
 }

@@ -28,7 +28,7 @@ func TestSmallSite(t *testing.T) {
 
 // TestLargeSite goes through a part of a library of three thousand.
 func TestLargeSite(t *testing.T) {
-	r := newLarge(t, 3000)
+	r := newMadeUp(t, 3000, "http")
 	c := newCrawl(t, r, 6)
 	c.judgeAll(t, 1)
 	c.report(t)
