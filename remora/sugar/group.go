@@ -154,7 +154,7 @@ func appendText(b []byte, s string) []byte {
 			b = append(b, "&gt;"...)
 		case r == '\t' || r == '\n' || r == '\r' || r == '\f':
 			b = append(b, ' ')
-		case r < 0x20 || r >= 0x7f && r < 0xa0:
+		case r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe: // no characters to HTML
 			b = utf8.AppendRune(b, utf8.RuneError)
 		default:
 			b = utf8.AppendRune(b, r)

@@ -477,3 +477,18 @@ func TestDirection(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestWithoutControls(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "",
+		"a\tb\nc ü عربي 漢字 👩\u200d👧\u200e":    "a\tb\nc ü عربي 漢字 👩\u200d👧\u200e",
+		"\x00a\x1f\x7f\u0080b\u009f":          "ab",
+		"\u202ax\u202e \u2066y\u2069":         "x y",
+		"\ufffe\uffff\ufdd0\U0001ffff!\ufffd": "!\ufffd",
+		"\xffa\xe2\x82b\xed\xa0\x80":          "ab",
+	} {
+		if got := string(withoutControls([]byte(in))); got != want {
+			t.Errorf("of %q is left %q, want %q", in, got, want)
+		}
+	}
+}

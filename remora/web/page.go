@@ -8,10 +8,10 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
@@ -185,14 +185,41 @@ func (h *Handler) showAs(w http.ResponseWriter, v *visit, name string, f *frame,
 	h.sent(body.Serve(w, v.request), v.request)
 }
 
-// withoutControls takes out, in place, the control characters that HTML has no place for and that
-// texts of the catalog may hold. What is encoded in addresses stays.
+// withoutControls takes out, in place, what HTML has no place for, broken UTF-8 included, and the
+// characters that steer the direction of what follows them. Texts of the catalog may hold both: a
+// name must not turn round what stands behind it. What is encoded in addresses stays.
 func withoutControls(body []byte) []byte {
-	odd := func(c byte) bool { return (c < ' ' && c != '\n' && c != '\t') || c == 0x7f }
-	if !slices.ContainsFunc(body, odd) {
-		return body // nearly always
+	at := 0
+	for i := 0; i < len(body); {
+		r, size := rune(body[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(body[i:])
+		}
+		if broken := r == utf8.RuneError && size == 1; !broken && !noPlace(r) {
+			if at < i {
+				copy(body[at:], body[i:i+size])
+			}
+			at += size
+		}
+		i += size
 	}
-	return slices.DeleteFunc(body, odd)
+	return body[:at]
+}
+
+// noPlace reports whether r is a control character or noncharacter, which are parse errors in HTML, or
+// an embedding, override or isolate (UAX #9), for which HTML has dir and bdi.
+func noPlace(r rune) bool {
+	switch {
+	case r < ' ':
+		return r != '\n' && r != '\t'
+	case r < 0x7f:
+		return false
+	case r < 0xa0:
+		return true
+	case r < 0x202a:
+		return false
+	}
+	return r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe
 }
 
 func (h *Handler) write(w http.ResponseWriter, v *visit, status int, body []byte) {
