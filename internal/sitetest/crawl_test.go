@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -80,8 +81,18 @@ func (c *crawl) add(s step) {
 }
 
 func (c *crawl) say(where, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	c.problems[text] = append(c.problems[text], strings.TrimPrefix(where, c.rig.url))
+	text := cut(fmt.Sprintf(format, args...), 300)
+	if where = cut(strings.TrimPrefix(where, c.rig.url), 120); !slices.Contains(c.problems[text], where) {
+		c.problems[text] = append(c.problems[text], where)
+	}
+}
+
+// cut shortens what would fill the screen.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 // report fails the test with every problem, and for each a few places where it is found.
@@ -89,7 +100,7 @@ func (c *crawl) report(t testing.TB) {
 	t.Helper()
 	for _, text := range slices.Sorted(maps.Keys(c.problems)) {
 		places := c.problems[text]
-		t.Errorf("%s\n\t%d times, on %s", text, len(places), strings.Join(places[:min(len(places), 3)], ", "))
+		t.Errorf("%s\n\ton %d pages, such as %s", text, len(places), strings.Join(places[:min(len(places), 3)], ", "))
 	}
 }
 
@@ -150,7 +161,28 @@ func (c *crawl) ownLink(a *answer, l link) bool {
 		return false
 	}
 	words := strings.Fields(l.rel)
-	return (l.address == activity.Homepage || l.address == activity.Repository) && slices.Contains(words, "noopener") && slices.Contains(words, "nofollow")
+	carried := func(address string) bool {
+		u, err := a.url.Parse(address) // as what was found on the page
+		if err != nil {
+			return false
+		}
+		u.Fragment, u.RawFragment = "", ""
+		return unescaped(u.String()) == unescaped(l.address)
+	}
+	return (carried(activity.Homepage) || carried(activity.Repository)) && slices.Contains(words, "noopener") && slices.Contains(words, "nofollow")
+}
+
+var escape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// unescaped makes addresses equal that differ only in what is escaped in them.
+func unescaped(address string) string {
+	return escape.ReplaceAllStringFunc(address, func(s string) string {
+		b, err := hex.DecodeString(s[1:])
+		if err != nil {
+			return s
+		}
+		return string(b)
+	})
 }
 
 // again asks a second time in other ways: if it changed, for the headers only, and compressed.
