@@ -215,7 +215,7 @@ func heapNow() uint64 {
 func BenchmarkHeap(b *testing.B) {
 	for _, n := range benchSizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			var text, bare, indexed, took float64
+			var text, bare, indexed, faceted, took float64
 			for b.Loop() {
 				before := heapNow()
 				var builder remora.SnapshotBuilder
@@ -230,15 +230,21 @@ func BenchmarkHeap(b *testing.B) {
 				index := search.New(documents(context.Background(), snap))
 				took = time.Since(began).Seconds()
 				both := heapNow()
+				facets, listed := facetsOf(snap)
+				three := heapNow()
+				faceted = float64(three-both) / float64(n)
 				text = float64(bytes) / float64(n)
 				bare = float64(alone-before) / float64(n)
 				indexed = float64(both-before) / float64(n)
 				runtime.KeepAlive(snap)
 				runtime.KeepAlive(index)
+				runtime.KeepAlive(facets)
+				runtime.KeepAlive(listed)
 			}
 			b.ReportMetric(text, "text-B/activity")
 			b.ReportMetric(bare, "heap-B/activity")
 			b.ReportMetric(indexed, "heap+index-B/activity")
+			b.ReportMetric(faceted, "facets-B/activity")
 			b.ReportMetric(bare-1.5*text, "over-1.5×text-B/activity")
 			b.ReportMetric(took*1000, "index-ms")
 		})
