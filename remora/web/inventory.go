@@ -109,9 +109,7 @@ func readContents(packed []byte) (*contents, error) {
 	for _, w := range report.Warnings[:min(len(report.Warnings), warningsShown)] {
 		c.warnings = append(c.warnings, bundleWarning{tail(w.Where), shorten(w.Message, maxSummary*2)})
 	}
-	for _, l := range in.Locales[:min(len(in.Locales), localesShown)] {
-		c.locales = append(c.locales, l)
-	}
+	c.locales = append(c.locales, in.Locales[:min(len(in.Locales), localesShown)]...)
 	at := map[string]int{}
 	for _, f := range in.Files {
 		name, rest, inside := strings.Cut(f.Path, "/")

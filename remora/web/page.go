@@ -98,7 +98,7 @@ func (v *visit) newFrame(title string, body any) *frame {
 	f := &frame{
 		Lang: l.tag, Dir: l.dir, Title: title, Site: h.name,
 		Style: h.assets["style.css"].path, Icon: h.assets["favicon.svg"].path,
-		Home: root, Browse: root + "browse", Search: root + "search",
+		Home: root, Browse: root + "browse", Search: l.searchPath(nil),
 		Body: body, Stale: v.stale,
 	}
 	for _, other := range h.tongues {

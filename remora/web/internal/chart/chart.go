@@ -81,10 +81,8 @@ func (b *Bars) SVG() (template.HTML, error) {
 		Rects  []rect
 		Words  []word
 	}{Bars: b, Height: height, Lines: []line{{ceilY}, {middleY}, {floorY}}}
-	data.Words = []word{
-		{X: at(0), Anchor: "start", Y: ceilY - above, Text: number(top)},
-		{X: at(0), Anchor: "start", Y: middleY - above, Text: number(top / 2)},
-	}
+	// The line in the middle has no number: it would stand on a bar.
+	data.Words = []word{{X: at(0), Anchor: "start", Y: ceilY - above, Text: number(top)}}
 	slot := 100 / float64(len(b.Bars))
 	const share = 0.72 // of its slot that a bar fills
 	for i, bar := range b.Bars {
@@ -121,15 +119,19 @@ func (b *Bars) labels(at func(float64) string) []word {
 	return []word{first, {X: at((float64(middle) + 0.5) / float64(n) * 100), Anchor: "middle", Y: wordsY, Text: b.Bars[middle].Label}, last}
 }
 
+// steps are where an axis may end, times a power of ten: near the highest bar, and with a whole
+// number in the middle.
+var steps = [...]int64{2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 30, 40, 50, 60, 80, 100}
+
 // topOf returns a round number, not below most, whose half is whole: where the axis ends.
 func topOf(most int64) int64 {
 	for unit := int64(1); ; unit *= 10 {
-		for _, m := range [...]int64{2, 4, 6, 8, 10} {
-			if unit > math.MaxInt64/m {
+		for _, step := range steps {
+			if unit > math.MaxInt64/step {
 				return most // rounder is out of range
 			}
-			if m*unit >= most {
-				return m * unit
+			if step*unit >= most {
+				return step * unit
 			}
 		}
 	}
