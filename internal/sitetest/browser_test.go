@@ -38,6 +38,7 @@ func TestBrowser(t *testing.T) {
 	}
 	r := newSmall(t, "http")
 	b := startBrowser(t, program)
+	t.Run("Eyes", func(t *testing.T) { testEyes(t, b) })
 	t.Run("Walk", func(t *testing.T) { testWalks(t, b, r, pictures) })
 	t.Run("Axe", func(t *testing.T) { testAxe(t, b, r) })
 }
