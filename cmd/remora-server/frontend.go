@@ -44,7 +44,7 @@ func newFrontend(c *config, st *site.Site, h *house, monitor http.Handler, log *
 		library: library, downloads: sugar.NewDownloads(h.store, &sugar.DownloadsOptions{Logger: log}),
 		probes: &probe.Probes{Library: library}, draining: make(chan struct{}),
 	}
-	pages, err := web.New(web.Config{Library: library, Site: st, Logger: log, Name: c.siteName})
+	pages, err := web.New(web.Config{Library: library, Site: st, Logger: log, Name: c.siteName, Reports: h.store, Statistics: h.store})
 	if err != nil {
 		return nil, err
 	}
