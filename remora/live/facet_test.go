@@ -45,15 +45,15 @@ func TestFindTakesAnything(t *testing.T) {
 		q           Query
 		shown, many int
 	}{
-		"a negative limit":      {Query{Limit: -5}, 0, 2},
-		"an enormous limit":     {Query{Limit: 1 << 40}, 2, 2},
-		"an unknown order":      {Query{Sort: 99, Limit: 5}, 0, 2},
-		"an unknown value":      {Query{Filter: Filter{FacetSize: "\xff"}, Limit: 5}, 0, 0},
-		"a place behind all":    {Query{After: remora.Cursor{Num: -1 << 62}, Limit: 5}, 0, 2},
-		"text without a word":   {Query{Text: " ?!", Limit: 5}, 0, 0},
-		"text place, NaN":   {Query{Text: "thing", After: remora.Cursor{Num: 0x7fc00000, ID: 1}, Limit: 5}, 2, 2},
-		"text place, large": {Query{Text: "thing", After: remora.Cursor{Num: 1 << 50, ID: 1}, Limit: 5}, 2, 2},
-		"text place, below": {Query{Text: "thing", After: remora.Cursor{Num: -1, ID: 1}, Limit: 5}, 2, 2},
+		"a negative limit":    {Query{Limit: -5}, 0, 2},
+		"an enormous limit":   {Query{Limit: 1 << 40}, 2, 2},
+		"an unknown order":    {Query{Sort: 99, Limit: 5}, 0, 2},
+		"an unknown value":    {Query{Filter: Filter{FacetSize: "\xff"}, Limit: 5}, 0, 0},
+		"a place behind all":  {Query{After: remora.Cursor{Num: -1 << 62}, Limit: 5}, 0, 2},
+		"text without a word": {Query{Text: " ?!", Limit: 5}, 0, 0},
+		"text place, NaN":     {Query{Text: "thing", After: remora.Cursor{Num: 0x7fc00000, ID: 1}, Limit: 5}, 2, 2},
+		"text place, large":   {Query{Text: "thing", After: remora.Cursor{Num: 1 << 50, ID: 1}, Limit: 5}, 2, 2},
+		"text place, below":   {Query{Text: "thing", After: remora.Cursor{Num: -1, ID: 1}, Limit: 5}, 2, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := v.Find(test.q)

@@ -144,7 +144,7 @@ func drawQuery(t *rapid.T) Query {
 		f := rapid.SampledFrom([]Facet{FacetCategory, FacetInterpreter, FacetSugar, FacetLanguage, FacetLicense, FacetSize, FacetNetwork, FacetTag, FacetAuthor}).Draw(t, "facet")
 		q.Filter[f] = rapid.SampledFrom(filterValues[f]).Draw(t, "value")
 	}
-	if false && rapid.Bool().Draw(t, "with text") {
+	if rapid.Bool().Draw(t, "with text") {
 		q.Text = rapid.SampledFrom(append([]string{"tu", "jam turtle", "turtel", "zzz", "walter", "pipy paint", "!"}, testWords...)).Draw(t, "text")
 		q.Locale = rapid.SampledFrom([]string{"", "en", "es"}).Draw(t, "locale")
 		q.Sugar = rapid.SampledFrom([]remora.Number{{}, remora.MustNumber("0.98"), remora.MustNumber("0.123"), remora.MustNumber("0.81")}).Draw(t, "sugar")

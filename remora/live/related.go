@@ -164,5 +164,3 @@ func (v *View) TagName(tag string) string {
 	}
 	return first.Tags[slices.IndexFunc(first.Tags, func(t string) bool { return tagValue(t) == value })]
 }
-
-func (v *View) Suggest(text, locale string, limit int) []*remora.Activity { return nil }
