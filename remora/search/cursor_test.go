@@ -82,7 +82,7 @@ func TestSearchStopsNoEarlierThanItMay(t *testing.T) {
 			}
 			yield(Document{ID: 5, Fields: []Field{{"en", c.best, "word"}}})
 		})
-		got := x.Search(Query{Text: "word", Limit: 1})
+		got := x.Search(Query{Text: "word", Limit: 1}).Hits
 		if want := (Hit{5, float32(c.best)}); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: got %v, want %v", c.name, got, want)
 		}
@@ -102,8 +102,9 @@ func TestSearchStopsEarly(t *testing.T) {
 	if !s.open(x, parse("word")) {
 		t.Fatal("the word has no list")
 	}
-	s.locale(x, "en")
-	if hits := s.run(x, 10, nil); len(hits) != 10 || s.spent > firstWindow {
-		t.Errorf("%d hits after %d postings", len(hits), s.spent)
+	s.weigh(x, "en", 0)
+	var r Result
+	if s.run(x, &Query{Limit: 10}, &r); len(r.Hits) != 10 || s.spent > firstWindow {
+		t.Errorf("%d hits after %d postings", len(r.Hits), s.spent)
 	}
 }

@@ -20,10 +20,10 @@ func ExampleNew() {
 			{Locale: "es", Weight: 20, Text: "Pintar con bloques"},
 		}},
 	}))
-	for _, hit := range index.Search(search.Query{Text: "pintar", Locale: "es_MX"}) {
+	for _, hit := range index.Search(search.Query{Text: "pintar", Locale: "es_MX"}).Hits {
 		fmt.Printf("%d %.1f\n", hit.ID, hit.Score)
 	}
-	for _, hit := range index.Search(search.Query{Text: "ARTISTICA tort", Locale: "es"}) {
+	for _, hit := range index.Search(search.Query{Text: "ARTISTICA tort", Locale: "es"}).Hits {
 		fmt.Printf("%d %.1f\n", hit.ID, hit.Score)
 	}
 	fmt.Println(index.Stats().Documents, "documents")

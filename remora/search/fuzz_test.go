@@ -51,7 +51,7 @@ func FuzzSearch(f *testing.F) {
 		if words := parse(query); len(words) > MaxWords {
 			t.Errorf("%d words of %q", len(words), query)
 		}
-		if diff := cmp.Diff(model(docs, q), x.Search(q)); diff != "" {
+		if diff := cmp.Diff(model(docs, q).Hits, x.Search(q).Hits); diff != "" {
 			t.Errorf("Search(%q) in %q: -model +index\n%s", query, text, diff)
 		}
 	})

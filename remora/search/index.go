@@ -32,6 +32,9 @@ type Stats struct {
 type Index struct {
 	ids     []int64   // by rank: greatest boost first, then smallest id
 	boosts  []float32 // by rank
+	numbers []uint32  // by rank: the places in which the documents were given
+	byID    []uint32  // ranks, in the order of ids
+	given   int       // documents, with those that a later one replaced
 	locales []string  // normal names; the one numbered maxLocales, if any, stands for all further ones
 	slots   []slot
 	terms   dictionary
@@ -64,12 +67,35 @@ func (x *Index) Stats() Stats {
 	s := Stats{
 		Documents: len(x.ids),
 		Terms:     x.terms.terms,
-		Bytes:     int64(len(x.ids))*12 + int64(len(x.slots))*4 + x.terms.size() + x.heavy.size(),
+		Bytes:     int64(len(x.ids))*20 + int64(len(x.slots))*4 + x.terms.size() + x.heavy.size(),
 	}
 	for _, l := range x.locales {
 		s.Bytes += int64(len(l)) + 16
 	}
 	return s
+}
+
+// Documents returns how many documents [New] was given. They have the numbers
+// from 0 on in which they came, by which a [Set] knows them; those of documents
+// that a later one replaced are not used.
+func (x *Index) Documents() int {
+	if x == nil {
+		return 0
+	}
+	return x.given
+}
+
+// Number returns the number of the document with an id, and whether there is
+// one.
+func (x *Index) Number(id int64) (n int, ok bool) {
+	if x == nil {
+		return 0, false
+	}
+	i, ok := slices.BinarySearchFunc(x.byID, id, func(rank uint32, id int64) int { return cmp.Compare(x.ids[rank], id) })
+	if !ok {
+		return 0, false
+	}
+	return int(x.numbers[x.byID[i]]), true
 }
 
 // builder gathers documents in the order in which they come.
@@ -200,11 +226,15 @@ func (b *builder) index() *Index {
 	x := &Index{
 		ids:     make([]int64, len(ranked)),
 		boosts:  make([]float32, len(ranked)),
+		numbers: ranked,
+		byID:    make([]uint32, len(ranked)),
+		given:   len(b.ids),
 		locales: b.locales,
 	}
 	for rank, record := range ranked {
-		x.ids[rank], x.boosts[rank] = b.ids[record], b.boosts[record]
+		x.ids[rank], x.boosts[rank], x.byID[rank] = b.ids[record], b.boosts[record], uint32(rank)
 	}
+	slices.SortFunc(x.byID, func(p, q uint32) int { return cmp.Compare(x.ids[p], x.ids[q]) })
 	// The names were cut from the caller's strings.
 	for i, l := range x.locales {
 		x.locales[i] = string([]byte(l))

@@ -8,27 +8,34 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
 // model searches by reading all text, as the package comment says it.
-func model(docs []Document, q Query) []Hit {
+func model(docs []Document, q Query) Result {
 	words := parse(q.Text)
-	if len(words) == 0 {
-		return nil
+	r := Result{Words: found(words)}
+	if len(words) == 0 || len(docs) == 0 {
+		return r
 	}
 	reader := normalLocale(q.Locale)
-	last := map[int64]Document{}
-	for _, d := range docs {
-		last[d.ID] = d
+	last := map[int64]int{}
+	for n, d := range docs {
+		last[d.ID] = n
 	}
-	var hits []Hit
-	for _, d := range last {
+	for n, d := range docs {
+		if last[d.ID] != n || !within(q.Within, n) {
+			continue
+		}
 		sum := uint32(0)
 		all := true
 		for _, w := range words {
 			best := uint32(0)
 			for _, f := range d.Fields {
+				if max(f.Weight, 1) < q.MinWeight {
+					continue
+				}
 				factor := uint32(max(f.Weight, 1)) * localeFactor(reader, normalLocale(f.Locale))
 				tokens([]byte(Fold(f.Text)), false, func(term []byte) bool {
 					switch {
@@ -43,16 +50,27 @@ func model(docs []Document, q Query) []Hit {
 			all = all && best > 0
 			sum += best
 		}
-		if all && (q.Skip == nil || !q.Skip(d.ID)) {
-			hits = append(hits, Hit{d.ID, score(sum, len(words), unit(d.Boost))})
+		if !all {
+			continue
+		}
+		if q.Count || q.Matches != nil {
+			r.Total++
+		}
+		if q.Matches != nil {
+			q.Matches.Add(n)
+		}
+		hit := Hit{d.ID, score(sum, len(words), unit(d.Boost), within(q.Prefer, n))}
+		if q.After == (Hit{}) || q.After.above(hit) {
+			r.Hits = append(r.Hits, hit)
 		}
 	}
-	sortHits(hits)
+	sortHits(r.Hits)
 	limit := q.Limit
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	return hits[:min(len(hits), limit)]
+	r.Hits = r.Hits[:min(len(r.Hits), limit)]
+	return r
 }
 
 func sortHits(hits []Hit) {
@@ -82,18 +100,55 @@ var (
 			Text:   drawText.Draw(t, "query"),
 			Locale: drawLocale.Draw(t, "reader"),
 			Limit:  rapid.IntRange(0, 50).Draw(t, "limit"),
+			Count:  rapid.Bool().Draw(t, "count"),
+
+			MinWeight: rapid.SampledFrom([]uint8{0, 0, 1, 40, 200}).Draw(t, "min weight"),
 		}
 	})
 )
 
+// drawSet draws a set of n documents, or nil.
+func drawSet(t *rapid.T, label string, n int) *Set {
+	if rapid.Bool().Draw(t, label) {
+		return nil
+	}
+	s := NewSet(n)
+	for i, in := range rapid.SliceOfN(rapid.Bool(), n, n).Draw(t, label) {
+		if in {
+			s.Add(i)
+		}
+	}
+	return s
+}
+
 func TestSearchIsTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		docs, q := drawDocuments.Draw(t, "docs"), drawQuery.Draw(t, "query")
-		if rapid.Bool().Draw(t, "skip") {
-			q.Skip = func(id int64) bool { return id%3 == 0 }
+		q.Within, q.Prefer = drawSet(t, "within", len(docs)), drawSet(t, "prefer", len(docs))
+		x := New(slices.Values(docs))
+		if rapid.Bool().Draw(t, "matches") {
+			q.Matches = NewSet(len(docs))
 		}
-		if diff := gocmp.Diff(model(docs, q), New(slices.Values(docs)).Search(q)); diff != "" {
-			t.Fatalf("-model +index\n%s", diff)
+		want := model(docs, q)
+		matches := q.Matches
+		for {
+			if matches != nil {
+				q.Matches = NewSet(x.Documents())
+			}
+			got := x.Search(q)
+			if diff := gocmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("-model +index\n%s", diff)
+			}
+			if diff := gocmp.Diff(matches, q.Matches, gocmp.AllowUnexported(Set{})); diff != "" {
+				t.Fatalf("matches: -model +index\n%s", diff)
+			}
+			if len(got.Hits) == 0 {
+				break
+			}
+			// The next page.
+			q.After = got.Hits[len(got.Hits)-1]
+			q.Matches = matches
+			want = model(docs, q)
 		}
 	})
 }
@@ -112,7 +167,7 @@ func TestEveryDocumentIsFoundByItsWords(t *testing.T) {
 					if len(parse(w)) == 0 { // a lone accent
 						continue
 					}
-					if !slices.Contains(ids(x.Search(Query{Text: w, Locale: f.Locale, Limit: MaxLimit})), id) {
+					if !slices.Contains(ids(x.Search(Query{Text: w, Locale: f.Locale, Limit: MaxLimit}).Hits), id) {
 						t.Fatalf("document %d is not found by %q in %q", id, w, f.Locale)
 					}
 				}
@@ -127,12 +182,15 @@ func TestMergedIndexesAnswerAsOne(t *testing.T) {
 		base, overlay := drawDocuments.Draw(t, "base"), drawDocuments.Draw(t, "overlay")
 		q := drawQuery.Draw(t, "query")
 		q.Limit = max(q.Limit, 1)
-		want := New(slices.Values(append(slices.Clone(base), overlay...))).Search(q)
-		merged := New(slices.Values(overlay)).Search(q)
-		q.Skip = func(id int64) bool {
-			return slices.ContainsFunc(overlay, func(d Document) bool { return d.ID == id })
+		want := New(slices.Values(append(slices.Clone(base), overlay...))).Search(q).Hits
+		merged := New(slices.Values(overlay)).Search(q).Hits
+		q.Within = NewSet(len(base))
+		for n, b := range base {
+			if !slices.ContainsFunc(overlay, func(d Document) bool { return d.ID == b.ID }) {
+				q.Within.Add(n)
+			}
 		}
-		merged = append(merged, New(slices.Values(base)).Search(q)...)
+		merged = append(merged, New(slices.Values(base)).Search(q).Hits...)
 		sortHits(merged)
 		merged = merged[:min(len(merged), q.Limit)]
 		if len(merged) == 0 {
@@ -154,7 +212,7 @@ func TestSearchDoesNotDependOnTheOrderOfDocuments(t *testing.T) {
 	}
 	for n := range 200 {
 		q := Query{Text: vocabularyWord(n%9, n/9) + " " + string(rune('a'+n%26)), Locale: fmt.Sprint("l", n%9)}
-		if diff := gocmp.Diff(x.Search(q), y.Search(q)); diff != "" {
+		if diff := gocmp.Diff(x.Search(q).Hits, y.Search(q).Hits); diff != "" {
 			t.Errorf("%q: %s", q.Text, diff)
 		}
 	}
@@ -182,10 +240,14 @@ func TestLargeIndexIsTheModel(t *testing.T) {
 	if x.heavy.terms < 3 {
 		t.Fatalf("only %d prefixes have lists of their own", x.heavy.terms)
 	}
+	even := NewSet(len(docs))
+	for n := 0; n < len(docs); n += 2 {
+		even.Add(n)
+	}
 	for _, q := range []Query{
 		{Text: "a"}, {Text: "ab", Locale: "es"}, {Text: "abc1"}, {Text: "a12", Limit: 500}, {Text: "b a"}, {Text: "絵"},
 		{Text: "the a b", Locale: "es", Limit: 100}, {Text: "rare a"}, {Text: "rare the"}, {Text: "the", Limit: 5000},
-		{Text: "abc", Limit: 3, Skip: func(id int64) bool { return id%2 == 0 }}, {Text: "a b c d"}, {Text: "abc17 the"},
+		{Text: "abc", Limit: 3, Within: even}, {Text: "ab", Limit: 30, Prefer: even, Count: true}, {Text: "a b c d"}, {Text: "abc17 the"},
 	} {
 		if diff := gocmp.Diff(model(docs, q), x.Search(q)); diff != "" {
 			t.Errorf("%q: -model +index\n%s", q.Text, diff)
