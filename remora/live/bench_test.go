@@ -186,20 +186,32 @@ func BenchmarkFind(b *testing.B) {
 	}
 }
 
+// BenchmarkSearch is a page of what words find, with counts and without, and with a filter.
 func BenchmarkSearch(b *testing.B) {
 	for _, n := range benchSizes {
 		l := library(b, n)
 		settleLayers(l, n)
 		v := l.View()
 		words := []string{"ka", "kalo", "lomi tuse", "学", "moncha"}
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				v.Search(words[i%len(words)], "es", 24)
-				i++
-			}
-		})
+		for _, q := range []struct {
+			name string
+			Query
+		}{
+			{"bare", Query{}},
+			{"counts", Query{Counts: true}},
+			{"filter+counts", Query{Counts: true, Filter: Filter{FacetCategory: "games", FacetSugar: "0.114"}}},
+		} {
+			b.Run(fmt.Sprintf("%s/%d", q.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				i := 0
+				for b.Loop() {
+					q := q.Query
+					q.Text, q.Locale, q.Limit, q.Sugar = words[i%len(words)], "es", 24, remora.NewestSugar
+					v.Find(q)
+					i++
+				}
+			})
+		}
 	}
 }
 

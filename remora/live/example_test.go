@@ -45,3 +45,36 @@ func ExampleNew() {
 	// 0 in the View taken before
 	// <nil>
 }
+
+// A page of a list is narrowed by what readers choose, and says what else there is to choose.
+func ExampleView_Find() {
+	library, err := live.New(catalogtest.NewFeed(catalogtest.Activities(100)), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := library.Refresh(context.Background()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	q := live.Query{Sort: remora.SortName, Limit: 2, Counts: true}
+	q.Filter[live.FacetCategory] = "games"
+	q.Filter[live.FacetInterpreter] = "python3"
+	found := library.View().Find(q)
+	for {
+		fmt.Println(len(found.Activities), "of", found.Total)
+		if q.After = found.Next; q.After == (remora.Cursor{}) {
+			break
+		}
+		found = library.View().Find(q)
+	}
+	for _, c := range found.Counts[live.FacetInterpreter] {
+		fmt.Println(c.Value, c.N)
+	}
+	// Output:
+	// 2 of 3
+	// 1 of 3
+	// python2 4
+	// python3 3
+	// web 2
+}
