@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 // Bounds of what a page shows of one activity.
 const (
 	tagsShown    = 24  // tags
+	authorsShown = 20  // people
 	shotsShown   = 12  // screenshots
 	relatedShown = 6   // other activities
 	groupsShown  = 8   // collections it is in
@@ -57,8 +59,8 @@ func (v *visit) newHead(a *remora.Activity) activityHead {
 		Icon: v.icon(a, xo), XO: xo, Name: l.name(a), Summary: l.say(a.Summary, a.DefaultLocale),
 		Activity: l.activityPath(a.ID),
 	}
-	for _, by := range a.Authors {
-		head.Authors = append(head.Authors, link{Href: l.authorPath(by.ID), Name: phrase{Value: by.Name}})
+	for _, by := range a.Authors[:min(len(a.Authors), authorsShown)] {
+		head.Authors = append(head.Authors, link{Href: l.authorPath(by.ID), Name: phrase{Value: shorten(by.Name, maxNameShown)}})
 	}
 	return head
 }
@@ -78,7 +80,7 @@ func (h *Handler) findActivity(rest []string) page {
 	if len(rest) < 2 || rest[0] != "activity" {
 		return nil
 	}
-	serve := func(w http.ResponseWriter, v *visit, a *remora.Activity) {}
+	var serve func(http.ResponseWriter, *visit, *remora.Activity)
 	switch behind := rest[2:]; {
 	case len(behind) == 0:
 		serve = h.serveActivity
@@ -171,7 +173,7 @@ func (h *Handler) serveActivity(w http.ResponseWriter, v *visit, a *remora.Activ
 	}
 	p.Shots = l.shots(a, p.Name.Value)
 	for _, tag := range a.Tags[:min(len(a.Tags), tagsShown)] {
-		p.Tags = append(p.Tags, link{Href: l.tagPath(tag), Name: phrase{Value: tag, Dir: "auto"}})
+		p.Tags = append(p.Tags, link{Href: l.tagPath(tag), Name: phrase{Value: shorten(tag, maxNameShown), Dir: "auto"}})
 	}
 	f := v.newFrame(p.Name.Value, p)
 	f.NoIndex = !a.InLists() || !v.query.sugar.IsZero()
@@ -226,7 +228,8 @@ type facts struct {
 	Downloads     string
 }
 
-// maxLicense bounds a licence that is no SPDX expression, in bytes.
+// maxLicense bounds how a licence is named, in bytes: longer ones are no SPDX expressions that
+// anybody looks for.
 const maxLicense = 120
 
 func (l *tongue) newFacts(a *remora.Activity) facts {
@@ -235,10 +238,10 @@ func (l *tongue) newFacts(a *remora.Activity) facts {
 		Homepage: webLink(a.Homepage), Repository: webLink(a.Repository),
 		Updated: l.day(a.Updated), Downloads: l.downloads(a.Downloads),
 	}
-	if f.License == "" {
-		f.License = shorten(strings.Join(strings.Fields(a.LicenseText), " "), maxLicense)
-	} else {
+	if f.License != "" && len(f.License) <= maxLicense {
 		f.LicenseHref = l.browsePath(url.Values{"license": {a.License}})
+	} else {
+		f.License = shorten(strings.Join(strings.Fields(cmp.Or(a.License, a.LicenseText)), " "), maxLicense)
 	}
 	switch a.Network {
 	case remora.NetworkNone:
