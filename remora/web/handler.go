@@ -36,6 +36,13 @@ type Config struct {
 	Logger *slog.Logger
 	// Name is what the site calls itself, at most MaxName letters; "": DefaultName.
 	Name string
+	// Operator says who runs the library, at most MaxContact letters; "": nobody says so.
+	Operator string
+	// Contact is how to reach them: an e-mail address, an http or https address, or a line of
+	// text, at most MaxContact letters; "": nobody says so.
+	Contact string
+	// Texts are pages in the administrator's own words; nil: none are.
+	Texts *Texts
 	// StartHint returns the commands that fill an empty catalog, which its first page shows; nil:
 	// those of remora-server. It is called concurrently and must not block.
 	StartHint func() []string
@@ -57,6 +64,10 @@ type Handler struct {
 	log     *slog.Logger
 	name    string
 	hint    func() []string
+
+	operator string
+	contact  contact
+	texts    *Texts
 
 	tongues []*tongue // English first
 	byTag   map[string]*tongue
@@ -93,6 +104,7 @@ func newHandler(c Config, files fs.FS) (*Handler, error) {
 	case !utf8.ValidString(h.name) || utf8.RuneCountInString(h.name) > MaxName:
 		errs = append(errs, fmt.Errorf("web: Config.Name must be valid UTF-8 of at most %d letters", MaxName))
 	}
+	errs = append(errs, h.setWords(c))
 	if h.hint == nil {
 		h.hint = func() []string { return []string{"remora-server import FOLDER", "remora-server serve --samples"} }
 	}
@@ -190,6 +202,14 @@ func (h *Handler) route(w http.ResponseWriter, v *visit) {
 		h.serveRoot(w, v)
 		return
 	}
+	if document := h.findDocument(r.URL.Path); document != nil {
+		if !v.status.Ready && r.URL.Path != "/robots.txt" {
+			h.fail(w, v, faultNotReady)
+			return
+		}
+		document(w, v)
+		return
+	}
 	parts := strings.SplitN(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/", maxElements)
 	for i, p := range parts {
 		var err error
@@ -258,7 +278,10 @@ func (h *Handler) find(rest []string, home bool) page {
 	if home {
 		return h.serveHome
 	}
-	for _, in := range [...]func([]string) page{h.findActivity, h.findList} {
+	for _, in := range [...]func([]string) page{
+		h.findActivity, h.findList,
+		h.findText, h.findFeed,
+	} {
 		if p := in(rest); p != nil {
 			return p
 		}

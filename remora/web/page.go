@@ -39,13 +39,18 @@ type frame struct {
 	Home        string // addresses of the pages every page leads to
 	Browse      string
 	Search      string
+	OpenSearch  string // address of the description of the search
+	Categories  string
+	Collections string
 	Query       string // what stands in the search box
 	BigSearch   bool   // the page has a search box of its own, so the head has none
 	Canonical   string // absolute address of this page
 	Next        string // address of the next page of a list, relative
 	NoIndex     bool   // not for search engines
 	Languages   []languageLink
-	Stale       string // a notice that the catalog may be out of date
+	Feeds       []feedLink // of what is on the page
+	Foot        []footLink // at the foot of every page
+	Stale       string     // a notice that the catalog may be out of date
 	Body        any
 }
 
@@ -99,7 +104,8 @@ func (v *visit) newFrame(title string, body any) *frame {
 		Lang: l.tag, Dir: l.dir, Title: title, Site: h.name,
 		Style: h.assets["style.css"].path, Icon: h.assets["favicon.svg"].path,
 		Home: root, Browse: root + "browse", Search: l.searchPath(nil),
-		Body: body, Stale: v.stale,
+		Body: body, Stale: v.stale, Foot: l.footLinks(),
+		OpenSearch: l.path("opensearch.xml"), Categories: l.path("categories"), Collections: l.path("collections"),
 	}
 	for _, other := range h.tongues {
 		f.Languages = append(f.Languages, languageLink{Tag: other.tag, Dir: other.dir, Name: other.own, Href: "/" + other.tag + "/", Current: other == l})
@@ -107,14 +113,26 @@ func (v *visit) newFrame(title string, body any) *frame {
 	return f
 }
 
+// A footLink leads from the foot of every page to one about the library itself.
+type footLink struct{ Name, Href string }
+
+func (l *tongue) footLinks() []footLink {
+	return []footLink{
+		{l.t("About"), l.path("about")}, {l.t("For schools"), l.path("school")}, {l.t("For developers"), l.path("developers")},
+		{l.t("Statistics"), l.path("statistics")}, {l.t("Feeds"), l.path("feeds")}, {l.t("Privacy"), l.path("privacy")}, {l.t("Contact"), l.path("contact")},
+	}
+}
+
 // at says where the page is, with the parameters that make it another page: the addresses that
 // search engines are told, and those of the same page in the other languages.
 func (f *frame) at(v *visit, rest string, params url.Values) {
+	place := rest
 	if query := params.Encode(); query != "" {
 		rest += "?" + query
 	}
 	base := v.handler.site.Base(v.request)
 	f.Canonical = base + "/" + f.Lang + "/" + rest
+	f.Feeds = v.tongue.feedsOf(place, params)
 	for i := range f.Languages {
 		f.Languages[i].Href = "/" + f.Languages[i].Tag + "/" + rest
 		f.Languages[i].URL = base + f.Languages[i].Href

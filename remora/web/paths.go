@@ -3,6 +3,7 @@ package web
 import (
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/sugarlabs/beamrider/remora"
 )
@@ -67,4 +68,13 @@ func previewPath(img *remora.Image) string {
 		return ""
 	}
 	return "/preview/" + img.SHA256.String() + suffix
+}
+
+// feedPath returns the address of a feed in Atom's or RSS's format: "atom" or "rss". list is
+// one of the feeds of the whole library, or what the address of the page with the same list has.
+func (l *tongue) feedPath(list, format string) string { return l.path("feed/" + list + "." + format) }
+
+// listFeedPath returns the address of the feed of a list with an address of its own.
+func (l *tongue) listFeedPath(path, format string) string {
+	return l.feedPath(strings.TrimPrefix(path, l.path("")), format)
 }
