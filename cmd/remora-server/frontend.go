@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -44,7 +45,13 @@ func newFrontend(c *config, st *site.Site, h *house, monitor http.Handler, log *
 		library: library, downloads: sugar.NewDownloads(h.store, &sugar.DownloadsOptions{Logger: log}),
 		probes: &probe.Probes{Library: library}, draining: make(chan struct{}),
 	}
-	pages, err := web.New(web.Config{Library: library, Site: st, Logger: log, Name: c.siteName, Reports: h.store, Statistics: h.store})
+	pc := web.Config{Library: library, Site: st, Logger: log, Name: c.siteName, Operator: c.operator, Contact: c.contact, Reports: h.store, Statistics: h.store}
+	if c.pagesDir != "" {
+		if pc.Texts, err = web.ReadTexts(os.DirFS(c.pagesDir)); err != nil {
+			return nil, err
+		}
+	}
+	pages, err := web.New(pc)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sugarlabs/beamrider/internal/mariaurl"
 	"github.com/sugarlabs/beamrider/internal/settings"
 	"github.com/sugarlabs/beamrider/remora/site"
+	"github.com/sugarlabs/beamrider/remora/web"
 )
 
 // A config is the effective value of every setting.
@@ -21,6 +22,9 @@ type config struct {
 	siteURL   string
 	siteHosts []string
 	siteName  string
+	operator  string
+	contact   string
+	pagesDir  string // "": the built-in texts
 	proxies   []netip.Prefix
 	siteKeys  settings.Secret // separated by commas
 
@@ -86,6 +90,15 @@ var table = settings.Table[config]{
 	{Key: "site.name", Env: "REMORA_SITE_NAME", Default: "Sugar Activity Library", Example: `"Activities of our school"`,
 		Doc: "The name at the top of every page.",
 		Set: text(func(c *config) *string { return &c.siteName })},
+	{Key: "site.operator", Env: "REMORA_SITE_OPERATOR", Example: `"The computer club of our school"`,
+		Doc: "Who runs this library, as the pages About and Contact say.",
+		Set: text(func(c *config) *string { return &c.operator })},
+	{Key: "site.contact", Env: "REMORA_SITE_CONTACT", Example: `"library@school.example.org"`,
+		Doc: "How to reach them: an e-mail address, an address that begins with http:// or https://, or a line of text.",
+		Set: func(c *config, v string) error { c.contact = v; return web.CheckContact(v) }},
+	{Key: "site.pages", Env: "REMORA_SITE_PAGES", Example: `"/etc/remora/pages"`,
+		Doc: "A folder with texts of your own for the pages about, privacy and contact: about.txt, or about.es.txt for one language. Each is plain text in UTF-8 of at most 64 KiB; blank lines part paragraphs, a line that begins with \"# \" is a heading, and addresses become links. Read at start. Unset: the built-in texts.",
+		Set: text(func(c *config) *string { return &c.pagesDir })},
 	{Key: "site.proxies", Env: "REMORA_SITE_PROXIES", Default: "127.0.0.0/8,::1/128", List: true, Example: `["10.0.0.0/24"]`,
 		Doc: "Networks of our own machines: reverse proxies and balancers in front, whose X-Forwarded-For and X-Forwarded-Proto headers are believed, and who may see metrics and what machines tell each other.",
 		Set: func(c *config, v string) error { return settings.SetPrefixes(&c.proxies, v) }},

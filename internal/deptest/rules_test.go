@@ -39,7 +39,12 @@ var rules = []Rule{
 		Reason: "taking bundles in knows stores and files by interfaces, so that its order of steps can be tested against any",
 	},
 	{
-		In: []string{"./remora/sugar", "./remora/web"}, Only: []string{"./remora", "./remora/live", "./remora/site", "./remora/web/internal/..."},
+		In: []string{"./remora/sugar"}, Only: []string{"./remora", "./remora/live", "./remora/site"},
+		Reason: "front ends serve from the view, never from the database, and not from each other",
+	},
+	{
+		// xo for the list of its refusals and the form of its reports, which developers read.
+		In: []string{"./remora/web"}, Only: []string{"./remora", "./remora/live", "./remora/site", "./remora/xo", "./remora/web/internal/..."},
 		Reason: "front ends serve from the view, never from the database, and not from each other",
 	},
 	{

@@ -92,22 +92,28 @@ func parseContact(s string) (contact, error) {
 	case strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://"):
 		u, err := url.Parse(c.Text)
 		if err != nil || u.Host == "" {
-			return contact{}, errors.New("is not a web address")
+			return contact{}, errors.New("it is not a web address")
 		}
 		c.Href = u.String()
 	case strings.ContainsRune(c.Text, '@') && !strings.ContainsRune(c.Text, ' '):
 		a, err := mail.ParseAddress(c.Text)
 		if err != nil || a.Address != c.Text {
-			return contact{}, errors.New("is not an e-mail address")
+			return contact{}, errors.New("it is not an e-mail address")
 		}
 		c.Href = (&url.URL{Scheme: "mailto", Opaque: url.PathEscape(a.Address)}).String()
 	}
 	return c, nil
 }
 
+// CheckContact returns what is wrong with a Config.Contact.
+func CheckContact(s string) error {
+	_, err := parseContact(s)
+	return err
+}
+
 func checkLine(s string) error {
 	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > MaxContact || strings.ContainsFunc(s, unicode.IsControl) {
-		return fmt.Errorf("must be one line of valid UTF-8 with at most %d letters", MaxContact)
+		return fmt.Errorf("it must be one line of valid UTF-8 with at most %d letters", MaxContact)
 	}
 	return nil
 }
@@ -117,11 +123,11 @@ func (h *Handler) setWords(c Config) error {
 	var errs []error
 	h.texts, h.operator = c.Texts, strings.TrimSpace(c.Operator)
 	if err := checkLine(h.operator); err != nil {
-		errs = append(errs, fmt.Errorf("web: Config.Operator %w", err))
+		errs = append(errs, fmt.Errorf("web: Config.Operator: %w", err))
 	}
 	var err error
 	if h.contact, err = parseContact(c.Contact); err != nil {
-		errs = append(errs, fmt.Errorf("web: Config.Contact %w", err))
+		errs = append(errs, fmt.Errorf("web: Config.Contact: %w", err))
 	}
 	return errors.Join(errs...)
 }
