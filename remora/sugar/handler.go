@@ -142,11 +142,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.serveOpenSearch(w, r)
 		}
 		return
-	case "/robots.txt":
-		if h.begin(w, r) {
-			h.serveRobots(w, r)
-		}
-		return
 	}
 	if serve := h.route(r); serve != nil {
 		if h.begin(w, r) {

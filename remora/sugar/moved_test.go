@@ -188,23 +188,12 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-func TestSiteFiles(t *testing.T) {
+// What browsers once remembered as the description of the search is that of today.
+func TestOldSearchDescription(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	w := r.do("GET", "/AMOSearch.xml")
-	var search struct {
-		ShortName string
-		URL       struct {
-			Template string `xml:"template,attr"`
-		} `xml:"Url"`
-	}
-	if err := xml.Unmarshal(w.Body.Bytes(), &search); err != nil {
-		t.Fatal(err)
-	}
-	if search.URL.Template != "http://127.0.0.1:8080/search?q={searchTerms}" || len(search.ShortName) > 16 || search.ShortName == "" {
-		t.Errorf("%+v", search)
-	}
-	if w := r.do("GET", "/robots.txt"); w.Code != 200 || !strings.HasPrefix(w.Body.String(), "User-agent: *\n") {
-		t.Errorf("robots.txt: %d %s", w.Code, w.Body)
+	if w.Code != 302 || w.Header().Get("Location") != "/en/opensearch.xml" {
+		t.Errorf("status %d to %q", w.Code, w.Header().Get("Location"))
 	}
 }
 
