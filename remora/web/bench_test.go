@@ -38,14 +38,14 @@ func benchmarkPage(b *testing.B, path string) {
 	b.ReportMetric(float64(w.Body.Len()), "page-bytes")
 }
 
-func BenchmarkListing(b *testing.B)  { benchmarkPage(b, "/en/browse?category=games") }
+func BenchmarkListing(b *testing.B)  { benchmarkPage(b, "/en/category/games") }
 func BenchmarkActivity(b *testing.B) { benchmarkPage(b, "/en/activity/100500?sugar=0.98") }
 func BenchmarkHome(b *testing.B)     { benchmarkPage(b, "/en/") }
 
 // BenchmarkKeptRatio compares a page that is kept with a bare handler that sends the same bytes,
 // compressed and with the same header, alternating on keep-alive connections.
 func BenchmarkKeptRatio(b *testing.B) {
-	for name, path := range map[string]string{"listing": "/en/browse?category=games", "activity": "/en/activity/100500"} {
+	for name, path := range map[string]string{"listing": "/en/category/games", "activity": "/en/activity/100500"} {
 		b.Run(name, func(b *testing.B) {
 			h := newHandlerOn(b, newFeed(games(), numbered(1000)...))
 			w := get(h, path, "Accept-Encoding", "gzip")

@@ -87,18 +87,23 @@ type link struct {
 }
 
 // categoryLinks returns the categories that have an activity, with how many.
-func (v *visit) categoryLinks(href func(slug string) string, current string) []link {
+func (v *visit) categoryLinks() []link {
 	var links []link
-	for _, c := range v.view.Categories() {
-		n := v.view.Count(c.Slug)
-		if n <= 0 && c.Slug != current {
-			continue
+	categories := v.view.Categories()
+	for i := range categories {
+		c := &categories[i]
+		if n := v.view.Count(c.Slug); n > 0 {
+			links = append(links, link{Href: v.tongue.categoryPath(c.Slug), Name: v.tongue.categoryName(c), Count: v.tongue.number(int64(n))})
 		}
-		name := v.tongue.say(c.Name, "en")
-		if name.Value == "" {
-			name.Value = c.Slug
-		}
-		links = append(links, link{Href: href(c.Slug), Name: name, Count: v.tongue.number(int64(max(n, 0))), Current: c.Slug == current})
 	}
 	return links
+}
+
+// categoryName returns what a category is called.
+func (l *tongue) categoryName(c *remora.Category) phrase {
+	name := l.say(c.Name, "en")
+	if name.Value == "" {
+		name.Value = c.Slug
+	}
+	return name
 }

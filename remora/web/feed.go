@@ -193,7 +193,7 @@ func (v *visit) fillList(f *feed.Feed, kind, name string) bool {
 		if c.Updated == 0 {
 			f.Updated = time.Time{}
 		}
-		for _, m := range v.members(c) {
+		for _, m := range v.view.Members(c) {
 			list = append(list, m.activity)
 		}
 		slices.SortStableFunc(list, func(a, b *remora.Activity) int { return cmp.Compare(b.Updated, a.Updated) })

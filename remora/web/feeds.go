@@ -20,7 +20,7 @@ func (h *Handler) serveFeeds(w http.ResponseWriter, v *visit) {
 		row(phrase{Value: l.t("New activities")}, feedNewest),
 		row(phrase{Value: l.t("Updated activities")}, feedUpdated),
 	}}
-	for _, c := range v.categoryLinks(l.categoryPath, "") {
+	for _, c := range v.categoryLinks() {
 		p.Lists = append(p.Lists, feedRow{c.Name, l.listFeedPath(c.Href, "atom"), l.listFeedPath(c.Href, "rss")})
 	}
 	for i := range v.view.Collections() {

@@ -44,7 +44,7 @@ func TestChangeDropsItsOwn(t *testing.T) {
 	const anybody = "Sugar "
 	pages := map[string]string{ // and for whom they are kept
 		"/en/activity/100001": anybody, "/en/activity/100002": anybody, "/en/activity/100002/versions": anybody,
-		"/en/browse?category=games&sort=name": "", "/en/browse?category=math&sort=name": "", "/en/search?q=059": "",
+		"/en/category/games?sort=name": "", "/en/category/math?sort=name": "", "/en/search?q=059": "",
 	}
 	for _, change := range []struct {
 		name  string
@@ -55,7 +55,7 @@ func TestChangeDropsItsOwn(t *testing.T) {
 			a := list[1]
 			a.Summary = remora.PlainText("en", "Quite another thing.")
 			f.change([]remora.Activity{a})
-		}, []string{"/en/activity/100002", "/en/activity/100002/versions", "/en/browse?category=math&sort=name"}},
+		}, []string{"/en/activity/100002", "/en/activity/100002/versions", "/en/category/math?sort=name"}},
 		{"an activity on a later page of a list", func() {
 			a := list[58]
 			a.Summary = remora.PlainText("en", "Quite another thing.")
@@ -63,7 +63,7 @@ func TestChangeDropsItsOwn(t *testing.T) {
 		}, nil},
 		{"an activity is gone", func() { f.change(nil, list[59].ID) },
 			// The list shows how many there are.
-			[]string{"/en/browse?category=math&sort=name", "/en/search?q=059"}},
+			[]string{"/en/category/math?sort=name", "/en/search?q=059"}},
 	} {
 		before := map[string]*keptPage{}
 		bodies := map[string]string{}
@@ -169,7 +169,7 @@ func TestKeptIsBounded(t *testing.T) {
 func TestKeptHoldsNoPast(t *testing.T) {
 	f := newFeed(games(), numbered(200)...)
 	h := newHandlerOn(t, f)
-	for _, target := range []string{"/en/", "/en/browse?category=games", "/en/search?q=activity", "/en/activity/100001", "/en/activity/100001/versions"} {
+	for _, target := range []string{"/en/", "/en/category/games", "/en/search?q=activity", "/en/activity/100001", "/en/activity/100001/versions"} {
 		mustGet(t, h, target)
 	}
 	past := weak.Make(h.library.View().Activity(100150))

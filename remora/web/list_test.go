@@ -43,7 +43,7 @@ func TestBrowseShowsEverythingOnce(t *testing.T) {
 				want = append(want, fmt.Sprint(a.ID))
 			}
 			var got []string
-			path := "/en/browse?category=games&sort=" + sort
+			path := "/en/category/games?sort=" + sort
 			for page := 0; path != ""; page++ {
 				if page > 20 {
 					t.Fatal("the list does not end")
@@ -128,7 +128,7 @@ func TestUnlistedIsInNoList(t *testing.T) {
 	header := games()
 	header.Collections = []remora.Collection{{Nickname: "c", Listed: true, Items: []remora.CollectionItem{{ActivityID: 100009}, {ActivityID: 100010}}}}
 	h := newHandlerOn(t, newFeed(header, append(numbered(3), hidden, awaiting)...))
-	for _, path := range []string{"/en/", "/en/browse", "/en/browse?category=games", "/en/search?q=thing", "/en/collection/c"} {
+	for _, path := range []string{"/en/", "/en/browse", "/en/category/games", "/en/search?q=thing", "/en/collection/c"} {
 		wantNoText(t, mustGet(t, h, path), "Hidden thing", "Awaiting thing")
 	}
 	body := mustGet(t, h, "/en/activity/100009")
@@ -139,14 +139,26 @@ func TestUnlistedIsInNoList(t *testing.T) {
 	wantNoText(t, mustGet(t, h, "/en/activity/100010/versions"), "/b/")
 }
 
-func TestSearchSaysThereIsMore(t *testing.T) {
-	h := newHandlerOn(t, newFeed(games(), numbered(foundSize+1)...))
-	body := mustGet(t, h, "/en/search?q=activity")
-	ids, _ := idsOf(body)
-	if len(ids) != foundSize {
-		t.Errorf("%d activities", len(ids))
+func TestSearchGoesOn(t *testing.T) {
+	h := newHandlerOn(t, newFeed(games(), numbered(2*pageSize+1)...))
+	seen := map[string]bool{}
+	pages := 0
+	for path := "/en/search?q=activity"; path != ""; pages++ {
+		body := mustGet(t, h, path)
+		checkPage(t, body)
+		wantText(t, body, "41 activities found")
+		var ids []string
+		ids, path = idsOf(body)
+		for _, id := range ids {
+			if seen[id] {
+				t.Errorf("%s is found twice", id)
+			}
+			seen[id] = true
+		}
 	}
-	wantText(t, body, "There is more.")
+	if len(seen) != 2*pageSize+1 || pages != 3 {
+		t.Errorf("%d activities on %d pages", len(seen), pages)
+	}
 }
 
 func TestShorten(t *testing.T) {

@@ -21,6 +21,9 @@ const (
 // none of the orders of activities.
 const placeVersions = 0x7f
 
+// placeFound is the order number under which places in the results of a search go.
+const placeFound = 0x7e
+
 // encodePlace writes the place behind an entry, for the order numbered sort.
 func encodePlace(sort byte, c remora.Cursor) string {
 	text := c.Text

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/live"
 )
 
 func TestParseQuery(t *testing.T) {
@@ -16,11 +17,12 @@ func TestParseQuery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := question{search: "a  bc", category: "games", sort: remora.SortName, after: "x", sugar: remora.MustNumber("0.114")}
+	want := question{search: "a  bc", sort: remora.SortName, after: "x", sugar: remora.MustNumber("0.114")}
+	want.filter[live.FacetCategory], want.filter[live.FacetSugar] = "games", "0.114"
 	if diff := cmp.Diff(want, q, cmp.AllowUnexported(question{}), cmp.Comparer(func(a, b remora.Number) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
-	for raw, code := range map[string]string{"q=%z": "query.syntax", "a;b": "query.syntax", "sort=x": "sort.unknown", "sugar=x": "sugar.syntax", "sugar=0.120.x.y": "", strings.Repeat("a", maxQuery+1): "query.syntax"} {
+	for raw, code := range map[string]string{"q=%z": "query.syntax", "tag=%ff": "query.syntax", "license=" + strings.Repeat("x", maxValue+1): "query.syntax", "a;b": "query.syntax", "sort=x": "sort.unknown", "sugar=x": "sugar.syntax", "sugar=0.120.x.y": "", strings.Repeat("a", maxQuery+1): "query.syntax"} {
 		_, err := parseQuery(raw)
 		switch e, ok := err.(*remora.Error); {
 		case code == "" && err == nil:

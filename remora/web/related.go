@@ -22,11 +22,7 @@ func (v *visit) categoriesOf(a *remora.Activity) []link {
 		if !slices.Contains(a.Categories, c.Slug) {
 			continue
 		}
-		name := v.tongue.say(c.Name, "en")
-		if name.Value == "" {
-			name.Value = c.Slug
-		}
-		links = append(links, link{Href: v.tongue.categoryPath(c.Slug), Name: name})
+		links = append(links, link{Href: v.tongue.categoryPath(c.Slug), Name: v.tongue.categoryName(&c)})
 	}
 	return links
 }

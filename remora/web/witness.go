@@ -70,14 +70,24 @@ func (w *witness) List(sort remora.Sort, category string, after remora.Cursor, l
 	return page, more
 }
 
-// Find is [live.View.Find].
+// Find is [live.View.Find] without the counts of facets that the filter has a value of: pages do not
+// show what else there would be instead, and so need not end when that changes.
 func (w *witness) Find(q live.Query) live.Found {
 	for f := range q.Filter {
 		q.Filter[f] = strings.Clone(q.Filter[f])
 	}
-	found := w.view.Find(q)
+	find := func(v *live.View) live.Found {
+		found := v.Find(q)
+		for f := range q.Filter {
+			if q.Filter[f] != "" {
+				found.Counts[f] = nil
+			}
+		}
+		return found
+	}
+	found := find(w.view)
 	w.note(digestFound(&found), func(v *live.View) uint64 {
-		again := v.Find(q)
+		again := find(v)
 		return digestFound(&again)
 	})
 	return found
@@ -169,6 +179,40 @@ func (w *witness) Collection(ref string) *remora.Collection {
 	}
 	w.note(again(w.view), again)
 	return w.view.Collection(ref)
+}
+
+// A member is an entry of a collection that is there to be shown.
+type member struct {
+	item     *remora.CollectionItem
+	activity *remora.Activity
+}
+
+// Members returns the entries of a collection whose activities are in lists.
+func (w *witness) Members(c *remora.Collection) []member {
+	find := func(v *live.View, c *remora.Collection) []member {
+		if c == nil {
+			return nil
+		}
+		list := make([]member, 0, len(c.Items))
+		for i := range c.Items {
+			if a := v.Activity(c.Items[i].ActivityID); a != nil && a.InLists() {
+				list = append(list, member{&c.Items[i], a})
+			}
+		}
+		return list
+	}
+	sum := func(list []member) uint64 {
+		var d digest
+		for _, m := range list {
+			d.number(m.activity.ID)
+			d.number(m.activity.Revision)
+			d.number(int64(m.activity.Updated))
+		}
+		return d.sum()
+	}
+	list, nickname := find(w.view, c), strings.Clone(c.Nickname)
+	w.note(sum(list), func(v *live.View) uint64 { return sum(find(v, v.Collection(nickname))) })
+	return list
 }
 
 // seed is of this process: kept pages do not outlive it.
