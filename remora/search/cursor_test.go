@@ -83,7 +83,7 @@ func TestSearchStopsNoEarlierThanItMay(t *testing.T) {
 			yield(Document{ID: 5, Fields: []Field{{"en", c.best, "word"}}})
 		})
 		got := x.Search(Query{Text: "word", Limit: 1}).Hits
-		if want := (Hit{5, float32(c.best)}); len(got) != 1 || got[0] != want {
+		if want := (Hit{5, score(uint32(c.best)*localeSame*(qualityWord+qualityWhole), 1, 0, true)}); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: got %v, want %v", c.name, got, want)
 		}
 	}
@@ -99,12 +99,12 @@ func TestSearchStopsEarly(t *testing.T) {
 		}
 	})
 	s := new(search)
-	if !s.open(x, parse("word")) {
+	if !s.open(x, parse("word"), false) {
 		t.Fatal("the word has no list")
 	}
 	s.weigh(x, "en", 0)
 	var r Result
-	if s.run(x, &Query{Limit: 10}, &r); len(r.Hits) != 10 || s.spent > firstWindow {
+	if s.run(x, &Query{Limit: 10}, &r); len(r.Hits) != 10 || s.spent > 2*firstWindow {
 		t.Errorf("%d hits after %d postings", len(r.Hits), s.spent)
 	}
 }

@@ -62,22 +62,36 @@ func (d *dictionary) size() int64 {
 	return int64(len(d.blocks))*16 + int64(len(d.text)) + int64(len(d.data))
 }
 
+// search returns the block that holds first if the dictionary does: the last
+// one that does not begin behind it, or block 0.
+func (d *dictionary) search(first []byte) int {
+	i := sort.Search(len(d.blocks), func(i int) bool { return bytes.Compare(d.head(i), first) > 0 })
+	return max(i-1, 0)
+}
+
+// head returns the first term of a block.
+func (d *dictionary) head(b int) []byte {
+	at := d.blocks[b].text
+	return d.text[at+2 : at+2+uint64(d.text[at+1])]
+}
+
 // from calls visit with the terms not less than first and their lists, in
 // order, until it returns false. The term is valid during the call only.
 func (d *dictionary) from(first []byte, visit func(term, list []byte) bool) {
-	// The block before the first that begins beyond may hold the term.
-	i := sort.Search(len(d.blocks), func(i int) bool {
-		at := d.blocks[i].text
-		head := d.text[at+2 : at+2+uint64(d.text[at+1])]
-		return bytes.Compare(head, first) > 0
-	})
+	d.places(first, func(term, list []byte, _ int) bool { return visit(term, list) })
+}
+
+// places is like from and also gives the place of each term in the order of
+// all, from 0.
+func (d *dictionary) places(first []byte, visit func(term, list []byte, place int) bool) {
 	if len(d.blocks) == 0 {
 		return
 	}
-	at := d.blocks[max(i-1, 0)]
+	b := d.search(first)
+	at := d.blocks[b]
 	var buf [256]byte
 	term := buf[:0]
-	for at.text < uint64(len(d.text)) {
+	for place := b * blockTerms; at.text < uint64(len(d.text)); place++ {
 		e := d.text[at.text:]
 		shared, more := int(e[0]), int(e[1])
 		term = append(term[:shared], e[2:2+more]...)
@@ -88,7 +102,7 @@ func (d *dictionary) from(first []byte, visit func(term, list []byte) bool) {
 		if bytes.Compare(term, first) < 0 {
 			continue
 		}
-		if !visit(term, list) {
+		if !visit(term, list, place) {
 			return
 		}
 	}
@@ -103,4 +117,13 @@ func (d *dictionary) find(term []byte) (list []byte) {
 		return false
 	})
 	return list
+}
+
+// place returns the place of a term in the order of all.
+func (d *dictionary) place(term []byte) (place int, ok bool) {
+	d.places(term, func(t, _ []byte, p int) bool {
+		place, ok = p, bytes.Equal(t, term)
+		return false
+	})
+	return place, ok
 }

@@ -28,7 +28,7 @@ func ExampleNew() {
 	}
 	fmt.Println(index.Stats().Documents, "documents")
 	// Output:
-	// 100001 104.5
+	// 100001 125.4
 	// 100002 19.0
 	// 100002 85.0
 	// 2 documents

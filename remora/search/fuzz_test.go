@@ -4,8 +4,6 @@ import (
 	"slices"
 	"testing"
 	"unicode/utf8"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 var seeds = []string{"", "a", "Éa b", "مُحَرِّر ١", "お絵かき ｶﾞ", "활동 \u1112\u1161", "สวัสดี", "चित्र", "ﷺ", "\xff\xfea", "İßſ", "\u0345\u0301\u3099",
@@ -26,7 +24,7 @@ func FuzzFold(f *testing.F) {
 		if len(folded) > 20*len(s) {
 			t.Errorf("Fold(%q) is %d bytes of %d", s, len(folded), len(s))
 		}
-		tokens([]byte(folded), false, func(term []byte) bool {
+		tokens([]byte(folded), func(term []byte, _ bool) bool {
 			if len(term) == 0 || len(term) > maxTermBytes || !utf8.Valid(term) {
 				t.Errorf("term %q of %q", term, s)
 			}
@@ -47,11 +45,11 @@ func FuzzSearch(f *testing.F) {
 			{ID: 3, Fields: []Field{{"es_MX", 1, text}}},
 		}
 		x := New(slices.Values(docs))
-		q := Query{Text: query, Locale: locale}
-		if words := parse(query); len(words) > MaxWords {
+		q := Query{Text: query, Locale: locale, Typos: len(query)%2 == 0}
+		if words := parse(query).words; len(words) > MaxWords {
 			t.Errorf("%d words of %q", len(words), query)
 		}
-		if diff := cmp.Diff(model(docs, q).Hits, x.Search(q).Hits); diff != "" {
+		if diff := differ(model(docs, q), x.Search(q)); diff != "" {
 			t.Errorf("Search(%q) in %q: -model +index\n%s", query, text, diff)
 		}
 	})

@@ -39,6 +39,8 @@ type Index struct {
 	slots   []slot
 	terms   dictionary
 	heavy   dictionary // prefixes of more than maxExpand terms, with the documents of all of them
+	wholes  dictionary // short fields as a whole
+	texts   texts
 }
 
 // New returns an index of docs, which it ranges over once. Documents and
@@ -67,7 +69,7 @@ func (x *Index) Stats() Stats {
 	s := Stats{
 		Documents: len(x.ids),
 		Terms:     x.terms.terms,
-		Bytes:     int64(len(x.ids))*20 + int64(len(x.slots))*4 + x.terms.size() + x.heavy.size(),
+		Bytes:     int64(len(x.ids))*20 + int64(len(x.slots))*4 + x.terms.size() + x.heavy.size() + x.wholes.size() + x.texts.size(),
 	}
 	for _, l := range x.locales {
 		s.Bytes += int64(len(l)) + 16
@@ -91,18 +93,30 @@ func (x *Index) Number(id int64) (n int, ok bool) {
 	if x == nil {
 		return 0, false
 	}
+	rank, ok := x.rank(id)
+	if !ok {
+		return 0, false
+	}
+	return int(x.numbers[rank]), true
+}
+
+// rank returns the rank of the document with an id.
+func (x *Index) rank(id int64) (rank uint32, ok bool) {
 	i, ok := slices.BinarySearchFunc(x.byID, id, func(rank uint32, id int64) int { return cmp.Compare(x.ids[rank], id) })
 	if !ok {
 		return 0, false
 	}
-	return int(x.numbers[x.byID[i]]), true
+	return x.byID[i], true
 }
 
 // builder gathers documents in the order in which they come.
 type builder struct {
 	fold    folder
-	vocab   *vocabulary
-	forward forward
+	vocab   *vocabulary // terms
+	keys    *vocabulary // of short fields
+	forward forward     // of terms
+	wholes  forward     // of keys
+	texts   forward
 
 	ids    []int64
 	boosts []float32
@@ -114,7 +128,11 @@ type builder struct {
 	slotOf    []uint32 // slot + 1 by locale<<8 | weight
 	uses      []uint32 // of each slot
 	hits      []uint64 // of the document at hand: list<<32 | locale<<8 | weight
+	names     []uint64 // of the document at hand: key<<32 | locale<<8 | weight
 	record    []byte
+	texted    []byte // record of the texts of the document at hand
+	run       []byte // word numbers of the field at hand
+	key       []byte
 	rawLocale string // the last locale seen and its number: fields come in groups
 	rawNumber uint16
 }
@@ -123,6 +141,7 @@ type builder struct {
 func newBuilder() *builder {
 	b := &builder{
 		vocab:    newVocabulary(),
+		keys:     newVocabulary(),
 		latest:   make(map[int64]uint32),
 		localeOf: make(map[string]uint16),
 	}
@@ -154,19 +173,45 @@ func (b *builder) locale(raw string) uint16 {
 
 // add takes one document.
 func (b *builder) add(d *Document) {
-	b.hits = b.hits[:0]
+	b.hits, b.names, b.texted = b.hits[:0], b.names[:0], b.texted[:0]
 	for i := range d.Fields {
-		f := &d.Fields[i]
-		low := uint64(b.locale(f.Locale))<<8 | uint64(max(f.Weight, 1))
-		tokens(b.fold.fold(f.Text), false, func(term []byte) bool {
-			b.hits = append(b.hits, uint64(b.vocab.number(term))<<32|low)
-			return true
-		})
+		b.addField(&d.Fields[i])
 	}
 	b.latest[d.ID] = uint32(len(b.ids))
 	b.ids = append(b.ids, d.ID)
 	b.boosts = append(b.boosts, unit(d.Boost))
-	b.forward.add(b.encode())
+	b.forward.add(b.encode(b.hits))
+	b.wholes.add(b.encode(b.names))
+	b.texts.add(b.texted)
+}
+
+// addField takes one text of the document at hand.
+func (b *builder) addField(f *Field) {
+	weight := max(f.Weight, 1)
+	locale := b.locale(f.Locale)
+	low := uint64(locale)<<8 | uint64(weight)
+	folded := b.fold.fold(f.Text)
+	words := 0
+	b.run = b.run[:0]
+	tokens(folded, func(term []byte, extra bool) bool {
+		n := b.vocab.number(term)
+		b.hits = append(b.hits, uint64(n)<<32|low)
+		if !extra {
+			b.run = appendUvarint(b.run, n)
+			words++
+		}
+		return true
+	})
+	if words > 1 {
+		b.texted = appendUvarint(b.texted, uint32(locale))
+		b.texted = append(b.texted, weight)
+		b.texted = appendUvarint(b.texted, uint32(len(b.run)))
+		b.texted = append(b.texted, b.run...)
+	}
+	if key := wholeKey(folded, b.key); key != nil {
+		b.key = key
+		b.names = append(b.names, uint64(b.keys.number(key))<<32|low)
+	}
 }
 
 // unit brings f into 0..1.
@@ -177,23 +222,24 @@ func unit(f float32) float32 {
 	return min(f, 1)
 }
 
-// encode writes b.hits as a record: of one list and locale only the greatest
-// weight, since only the best match of a word counts.
-func (b *builder) encode() []byte {
-	slices.Sort(b.hits)
+// encode writes hits (list<<32 | locale<<8 | weight) as a record: of one list
+// and locale only the greatest weight, since only the best match of a word
+// counts.
+func (b *builder) encode(hits []uint64) []byte {
+	slices.Sort(hits)
 	b.record = b.record[:0]
 	last := uint32(0)
-	for i := 0; i < len(b.hits); {
-		list := uint32(b.hits[i] >> 32)
+	for i := 0; i < len(hits); {
+		list := uint32(hits[i] >> 32)
 		b.record = appendUvarint(b.record, list-last)
 		last = list
 		for more := true; more; {
-			for i+1 < len(b.hits) && b.hits[i]>>8 == b.hits[i+1]>>8 {
+			for i+1 < len(hits) && hits[i]>>8 == hits[i+1]>>8 {
 				i++
 			}
-			s := b.slot(uint32(b.hits[i]))
+			s := b.slot(uint32(hits[i]))
 			i++
-			more = i < len(b.hits) && uint32(b.hits[i]>>32) == list
+			more = i < len(hits) && uint32(hits[i]>>32) == list
 			v := s << 1
 			if more {
 				v |= 1
@@ -239,14 +285,10 @@ func (b *builder) index() *Index {
 	for i, l := range x.locales {
 		x.locales[i] = string([]byte(l))
 	}
-	order := b.vocab.sorted()
-	place := make([]uint32, len(order))
-	for i, n := range order {
-		place[n] = uint32(i)
-	}
+	order, place := b.vocab.sorted()
 	term := func(i int) []byte { return b.vocab.term(order[i]) }
 
-	// Before slots are named for good, so that both kinds of lists share them.
+	// Before slots are named for good, so that all kinds of lists share them.
 	prefixes := newPrefixes(len(order), term)
 	byPrefix := b.prefixRecords(ranked, place, prefixes)
 	rename := b.renameSlots()
@@ -256,9 +298,21 @@ func (b *builder) index() *Index {
 	b.forward = forward{}
 	x.terms = newDictionary(len(order), term, data, ends)
 	if len(prefixes.names) > 0 {
-		data, ends = invert(byPrefix, nil, nil, len(prefixes.names), rename)
+		data, ends := invert(byPrefix, nil, nil, len(prefixes.names), rename)
 		x.heavy = newDictionary(len(prefixes.names), func(i int) []byte { return prefixes.names[i] }, data, ends)
 	}
+	x.texts = newTexts(&b.texts, ranked)
+	b.texts = forward{}
+	x.texts.words = make([]uint32, 0, x.terms.terms)
+	for i, n := range order {
+		if i == 0 && ends[0] > 0 || i > 0 && ends[i] > ends[i-1] { // as in the dictionary
+			x.texts.words = append(x.texts.words, n)
+		}
+	}
+
+	order, place = b.keys.sorted()
+	data, ends = invert(&b.wholes, ranked, place, len(order), rename)
+	x.wholes = newDictionary(len(order), func(i int) []byte { return b.keys.term(order[i]) }, data, ends)
 	return x
 }
 

@@ -5,9 +5,11 @@ import "strings"
 // Factors of a score, in hundredths: whole numbers, so that a sum over words
 // does not depend on the order in which an index happens to read them.
 const (
-	qualityWord   = 100
-	qualityTyping = 70 // a prefix, as the last word of the query
-	qualityPrefix = 40 // a prefix elsewhere
+	qualityWord    = 100
+	qualityArticle = 90 // the word without the Arabic article of the query
+	qualityTyping  = 70 // a prefix, as the last word of the query
+	qualityPrefix  = 40 // a prefix elsewhere
+	qualityWhole   = 20 // added for each word where a field is the query
 
 	localeSame    = 100
 	localeBase    = 95

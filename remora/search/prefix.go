@@ -91,7 +91,7 @@ func (b *builder) prefixRecords(ranked, place []uint32, p *prefixes) *forward {
 				}
 			}
 		}
-		f.add(b.encode())
+		f.add(b.encode(b.hits))
 	}
 	return f
 }

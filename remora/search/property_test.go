@@ -8,15 +8,14 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
 // model searches by reading all text, as the package comment says it.
 func model(docs []Document, q Query) Result {
-	words := parse(q.Text)
-	r := Result{Words: found(words)}
-	if len(words) == 0 || len(docs) == 0 {
+	req := parse(q.Text)
+	r := Result{Words: found(req.words)}
+	if len(req.words) == 0 {
 		return r
 	}
 	reader := normalLocale(q.Locale)
@@ -28,29 +27,9 @@ func model(docs []Document, q Query) Result {
 		if last[d.ID] != n || !within(q.Within, n) {
 			continue
 		}
-		sum := uint32(0)
-		all := true
-		for _, w := range words {
-			best := uint32(0)
-			for _, f := range d.Fields {
-				if max(f.Weight, 1) < q.MinWeight {
-					continue
-				}
-				factor := uint32(max(f.Weight, 1)) * localeFactor(reader, normalLocale(f.Locale))
-				tokens([]byte(Fold(f.Text)), false, func(term []byte) bool {
-					switch {
-					case string(term) == string(w.term):
-						best = max(best, factor*qualityWord)
-					case hasPrefix(term, w.term) && !cutShort(w.term):
-						best = max(best, factor*w.prefix)
-					}
-					return true
-				})
-			}
-			all = all && best > 0
-			sum += best
-		}
-		if !all {
+		m := modelDocument{q: q, reader: reader, fields: d.Fields}
+		sum, found := m.sum(req)
+		if !found {
 			continue
 		}
 		if q.Count || q.Matches != nil {
@@ -59,7 +38,7 @@ func model(docs []Document, q Query) Result {
 		if q.Matches != nil {
 			q.Matches.Add(n)
 		}
-		hit := Hit{d.ID, score(sum, len(words), unit(d.Boost), within(q.Prefer, n))}
+		hit := Hit{d.ID, score(sum, len(req.words), unit(d.Boost), within(q.Prefer, n))}
 		if q.After == (Hit{}) || q.After.above(hit) {
 			r.Hits = append(r.Hits, hit)
 		}
@@ -70,6 +49,15 @@ func model(docs []Document, q Query) Result {
 		limit = defaultLimit
 	}
 	r.Hits = r.Hits[:min(len(r.Hits), limit)]
+	if len(r.Hits) > 0 {
+		m := modelDocument{q: q, reader: reader, fields: docs[last[r.Hits[0].ID]].Fields}
+		for i := range req.words {
+			_, typos := m.best(&req.words[i])
+			for _, t := range typos {
+				r.Words[i].Term += t + " "
+			}
+		}
+	}
 	return r
 }
 
@@ -81,7 +69,12 @@ func sortHits(hits []Hit) {
 
 // Few letters and locales, so that words meet.
 var (
-	drawWord   = rapid.StringOfN(rapid.RuneFrom([]rune("abcééßاأ絵画か한글สวก्ड\u0301")), 1, 4, -1)
+	drawWord = rapid.OneOf(
+		rapid.StringOfN(rapid.RuneFrom([]rune("abcééßاأ絵画か한글สวก्ड\u0301")), 1, 4, -1),
+		rapid.StringOfN(rapid.RuneFrom([]rune("abs")), 3, 9, -1),
+		rapid.StringOfN(rapid.RuneFrom([]rune("ال")), 3, 6, -1),
+		rapid.StringOfN(rapid.RuneFrom([]rune("ес12")), 4, 5, -1),
+	)
 	drawText   = rapid.Map(rapid.SliceOfN(drawWord, 0, 6), func(w []string) string { return strings.Join(w, " ") })
 	drawLocale = rapid.SampledFrom([]string{"", "en", "es", "es_MX", "es-AR", "pt_BR.UTF-8"})
 	drawField  = rapid.Custom(func(t *rapid.T) Field {
@@ -95,12 +88,15 @@ var (
 		}
 	})
 	drawDocuments = rapid.SliceOfN(drawDocument, 0, 30)
-	drawQuery     = rapid.Custom(func(t *rapid.T) Query {
+	drawQueryText = rapid.Map(rapid.SliceOfN(rapid.OneOf(drawWord, rapid.SampledFrom([]string{`"`, `"`, "“"})), 0, 7),
+		func(w []string) string { return strings.Join(w, " ") })
+	drawQuery = rapid.Custom(func(t *rapid.T) Query {
 		return Query{
-			Text:   drawText.Draw(t, "query"),
+			Text:   drawQueryText.Draw(t, "query"),
 			Locale: drawLocale.Draw(t, "reader"),
 			Limit:  rapid.IntRange(0, 50).Draw(t, "limit"),
 			Count:  rapid.Bool().Draw(t, "count"),
+			Typos:  rapid.Bool().Draw(t, "typos"),
 
 			MinWeight: rapid.SampledFrom([]uint8{0, 0, 1, 40, 200}).Draw(t, "min weight"),
 		}
@@ -136,7 +132,7 @@ func TestSearchIsTheModel(t *testing.T) {
 				q.Matches = NewSet(x.Documents())
 			}
 			got := x.Search(q)
-			if diff := gocmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			if diff := differ(want, got); diff != "" {
 				t.Fatalf("-model +index\n%s", diff)
 			}
 			if diff := gocmp.Diff(matches, q.Matches, gocmp.AllowUnexported(Set{})); diff != "" {
@@ -164,7 +160,7 @@ func TestEveryDocumentIsFoundByItsWords(t *testing.T) {
 		for id, d := range last {
 			for _, f := range d.Fields {
 				for w := range strings.FieldsSeq(f.Text) {
-					if len(parse(w)) == 0 { // a lone accent
+					if len(parse(w).words) == 0 { // a lone accent
 						continue
 					}
 					if !slices.Contains(ids(x.Search(Query{Text: w, Locale: f.Locale, Limit: MaxLimit}).Hits), id) {
@@ -249,7 +245,7 @@ func TestLargeIndexIsTheModel(t *testing.T) {
 		{Text: "the a b", Locale: "es", Limit: 100}, {Text: "rare a"}, {Text: "rare the"}, {Text: "the", Limit: 5000},
 		{Text: "abc", Limit: 3, Within: even}, {Text: "ab", Limit: 30, Prefer: even, Count: true}, {Text: "a b c d"}, {Text: "abc17 the"},
 	} {
-		if diff := gocmp.Diff(model(docs, q), x.Search(q)); diff != "" {
+		if diff := differ(model(docs, q), x.Search(q)); diff != "" {
 			t.Errorf("%q: -model +index\n%s", q.Text, diff)
 		}
 	}

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 )
@@ -86,14 +85,14 @@ type Found struct {
 // postings have been read the rest, which are the least popular, are not
 // considered: only queries all of whose words are very common come to that.
 func (x *Index) Search(q Query) Result {
-	words := parse(q.Text)
-	if x == nil || len(x.ids) == 0 || len(words) == 0 {
-		return Result{Words: found(words)}
+	req := parse(q.Text)
+	r := Result{Words: found(req.words)}
+	if x == nil || len(x.ids) == 0 || len(req.words) == 0 {
+		return r
 	}
 	s := searches.Get().(*search)
 	defer s.release()
-	r := Result{Words: found(words)}
-	if !s.open(x, words) {
+	if !s.open(x, req, q.Typos) {
 		return r
 	}
 	s.weigh(x, normalLocale(q.Locale), q.MinWeight)
@@ -101,6 +100,7 @@ func (x *Index) Search(q Query) Result {
 	slices.SortFunc(r.Hits, func(a, b Hit) int {
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
 	})
+	s.explain(x, &r)
 	return r
 }
 
@@ -114,40 +114,4 @@ func found(words []word) []Found {
 		f[i].Word = string(w.term)
 	}
 	return f
-}
-
-// word is one word of a query.
-type word struct {
-	term   []byte
-	prefix uint32 // quality of a term that begins with it
-}
-
-// parse returns the distinct words of a query.
-func parse(text string) []word {
-	runes := 0
-	for i := range text {
-		if runes == MaxQueryRunes {
-			text = text[:i]
-			break
-		}
-		runes++
-	}
-	var f folder
-	var words []word
-	last := -1
-	tokens(f.fold(text), true, func(term []byte) bool {
-		last = slices.IndexFunc(words, func(w word) bool { return bytes.Equal(w.term, term) })
-		if last < 0 {
-			if len(words) == MaxWords {
-				return false
-			}
-			last = len(words)
-			words = append(words, word{bytes.Clone(term), qualityPrefix})
-		}
-		return true
-	})
-	if last >= 0 {
-		words[last].prefix = qualityTyping
-	}
-	return words
 }

@@ -1,11 +1,9 @@
 package search
 
 import (
-	"cmp"
 	"math/bits"
 	"slices"
 	"sync"
-	"unicode/utf8"
 )
 
 // Documents are searched in windows of consecutive ranks, each for all words,
@@ -17,23 +15,22 @@ const (
 	maxWindow   = 8192
 )
 
-// lists are the cursors of one word.
-type lists struct {
-	start, end int // in search.cursors
-	count      uint64
-	quality    uint32 // the greatest
-}
-
 // search is the working memory of one search.
 type search struct {
-	cursors []cursor
-	words   []lists
-	factors []uint32 // of each slot
-	most    uint32   // the greatest of factors
-	best    [maxWindow]uint32
-	sum     [maxWindow]uint32
-	alive   [maxWindow / 64]uint64
-	spent   int // postings read
+	cursors   []cursor
+	sources   []source // what the cursors of words began with, in the order of words
+	words     []lists  // the rarest first
+	whole     lists    // of fields that are the query
+	phrases   []phrase
+	byLocale  [maxLocales + 1]uint32
+	minWeight uint8
+	factors   []uint32 // of each slot
+	most      uint32   // the greatest of factors
+	best      [maxWindow]uint32
+	sum       [maxWindow]uint32
+	alive     [maxWindow / 64]uint64
+	spent     int // postings read
+	walked    int // terms compared for typos
 }
 
 var searches = sync.Pool{New: func() any { return new(search) }}
@@ -41,68 +38,28 @@ var searches = sync.Pool{New: func() any { return new(search) }}
 // release gives s back, without the references to an index it holds.
 func (s *search) release() {
 	clear(s.cursors)
-	s.cursors, s.words, s.spent = s.cursors[:0], s.words[:0], 0
+	clear(s.sources)
+	s.cursors, s.sources, s.words, s.whole = s.cursors[:0], s.sources[:0], s.words[:0], lists{}
+	s.phrases = nil
+	s.spent, s.walked = 0, 0
 	searches.Put(s)
 }
-
-// open finds the lists of the words, the rarest word first. It reports false
-// where a word has none.
-func (s *search) open(x *Index, words []word) bool {
-	for _, w := range words {
-		l := lists{start: len(s.cursors)}
-		add := func(list []byte, quality uint32) {
-			c, count := newCursor(list, quality)
-			s.cursors = append(s.cursors, c)
-			l.count += uint64(count)
-			l.quality = max(l.quality, quality)
-		}
-		common := x.heavy.find(w.term)
-		if common != nil {
-			add(common, w.prefix)
-			if exact := x.terms.find(w.term); exact != nil {
-				add(exact, qualityWord)
-			}
-		} else {
-			x.terms.from(w.term, func(term, list []byte) bool {
-				switch {
-				case len(term) == len(w.term) && hasPrefix(term, w.term):
-					add(list, qualityWord)
-				case hasPrefix(term, w.term) && !cutShort(w.term):
-					add(list, w.prefix)
-				default:
-					return false
-				}
-				return true
-			})
-		}
-		l.end = len(s.cursors)
-		if l.start == l.end {
-			return false
-		}
-		s.words = append(s.words, l)
-	}
-	slices.SortStableFunc(s.words, func(a, b lists) int { return cmp.Compare(a.count, b.count) })
-	return true
-}
-
-// cutShort reports whether a word may be longer than its term.
-func cutShort(term []byte) bool { return len(term) > maxTermBytes-utf8.UTFMax }
 
 // weigh computes the factors of the slots for a reader: 0 for those of too
 // little weight, in which nothing matches.
 func (s *search) weigh(x *Index, reader string, minWeight uint8) {
-	var byLocale [maxLocales + 1]uint32
+	s.minWeight = minWeight
 	for i, l := range x.locales {
-		byLocale[i] = localeFactor(reader, l)
+		s.byLocale[i] = localeFactor(reader, l)
 	}
 	if len(x.locales) > maxLocales {
-		byLocale[maxLocales] = localeOther
+		s.byLocale[maxLocales] = localeOther
 	}
 	s.factors, s.most = slices.Grow(s.factors[:0], len(x.slots)), 0
 	for _, t := range x.slots {
 		f := uint32(0)
 		if t.weight >= minWeight {
-			f = byLocale[t.locale] * uint32(t.weight)
+			f = s.byLocale[t.locale] * uint32(t.weight)
 		}
 		s.factors = append(s.factors, f)
 		s.most = max(s.most, f)
@@ -131,7 +88,7 @@ func (s *search) run(x *Index, q *Query, r *Result) {
 	}
 	count := q.Count || q.Matches != nil
 	var top hitHeap
-	most := uint32(0) // a sum no document exceeds
+	most := uint32(0) // a sum no document exceeds whose fields are not the query
 	for _, w := range s.words {
 		most += w.quality * s.most
 	}
@@ -139,7 +96,11 @@ func (s *search) run(x *Index, q *Query, r *Result) {
 	window, done := uint32(firstWindow), uint64(0)
 	for base, end := s.first(), uint32(0); base < docs; base = max(s.first(), end) {
 		if len(top) == limit && !count && !s.better(x, top[0], base, most) {
-			break
+			// Only one with a field that is the query can be.
+			base = s.nextWhole(base)
+			if base == noDoc || !s.better(x, top[0], base, most+s.whole.quality*s.most) {
+				break
+			}
 		}
 		if s.spent >= MaxPostings {
 			r.Partial = true
@@ -189,6 +150,19 @@ func (s *search) first() uint32 {
 		first = min(first, s.cursors[i].doc)
 	}
 	return first
+}
+
+// nextWhole returns the first document from base on with a field that is the
+// query, or noDoc.
+func (s *search) nextWhole(base uint32) uint32 {
+	if s.whole.start == s.whole.end {
+		return noDoc
+	}
+	c := &s.cursors[s.whole.start]
+	if c.doc < base {
+		s.spent += c.seek(base)
+	}
+	return c.doc
 }
 
 // better reports whether a document from base on might be above worst.
@@ -257,8 +231,9 @@ func (s *search) match(x *Index, base, end uint32, set *Set) bool {
 					alive[k] &^= 1 << (at % 64)
 					continue
 				case i == 0:
-					sum[at] = best[at]
-				default:
+					sum[at] = 0
+				}
+				if !w.phrase {
 					sum[at] += best[at]
 				}
 				some = true
@@ -268,11 +243,33 @@ func (s *search) match(x *Index, base, end uint32, set *Set) bool {
 			return false
 		}
 	}
+	if len(s.phrases) > 0 && !s.verify(x, base, alive) {
+		return false
+	}
+	s.addWhole(best, alive, base, end)
 	return true
+}
+
+// addWhole adds to the sums of documents with a field that is the query.
+func (s *search) addWhole(best []uint32, alive []uint64, base, end uint32) {
+	if s.whole.start == s.whole.end {
+		return
+	}
+	clear(best)
+	c := &s.cursors[s.whole.start]
+	if c.doc < end {
+		s.probe(c, best, alive, base, end)
+		for at, v := range best {
+			s.sum[at] += v // those of documents that are not alive do not matter
+		}
+	}
 }
 
 // scan reads all documents of c before end.
 func (s *search) scan(c *cursor, best []uint32, base, end uint32) {
+	if c.doc < base {
+		s.spent += c.seek(base)
+	}
 	for c.doc < end {
 		f, read := c.best(s.factors)
 		s.spent += read
@@ -301,6 +298,15 @@ func (s *search) probe(c *cursor, best []uint32, alive []uint64, base, end uint3
 			return // the next window seeks on from here
 		}
 		s.spent += c.seek(base + next)
+	}
+}
+
+// eachBit calls visit with the numbers of the bits set, which it may clear.
+func eachBit(set []uint64, visit func(at uint32)) {
+	for i, b := range set {
+		for ; b != 0; b &= b - 1 {
+			visit(uint32(i*64 + bits.TrailingZeros64(b)))
+		}
 	}
 }
 

@@ -60,10 +60,10 @@ func classify(r rune) class {
 }
 
 // tokens calls emit for every term of a folded text, in order, until it
-// returns false. The slice is valid during the call only. With query set it
-// gives the terms that must be found: the tail of a run in pairs is left out,
-// since the pair before it says more.
-func tokens(folded []byte, query bool, emit func(term []byte) bool) {
+// returns false. The slice is valid during the call only. Extra terms are
+// further ways to find the one before: the tail of a run in pairs, and an
+// Arabic word without its article. A query leaves them out.
+func tokens(folded []byte, emit func(term []byte, extra bool) bool) {
 	for i := 0; i < len(folded); {
 		r, size := utf8.DecodeRune(folded[i:])
 		kind := classify(r)
@@ -81,34 +81,37 @@ func tokens(folded []byte, query bool, emit func(term []byte) bool) {
 		}
 		run := folded[i:end]
 		i = end
-		if kind == spaced {
-			if !emit(cut(run)) {
+		if kind == dense {
+			if !pairs(run, emit) {
 				return
 			}
-		} else if !pairs(run, query, emit) {
+			continue
+		}
+		run = cut(run)
+		if !emit(run, false) {
+			return
+		}
+		if rest, ok := withoutArticle(run); ok && !emit(rest, true) {
 			return
 		}
 	}
 }
 
 // pairs emits the overlapping pairs of a run, and its tail.
-func pairs(run []byte, query bool, emit func([]byte) bool) bool {
+func pairs(run []byte, emit func(term []byte, extra bool) bool) bool {
 	_, first := utf8.DecodeRune(run)
 	if first == len(run) {
-		return emit(run)
+		return emit(run, false)
 	}
 	for first < len(run) {
 		_, second := utf8.DecodeRune(run[first:])
-		if !emit(run[:first+second]) {
+		if !emit(run[:first+second], false) {
 			return false
 		}
 		run, first = run[first:], second
 	}
-	if query {
-		return true
-	}
 	var tail [utf8.UTFMax + 1]byte
-	return emit(append(append(tail[:0], run...), tailMark))
+	return emit(append(append(tail[:0], run...), tailMark), true)
 }
 
 // cut shortens a word to maxTermBytes, between runes.

@@ -70,8 +70,9 @@ func (v *vocabulary) term(n uint32) []byte {
 	return v.text[start:v.ends[n]]
 }
 
-// sorted returns the numbers of all terms in the order of their bytes.
-func (v *vocabulary) sorted() []uint32 {
+// sorted returns the numbers of all terms in the order of their bytes, and the
+// place of each in that order.
+func (v *vocabulary) sorted() (order, place []uint32) {
 	type keyed struct {
 		head uint64 // the first eight bytes, which nearly always decide
 		n    uint32
@@ -88,9 +89,9 @@ func (v *vocabulary) sorted() []uint32 {
 		}
 		return bytes.Compare(v.term(a.n), v.term(b.n))
 	})
-	order := make([]uint32, len(keys))
+	order, place = make([]uint32, len(keys)), make([]uint32, len(keys))
 	for i, k := range keys {
-		order[i] = k.n
+		order[i], place[k.n] = k.n, uint32(i)
 	}
-	return order
+	return order, place
 }
