@@ -54,8 +54,12 @@ func (v *View) findText(q Query) Found {
 		if q.Filter == (Filter{}) {
 			return v.lookUp(words, within, prefer, unfiltered)
 		}
-		v.lookUp(search.Query{Text: words.Text, Limit: 1, Typos: words.Typos}, v.shown, nil, unfiltered)
-		return v.lookUp(words, within, prefer, nil)
+		// Who counts what passes the filter need not count it again; finding the best alone takes less.
+		all := v.lookUp(search.Query{Text: words.Text, Limit: 1, Typos: words.Typos}, v.shown, nil, unfiltered)
+		words.Count = false
+		r := v.lookUp(words, within, prefer, nil)
+		r.Total, r.Partial = total(v.narrow(unfiltered, q.Filter, facetCount)), all.Partial
+		return r
 	}
 	r := look()
 	if r.Total == 0 && len(v.lookUp(search.Query{Text: q.Text, Limit: 1}, v.shown, nil, nil).Hits) == 0 {
@@ -69,7 +73,7 @@ func (v *View) findText(q Query) Found {
 	if words.Typos && r.Total > 0 {
 		first := r
 		if words.After != (search.Hit{}) { // the text is corrected on all pages as on the first
-			words.After, words.Limit = search.Hit{}, 1
+			words.After, words.Limit, words.Count = search.Hit{}, 1, false
 			first = v.lookUp(words, within, prefer, nil)
 		}
 		out.Corrected = corrected(q.Text, first.Words)
