@@ -232,7 +232,7 @@ func compareViews(t *rapid.T, got, want *View) {
 			same("List more from an odd place", gotMore, wantMore)
 		}
 	}
-	for range 5 {
+	for range 3 {
 		compareFound(t, got, want, same)
 	}
 	for _, a := range all(want) {
