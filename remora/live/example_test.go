@@ -30,12 +30,12 @@ func ExampleNew() {
 	if err := library.Refresh(ctx); err != nil {
 		fmt.Println(err)
 	}
-	for _, a := range library.View().Search("turt", "en", 10) {
+	for _, a := range library.View().Search("turtle a", "en", 10) {
 		name, _ := a.Name.In("en", a.DefaultLocale)
 		fmt.Println(name)
 	}
 	fmt.Println(library.View().Len(), "activities at", library.View().Position().Seq)
-	fmt.Println(len(before.Search("turt", "en", 10)), "in the View taken before")
+	fmt.Println(len(before.Search("turtle a", "en", 10)), "in the View taken before")
 
 	cancel()
 	fmt.Println(<-ended)

@@ -93,3 +93,48 @@ func TestFindPrefersWhatRuns(t *testing.T) {
 		}
 	}
 }
+
+func TestFindCorrects(t *testing.T) {
+	in := func(a remora.Activity, name, category string) remora.Activity {
+		a.Name, a.Categories = remora.PlainText("en", name), []string{category}
+		return a
+	}
+	v := viewWith(t, in(plain(1), "Turtle Art", "art"), in(plain(2), "Turtle Blocks", "maths"), in(plain(3), "Speak", "maths"))
+	for name, test := range map[string]struct {
+		text, category string
+		want           []int64
+		corrected      string
+	}{
+		"as it is written":            {"Turtle", "", []int64{1, 2}, ""},
+		"a beginning":                 {"turt", "", []int64{1, 2}, ""},
+		"misspelt":                    {"Turtel", "", []int64{1, 2}, "turtle"},
+		"one word misspelt":           {"Turtel BLOCKS", "", []int64{2}, "turtle BLOCKS"},
+		"misspelt and narrowed":       {"Turtel", "art", []int64{1}, "turtle"},
+		"only elsewhere":              {"Speak", "art", nil, ""}, // and not "spark" here
+		"misspelt and only elsewhere": {"Spaek", "art", nil, ""},
+		"nothing like it":             {"xylophone", "", nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, counts := range []bool{false, true} {
+				q := Query{Text: test.text, Limit: 1, Counts: counts, Filter: Filter{FacetCategory: test.category}}
+				var got []int64
+				for {
+					found := v.Find(q)
+					got = append(got, idsOf(found.Activities)...)
+					if found.Corrected != test.corrected || found.Total != len(test.want) {
+						t.Errorf("corrected to %q, %d in all; want %q, %d", found.Corrected, found.Total, test.corrected, len(test.want))
+					}
+					if q.After = found.Next; q.After == (remora.Cursor{}) {
+						break
+					}
+				}
+				if slices.Sort(got); !slices.Equal(got, test.want) {
+					t.Errorf("found %v, want %v", got, test.want)
+				}
+			}
+		})
+	}
+	if got := idsOf(v.Suggest("Spaek", "en", 5)); !slices.Equal(got, []int64{3}) {
+		t.Errorf("for a misspelt name %v is suggested", got)
+	}
+}
