@@ -50,7 +50,7 @@ func ReadTexts(folder fs.FS) (*Texts, error) {
 			continue
 		}
 		if locale != "" {
-			tag, err := language.Parse(remora.NormalizeLocale(locale))
+			tag, err := language.Parse(strings.ReplaceAll(locale, "_", "-"))
 			if err != nil {
 				errs = append(errs, textMistake(e.Name(), "names no language; write it as in about.es.txt"))
 				continue
