@@ -1,5 +1,7 @@
 // Package web serves the pages of the library that people read: home, browse, search, an activity
-// and its versions, and collections.
+// and its versions, collections, and what there is to say about the library itself. With them come
+// what their programs read: feeds (Atom, RSS), the description of the search (OpenSearch) and its
+// suggestions, the site map and robots.txt.
 //
 // A [Handler] renders whole pages on the server from the [live.View] that is current when a request
 // comes; no page waits for a database, and one page never mixes two states of the catalog. What a
@@ -17,6 +19,12 @@
 // There is no JavaScript, no inline style, and no request to another site; the policy in every
 // answer (Content-Security-Policy) makes browsers refuse all three. Texts of activities are shown as
 // text whatever they contain, and links they carry are followed only when http or https.
+//
+// # In your own words
+//
+// What an administrator has to say comes in by [Config]: who runs the library, how to reach them,
+// and the pages about, privacy and contact as text files ([ReadTexts]). Without them the pages say
+// what is true of every library.
 //
 // # Languages
 //

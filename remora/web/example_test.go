@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"strings"
+	"testing/fstest"
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
@@ -66,6 +67,38 @@ func ExampleNew() {
 	// 200 public, max-age=60
 	// <title>Paint – Our school&#39;s library</title>
 	// <li>Version 42 is newer, but it is for Sugar 0.114 or later, and you have Sugar 0.98. <span class="mark">inferred: the bundle does not say</span></li>
+}
+
+func ExampleReadTexts() {
+	texts, err := web.ReadTexts(fstest.MapFS{"contact.txt": {Data: []byte("# The computer club\n\nWe are in room 12.")}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	library, err := live.New(shelf{}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := library.Refresh(context.Background()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	pages, err := web.New(web.Config{Library: library, Texts: texts})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w := httptest.NewRecorder()
+	pages.ServeHTTP(w, httptest.NewRequest("GET", "/en/contact", nil))
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.Contains(line, "club") || strings.Contains(line, "room") {
+			fmt.Print(line)
+		}
+	}
+	// Output:
+	// <h2>The computer club</h2>
+	// <p>We are in room 12.</p>
 }
 
 func ExampleHandler_Language() {
