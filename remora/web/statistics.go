@@ -38,37 +38,55 @@ var downloadSources = [...]string{"updater", "page", "other"}
 
 // A tally is what is known of the downloads of an activity, or of all.
 type tally struct {
-	today     time.Time // the day it ends with
-	byDay     map[string]int64
-	bySource  [len(downloadSources)]int64
-	byVersion map[int64]int64
-	total     int64 // of the months shown
+	days, months []point // the oldest first
+	bySource     [len(downloadSources)]int64
+	byVersion    map[int64]int64
+	total        int64 // of the months
 }
 
-// firstDay returns where the months begin that end with today's.
-func firstDay(today time.Time) time.Time {
-	return time.Date(today.Year(), today.Month()-monthsShown+1, 1, 0, 0, 0, 0, time.UTC)
+// A point is how often something was downloaded on a day, or in a month.
+type point struct {
+	machine string // as programs read it
+	n       int64
 }
 
-// count asks for the tally of an activity, 0 standing for all.
+// count asks for the tally of an activity, 0 standing for all, as of a moment.
 func count(ctx context.Context, from Statistics, activityID int64, now time.Time) (*tally, error) {
 	year, month, day := now.UTC().Date()
-	t := &tally{today: time.Date(year, month, day, 0, 0, 0, 0, time.UTC), byDay: map[string]int64{}}
-	rows, err := from.DownloadsByDay(ctx, activityID, firstDay(t.today).Format(time.DateOnly), t.today.Format(time.DateOnly))
+	today := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	first := time.Date(year, month-monthsShown+1, 1, 0, 0, 0, 0, time.UTC)
+	rows, err := from.DownloadsByDay(ctx, activityID, first.Format(time.DateOnly), today.Format(time.DateOnly))
 	if err != nil {
 		return nil, err
 	}
+	const ofMonth = "2006-01"
+	t := &tally{}
+	byDay, byMonth := map[string]int64{}, map[string]int64{}
 	for _, r := range rows {
-		t.byDay[r.Day] += r.N
+		if len(r.Day) != len(time.DateOnly) || r.N <= 0 {
+			continue
+		}
+		byDay[r.Day] += r.N
+		byMonth[r.Day[:len(ofMonth)]] += r.N
 		t.total += r.N
 		if i := slices.Index(downloadSources[:], r.Source); i >= 0 {
 			t.bySource[i] += r.N
 		}
 	}
-	if activityID != 0 {
-		t.byVersion, err = from.DownloadsByVersion(ctx, activityID)
+	for i := range daysShown {
+		day := today.AddDate(0, 0, i-daysShown+1).Format(time.DateOnly)
+		t.days = append(t.days, point{day, byDay[day]})
 	}
-	return t, err
+	for i := range monthsShown {
+		month := first.AddDate(0, i, 0).Format(ofMonth)
+		t.months = append(t.months, point{month, byMonth[month]})
+	}
+	if activityID != 0 {
+		if t.byVersion, err = from.DownloadsByVersion(ctx, activityID); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
 }
 
 // A statisticsPage is the content of statistics.html.
@@ -175,47 +193,13 @@ func (h *Handler) tell(v *visit, p *statisticsPage, activityID int64) *tally {
 		p.Notes = append(p.Notes, l.t("Nothing was downloaded in the last twelve months."))
 		return t
 	}
-	days, months := t.days(), t.months()
 	p.Figures = []figure{
-		l.newFigure("days", l.t("Downloads per day, the last %s days", l.number(daysShown)), l.t("Day"), days),
-		l.newFigure("months", l.t("Downloads per month, the last %s months", l.number(monthsShown)), l.t("Month"), months),
+		l.newFigure("days", l.t("Downloads per day, the last %s days", l.number(daysShown)), l.t("Day"), t.days),
+		l.newFigure("months", l.t("Downloads per month, the last %s months", l.number(monthsShown)), l.t("Month"), t.months),
 	}
 	p.Figures[0].Folded = true
 	p.Tables = append(p.Tables, l.sourceTable(t))
 	return t
-}
-
-// A point is how often something was downloaded in a day or a month.
-type point struct {
-	machine string
-	n       int64
-}
-
-// days returns the last days, the oldest first; those of which nothing is known have none.
-func (t *tally) days() []point {
-	list := make([]point, daysShown)
-	for i := range list {
-		day := t.today.AddDate(0, 0, i-daysShown+1).Format(time.DateOnly)
-		list[i] = point{day, t.byDay[day]}
-	}
-	return list
-}
-
-// months returns the last months, the oldest first.
-func (t *tally) months() []point {
-	const month = "2006-01"
-	sums := map[string]int64{}
-	for day, n := range t.byDay {
-		if len(day) >= len(month) {
-			sums[day[:len(month)]] += n
-		}
-	}
-	list := make([]point, monthsShown)
-	for i := range list {
-		name := firstDay(t.today).AddDate(0, i, 0).Format(month)
-		list[i] = point{name, sums[name]}
-	}
-	return list
 }
 
 // newFigure draws points, and lists them with the newest first.
