@@ -91,7 +91,7 @@ func TestStatistics(t *testing.T) {
 	}
 	delete(tables, "Downloads per day, the last 30 days")
 	want := map[string]string{
-		"Downloads per month, the last 12 months":  "Month Downloads 2026-03 1,003 2026-02 16 2026-01 0 2025-12 0 2025-11 0 2025-10 0 2025-09 0 2025-08 0 2025-07 0 2025-06 0 2025-05 0 2025-04 1",
+		"Downloads per month, the last 12 months":   "Month Downloads 2026-03 1,003 2026-02 16 2026-01 0 2025-12 0 2025-11 0 2025-10 0 2025-09 0 2025-08 0 2025-07 0 2025-06 0 2025-05 0 2025-04 1",
 		"Who downloaded, in the last twelve months": "By Downloads Laptops that look for updates 1,001 (98%) Readers of these pages 12 (1%) Others, such as links from elsewhere 7 (1%)",
 		"Downloads of each version, of all times":   "Version Downloads 42 15 41 1,005 Others 2",
 	}
