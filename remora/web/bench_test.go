@@ -27,7 +27,11 @@ func (n nowhere) Write(b []byte) (int, error) { return len(b), nil }
 func (n nowhere) WriteHeader(int)             {}
 
 func benchmarkPage(b *testing.B, path string) {
-	h := newHandlerOn(b, newFeed(games(), numbered(1000)...))
+	benchmarkPageOf(b, newFeed(games(), numbered(1000)...), path)
+}
+
+func benchmarkPageOf(b *testing.B, f *fakeFeed, path string) {
+	h := newHandlerOn(b, f)
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -40,6 +44,7 @@ func benchmarkPage(b *testing.B, path string) {
 
 func BenchmarkListing(b *testing.B)  { benchmarkPage(b, "/en/category/games") }
 func BenchmarkActivity(b *testing.B) { benchmarkPage(b, "/en/activity/100500?sugar=0.98") }
+func BenchmarkFull(b *testing.B)     { benchmarkPageOf(b, fullFeed(), "/en/activity/100001?sugar=0.98") }
 func BenchmarkHome(b *testing.B)     { benchmarkPage(b, "/en/") }
 
 // BenchmarkKeptRatio compares a page that is kept with a bare handler that sends the same bytes,

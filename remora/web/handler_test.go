@@ -219,7 +219,7 @@ func TestStatic(t *testing.T) {
 }
 
 func TestPageWeights(t *testing.T) {
-	h := newHandlerOn(t, richFeed())
+	h := newHandlerOn(t, fullFeed())
 	css := len(h.assets["style.css"].body.Content())
 	for _, tt := range []struct {
 		path string
