@@ -52,12 +52,12 @@ func TestOffer(t *testing.T) {
 		name, query, agent string
 		want               string
 	}{
-		{"nobody knows", "", "Mozilla/5.0 (X11; Linux) Firefox/140.0", "Version 43 It is the newest. Choose your Sugar below to see whether it is for you. Download 1.3 MB For Sugar 0.120 or later " + newer},
-		{"the updater", "", "Sugar/0.120", "Version 43 It is the newest, and it is for your Sugar 0.120. Download 1.3 MB For Sugar 0.120 or later " + newer},
+		{"nobody knows", "", "Mozilla/5.0 (X11; Linux) Firefox/140.0", "Version 43 It is the newest that is finished. Choose your Sugar below to see whether it is for you. Download 1.3 MB For Sugar 0.120 or later " + newer},
+		{"the updater", "", "Sugar/0.120", "Version 43 It is the newest that is finished, and it is for your Sugar 0.120. Download 1.3 MB For Sugar 0.120 or later " + newer},
 		{"Browse", "", "Mozilla/5.0 (X11) AppleWebKit/537 SugarLabs/0.98", "Version 41 It is the newest for your Sugar 0.98. Download 1.3 MB For Sugar 0.82 to 0.116 inferred: it is started by Python 2 " + newer + " Version 43 is newer, but it is for Sugar 0.120 or later, and you have Sugar 0.98."},
 		{"an OLPC build", "", "Mozilla/5.0 OLPC/0.4.6-abc", "Version 41 It is the newest for your Sugar 0.84. Download 1.3 MB For Sugar 0.82 to 0.116 inferred: it is started by Python 2 " + newer + " Version 43 is newer, but it is for Sugar 0.120 or later, and you have Sugar 0.84."},
 		{"asked", "?sugar=0.118", "Sugar/0.120", "Version 42 It is the newest for your Sugar 0.118. Download 1.3 MB For Sugar 0.114 or later inferred: it is started by Python 3 " + newer + " Version 43 is newer, but it is for Sugar 0.120 or later, and you have Sugar 0.118."},
-		{"an empty question", "?sugar=", "Sugar/0.120", "Version 43 It is the newest, and it is for your Sugar 0.120. Download 1.3 MB For Sugar 0.120 or later " + newer},
+		{"an empty question", "?sugar=", "Sugar/0.120", "Version 43 It is the newest that is finished, and it is for your Sugar 0.120. Download 1.3 MB For Sugar 0.120 or later " + newer},
 		{"nothing fits", "?sugar=0.72", "", "Nothing for you yet No version of this activity is for Sugar 0.72. Why not? Version 45: It waits for review. Only those who ask for experimental versions are offered it. Version 44: It is experimental. Only those who ask for experimental versions are offered it. Version 43: It is for Sugar 0.120 or later, and you have Sugar 0.72."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -69,8 +69,12 @@ func (v *visit) newOffer(a *remora.Activity, c remora.Client, verdicts []judged,
 		o.Why = l.t("No version of this activity is for Sugar %s.", o.Sugar)
 	case best < 0:
 		o.Why = l.t("No version of this activity suits your computer.")
+	case o.Sugar == "" && best > 0:
+		o.Why = l.t("It is the newest that is finished. Choose your Sugar below to see whether it is for you.")
 	case o.Sugar == "":
 		o.Why = l.t("It is the newest. Choose your Sugar below to see whether it is for you.")
+	case best == stable && best > 0:
+		o.Why = l.t("It is the newest that is finished, and it is for your Sugar %s.", o.Sugar)
 	case best == stable:
 		o.Why = l.t("It is the newest, and it is for your Sugar %s.", o.Sugar)
 	default:
