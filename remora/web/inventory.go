@@ -128,6 +128,15 @@ func readContents(packed []byte) (*contents, error) {
 			c.folders[i].files = append(c.folders[i].files, bundleFile{tail(rest), f.Size})
 		}
 	}
+	slices.SortStableFunc(c.folders, func(x, y bundleFolder) int { // what is beside the folders comes last
+		switch {
+		case x.name == "" && y.name != "":
+			return 1
+		case x.name != "" && y.name == "":
+			return -1
+		}
+		return 0
+	})
 	c.bound()
 	return c, nil
 }
