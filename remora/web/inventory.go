@@ -29,7 +29,7 @@ const (
 	warningsShown = 50       // warnings of the check
 	localesShown  = 200      // languages
 	maxPathShown  = 200      // bytes of a path
-	maxReport     = 32 << 20 // bytes of a report, unpacked: twice the largest that a bundle can have
+	maxReport     = 64 << 20 // bytes of a report, unpacked: the names in a bundle have 8 MiB, each byte up to six in JSON
 	keptReports   = 8 << 20  // bytes of what is kept of reports, about
 )
 

@@ -16,12 +16,11 @@ import (
 // Bounds of what pages ask a database, so that one which is slow or away delays a page a little and
 // never fills the server with pages that wait.
 const (
-	sourceWait   = 2 * time.Second // until a page does without the answer
-	sourcePause  = 5 * time.Second // in which a database that did not answer is not asked again
-	sourcePlaces = 8               // questions at once
+	sourceWait  = 2 * time.Second // until a page does without the answer
+	sourcePause = 5 * time.Second // in which a database that did not answer is not asked again
 )
 
-// errSilent: the database is not asked, as it has not answered just now or has enough to do.
+// errSilent: the database is not asked, as it has not answered just now.
 var errSilent error = &remora.Error{Kind: remora.KindUnavailable, Code: "page.source", Message: "The database does not answer just now."}
 
 // A source is a database that pages show more from than the View has. It keeps answers for a while,
@@ -42,8 +41,9 @@ type answered[V any] struct {
 	at    time.Time
 }
 
-// newSource returns a source that keeps answers of most in all, each as large as weigh says.
-func newSource[K comparable, V any](ask func(context.Context, K) (V, error), fresh time.Duration, most uint64, weigh func(V) uint32, now func() time.Time) (*source[K, V], error) {
+// newSource returns a source that asks places questions at once and keeps answers of most in all,
+// each as large as weigh says.
+func newSource[K comparable, V any](ask func(context.Context, K) (V, error), places int, fresh time.Duration, most uint64, weigh func(V) uint32, now func() time.Time) (*source[K, V], error) {
 	kept, err := otter.New(&otter.Options[K, answered[V]]{
 		MaximumWeight: most,
 		Weigher:       func(_ K, a answered[V]) uint32 { return weigh(a.value) },
@@ -51,7 +51,7 @@ func newSource[K comparable, V any](ask func(context.Context, K) (V, error), fre
 	if err != nil {
 		return nil, err
 	}
-	return &source[K, V]{ask: ask, fresh: fresh, now: now, kept: kept, places: make(chan struct{}, sourcePlaces)}, nil
+	return &source[K, V]{ask: ask, fresh: fresh, now: now, kept: kept, places: make(chan struct{}, places)}, nil
 }
 
 // get returns the answer for a key. With an error the answer may be an old one: its time is not
@@ -61,7 +61,7 @@ func (s *source[K, V]) get(ctx context.Context, key K) (answered[V], error) {
 	if found && (s.fresh == 0 || s.now().Sub(old.at) < s.fresh) {
 		return old, nil
 	}
-	if s.now().UnixNano() < s.silent.Load() {
+	if s.isSilent() {
 		return old, errSilent
 	}
 	ctx, cancel := context.WithTimeout(ctx, sourceWait)
@@ -83,12 +83,17 @@ func (s *source[K, V]) get(ctx context.Context, key K) (answered[V], error) {
 	}
 }
 
-// put asks and keeps the answer.
+func (s *source[K, V]) isSilent() bool { return s.now().UnixNano() < s.silent.Load() }
+
+// put asks, once there is a place, and keeps the answer.
 func (s *source[K, V]) put(ctx context.Context, key K) (answered[V], error) {
 	select {
 	case s.places <- struct{}{}:
 		defer func() { <-s.places }()
-	default:
+	case <-ctx.Done():
+		return answered[V]{}, ctx.Err()
+	}
+	if s.isSilent() {
 		return answered[V]{}, errSilent
 	}
 	value, err := s.ask(ctx, key)
@@ -127,7 +132,7 @@ func newSources(reports Reports, statistics Statistics, now func() time.Time) (s
 			}
 			return readContents(packed)
 		}
-		if s.reports, err = newSource(read, 0, keptReports, (*contents).weight, now); err != nil {
+		if s.reports, err = newSource(read, 2, 0, keptReports, (*contents).weight, now); err != nil {
 			return s, err
 		}
 	}
@@ -138,9 +143,9 @@ func newSources(reports Reports, statistics Statistics, now func() time.Time) (s
 		return count(ctx, statistics, activityID, now())
 	}
 	each := func(*tally) uint32 { return 1 }
-	if s.statistics, err = newSource(read, tallyFresh, keptTallies, each, now); err != nil {
+	if s.statistics, err = newSource(read, 4, tallyFresh, keptTallies, each, now); err != nil {
 		return s, err
 	}
-	s.totals, err = newSource(read, tallyFresh, 1, each, now)
+	s.totals, err = newSource(read, 1, tallyFresh, 1, each, now)
 	return s, err
 }

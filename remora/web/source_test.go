@@ -12,6 +12,9 @@ import (
 	"github.com/sugarlabs/beamrider/remora"
 )
 
+// askedPlaces is how many questions at once the sources of these tests have.
+const askedPlaces = 3
+
 // askedSource returns a source of the given function, and how often that was asked.
 func askedSource(t testing.TB, fresh time.Duration, most uint64, ask func(ctx context.Context, key int64) (string, error)) (*source[int64, string], *atomic.Int64) {
 	t.Helper()
@@ -19,7 +22,7 @@ func askedSource(t testing.TB, fresh time.Duration, most uint64, ask func(ctx co
 	s, err := newSource(func(ctx context.Context, key int64) (string, error) {
 		asked.Add(1)
 		return ask(ctx, key)
-	}, fresh, most, func(s string) uint32 { return uint32(len(s)) }, time.Now)
+	}, askedPlaces, fresh, most, func(s string) uint32 { return uint32(len(s)) }, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,27 +117,36 @@ func TestSourceWaits(t *testing.T) {
 	})
 }
 
-// TestSourceAsksLittleAtOnce: many different questions to a slow database are few at a time.
+// TestSourceAsksLittleAtOnce: many different questions to a slow database are few at a time, and
+// those that come too late are not asked.
 func TestSourceAsksLittleAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int64
 		s, asked := askedSource(t, 0, 1000, func(context.Context, int64) (string, error) {
-			time.Sleep(time.Second)
+			most.Store(max(most.Load(), now.Add(1)))
+			time.Sleep(900 * time.Millisecond)
+			now.Add(-1)
 			return "x", nil
 		})
+		began := time.Now()
 		var crowd sync.WaitGroup
-		var refused atomic.Int64
+		var late atomic.Int64
 		for key := range int64(50) {
 			crowd.Go(func() {
-				if _, err := s.get(t.Context(), key); errors.Is(err, errSilent) {
-					refused.Add(1)
+				if _, err := s.get(t.Context(), key); errors.Is(err, context.DeadlineExceeded) {
+					late.Add(1)
 				}
 			})
 		}
 		crowd.Wait()
-		if n := asked.Load(); n != sourcePlaces || refused.Load() != 50-sourcePlaces {
-			t.Errorf("asked %d, refused %d", n, refused.Load())
+		if waited := time.Since(began); waited > sourceWait {
+			t.Errorf("waited %v", waited)
 		}
-		if _, err := s.get(t.Context(), 49); err != nil {
+		time.Sleep(time.Second)
+		if most.Load() != askedPlaces || asked.Load() != 3*askedPlaces || late.Load() != 50-2*askedPlaces {
+			t.Errorf("asked %d, %d at once; %d came too late", asked.Load(), most.Load(), late.Load())
+		}
+		if _, err := s.get(t.Context(), 50); err != nil {
 			t.Errorf("then it says %v", err)
 		}
 	})

@@ -177,7 +177,7 @@ func TestVersionWithoutReport(t *testing.T) {
 		"away":     {away, "cannot be shown just now", "no-store"},
 		"no zstd":  {&fakeReports{byVersion: map[int64][]byte{1000011: []byte("no zstd")}}, "cannot be shown just now", "no-store"},
 		"no JSON":  {&fakeReports{byVersion: map[int64][]byte{1000011: squeeze(t, []byte("[1"))}}, "cannot be shown just now", "no-store"},
-		"a bomb":   {&fakeReports{byVersion: map[int64][]byte{1000011: squeeze(t, make([]byte, 128<<20))}}, "cannot be shown just now", "no-store"},
+		"a bomb":   {&fakeReports{byVersion: map[int64][]byte{1000011: squeeze(t, make([]byte, 65<<20))}}, "cannot be shown just now", "no-store"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHandlerAsking(t, newFeed(games(), activity(100001, "Thing")), tt.reports, nil)
