@@ -23,6 +23,7 @@ import (
 type crawl struct {
 	rig      *rig
 	each     int // of one kind of address
+	others   int // of one kind, in languages other than the first
 	seen     map[string]bool
 	kinds    map[string]int
 	queue    []step
@@ -37,15 +38,16 @@ type step struct {
 }
 
 // mostAnswers bounds a crawl whatever there is.
-const mostAnswers = 4000
+const mostAnswers = 10_000
 
 // mostHops is how many redirects lead to an answer at most.
 const mostHops = 2
 
-// newCrawl goes through the site, looking at no more than each addresses of one kind.
-func newCrawl(t testing.TB, r *rig, each int) *crawl {
+// newCrawl goes through the site, looking at no more than each addresses of one kind, and no more than
+// others where they are in another language than the first: the code is the same.
+func newCrawl(t testing.TB, r *rig, each, others int) *crawl {
 	t.Helper()
-	c := &crawl{rig: r, each: each, seen: map[string]bool{}, kinds: map[string]int{}, problems: map[string][]string{}}
+	c := &crawl{rig: r, each: each, others: others, seen: map[string]bool{}, kinds: map[string]int{}, problems: map[string][]string{}}
 	c.add(step{address: r.url + "/", from: "the start"})
 	c.add(step{address: r.url + "/robots.txt", from: "the start"})
 	for _, l := range r.languages {
@@ -71,8 +73,12 @@ func (c *crawl) add(s step) {
 	if c.seen[s.address] {
 		return
 	}
-	kind := kindOf(u)
-	if c.kinds[kind] == c.each {
+	kind, most := kindOf(u), c.each
+	first, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
+	if slices.Contains(c.rig.languages[1:], first) {
+		most = c.others
+	}
+	if c.kinds[kind] >= most {
 		return
 	}
 	c.kinds[kind]++
@@ -100,14 +106,14 @@ func (c *crawl) report(t testing.TB) {
 	t.Helper()
 	for _, text := range slices.Sorted(maps.Keys(c.problems)) {
 		places := c.problems[text]
-		t.Errorf("%s\n\ton %d pages, such as %s", text, len(places), strings.Join(places[:min(len(places), 3)], ", "))
+		t.Errorf("%s\n\t%d times, such as %s", text, len(places), strings.Join(places[:min(len(places), 3)], ", "))
 	}
 }
 
 func (c *crawl) visit(t testing.TB, s step) {
 	a := c.rig.ask(t, http.MethodGet, s.address)
 	if a.status != http.StatusOK && !a.moved() {
-		c.say(s.from, "a link answers %d: %s", a.status, strings.TrimPrefix(s.address, c.rig.url))
+		c.say(s.address+" (from "+strings.TrimPrefix(s.from, c.rig.url)+")", "a link to %s answers %d", kindOf(a.url), a.status)
 		return
 	}
 	first := c.kinds[kindOf(a.url)] == 1

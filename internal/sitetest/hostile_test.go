@@ -19,7 +19,7 @@ import (
 func TestHostileTexts(t *testing.T) {
 	feed, list := hostileFeed()
 	r := newRig(t, feed, newMadeUpFiles(slices.Values(list)), "http")
-	c := newCrawl(t, r, len(payloads)+5)
+	c := newCrawl(t, r, len(payloads)+5, 3)
 
 	// What no page leads to.
 	var installed []string

@@ -84,7 +84,7 @@ func hostileActivity(i int) remora.Activity {
 	a.Slug = hostileWord(i, "slug")
 	a.License, a.LicenseText = "", hostileText(i, "license")
 	if i%2 == 0 {
-		a.License = hostileText(i, "license")
+		a.License = hostileWord(i, "license")
 	}
 	a.Homepage, a.Repository = payloads[i], "https://example.org/"+payloads[i]
 	a.Categories = []string{hostileWord(i, "category")}

@@ -14,7 +14,7 @@ import (
 
 // TestSmallSite goes through all of a library of samples with real files.
 func TestSmallSite(t *testing.T) {
-	c := newCrawl(t, newSmall(t, "http"), 30)
+	c := newCrawl(t, newSmall(t, "http"), 30, 8)
 	c.judgeAll(t, 2)
 	c.report(t)
 	// What must be found, or the crawl is not one.
@@ -29,7 +29,7 @@ func TestSmallSite(t *testing.T) {
 // TestLargeSite goes through a part of a library of three thousand.
 func TestLargeSite(t *testing.T) {
 	r := newMadeUp(t, 3000, "http")
-	c := newCrawl(t, r, 6)
+	c := newCrawl(t, r, 6, 2)
 	c.judgeAll(t, 1)
 	c.report(t)
 	if c.kinds["/en/browse?after"] == 0 {
