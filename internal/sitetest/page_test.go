@@ -54,7 +54,9 @@ func (p *pageCheck) say(format string, args ...any) {
 }
 
 func (p *pageCheck) collect(n *html.Node) {
-	p.count[n.Data]++
+	if n.Namespace == "" { // a drawing has a title of its own
+		p.count[n.Data]++
+	}
 	if has(n, "id") {
 		p.ids[attr(n, "id")]++
 	}

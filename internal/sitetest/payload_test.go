@@ -90,6 +90,9 @@ func hostileActivity(i int) remora.Activity {
 	a.Categories = []string{hostileWord(i, "category")}
 	a.Tags = []string{hostileWord(i, "tag"), "a / in a tag"}
 	a.Authors = []remora.Author{{ID: int64(200_001 + i), Name: hostileText(i, "author")}}
+	if i%4 == 0 {
+		a.Screenshots = []remora.Image{{ID: int64(1 + i), SHA256: madeUpSum, Media: "image/png", Size: int64(len(madeUpPicture)), Width: 1, Height: 1}}
+	}
 	a.Listed, a.FeaturedRank = true, 1+i
 	if i%3 == 1 {
 		a.Name = nil // it is called by its bundle id
@@ -112,13 +115,15 @@ func hostileActivity(i int) remora.Activity {
 }
 
 // hostileFeed is a catalog in which every text is hostile.
-func hostileFeed() (remora.Feed, []remora.Activity) {
+func hostileFeed() (catalog, []remora.Activity) {
+	var paths []string
 	var list []remora.Activity
 	var categories []remora.Category
 	var collections []remora.Collection
 	for i := range payloads {
 		a := hostileActivity(i)
 		list = append(list, a)
+		paths = append(paths, hostileText(i, "path"))
 		categories = append(categories, remora.Category{ID: int64(100 + i), Slug: hostileWord(i, "category"), Name: remora.PlainText("en", hostileText(i, "category"))})
 		collections = append(collections, remora.Collection{
 			ID: int64(1 + i), UUID: hostileWord(i, "uuid"), Nickname: hostileWord(i, "nickname"), Listed: true, DefaultLocale: "en",
@@ -128,7 +133,7 @@ func hostileFeed() (remora.Feed, []remora.Activity) {
 	}
 	feed := catalogtest.NewFeed(slices.Values(list))
 	feed.SetCollections(collections...)
-	return categorized{feed, categories}, list
+	return madeUp{categorized{feed, categories}, paths}, list
 }
 
 // A categorized feed has other categories than those of made-up activities.

@@ -38,9 +38,16 @@ type rig struct {
 	client    *http.Client // follows no redirect
 }
 
-// newRig serves what feed has until the test ends. scheme is that of the public address; "http"
-// leaves the address to the request.
-func newRig(t testing.TB, feed remora.Feed, files remora.Files, scheme string) *rig {
+// A catalog is where everything comes from that a front end shows.
+type catalog interface {
+	remora.Feed
+	web.Reports
+	web.Statistics
+}
+
+// newRig serves what is in a catalog until the test ends. scheme is that of the public address;
+// "http" leaves the address to the request.
+func newRig(t testing.TB, from catalog, files remora.Files, scheme string) *rig {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -49,7 +56,7 @@ func newRig(t testing.TB, feed remora.Feed, files remora.Files, scheme string) *
 		}
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	library, err := live.New(feed, &live.Options{Logger: log})
+	library, err := live.New(from, &live.Options{Logger: log})
 	must(err)
 	run(t, library.Run)
 	select {
@@ -66,7 +73,7 @@ func newRig(t testing.TB, feed remora.Feed, files remora.Files, scheme string) *
 	}
 	st, err := site.New(config)
 	must(err)
-	pages, err := web.New(web.Config{Library: library, Site: st, Logger: log})
+	pages, err := web.New(web.Config{Library: library, Site: st, Logger: log, Reports: from, Statistics: from})
 	must(err)
 	machines, err := sugar.New(sugar.Config{Library: library, Files: files, Site: st, Recolor: xo.Recolor, Next: pages,
 		Languages: pages.Languages(), Language: pages.LanguageOf, Logger: log})
@@ -171,5 +178,5 @@ func newMadeUp(t testing.TB, n int, scheme string) *rig {
 		remora.Collection{ID: 1, UUID: "0f0e0d0c-0000-4000-8000-000000000001", Nickname: "many", Listed: true, DefaultLocale: "en", Name: remora.PlainText("en", "Many"), Items: many},
 		remora.Collection{ID: 2, UUID: "0f0e0d0c-0000-4000-8000-000000000002", Nickname: "few", Listed: true, DefaultLocale: "en", Name: remora.PlainText("en", "Few"), Description: remora.PlainText("en", "Only a few."), Items: few},
 	)
-	return newRig(t, feed, newMadeUpFiles(catalogtest.Activities(n)), scheme)
+	return newRig(t, madeUp{feed, []string{"activity/activity.info", "activity.py", "locale/es/activity.linfo"}}, newMadeUpFiles(catalogtest.Activities(n)), scheme)
 }
