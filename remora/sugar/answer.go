@@ -16,7 +16,7 @@ func sentence(w http.ResponseWriter, status int, text string) {
 	header := w.Header()
 	header.Del("Etag")
 	header.Del("Last-Modified")
-	if status >= http.StatusInternalServerError {
+	if status >= http.StatusInternalServerError || status == http.StatusMethodNotAllowed { // a cache may keep the latter unless told otherwise
 		header.Set("Cache-Control", "no-store")
 	}
 	header.Set("Content-Type", "text/plain; charset=utf-8")
