@@ -176,7 +176,7 @@ func policyProblems(policy string) (problems []string) {
 
 var (
 	digits = regexp.MustCompile(`^[0-9]+$`)
-	hexSum = regexp.MustCompile(`^[0-9a-f]{16,64}$`)
+	hexSum = regexp.MustCompile(`^[0-9a-f]{16,64}(\.[a-z]+)?$`)
 	place  = regexp.MustCompile(`^[A-Za-z0-9_.-]*\.[a-z0-9]{2,5}$`)
 )
 

@@ -16,8 +16,10 @@ import (
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/sugarlabs/beamrider/internal/require"
@@ -39,6 +41,7 @@ func TestBrowser(t *testing.T) {
 	r := newSmall(t, "http")
 	b := startBrowser(t, program)
 	t.Run("Eyes", func(t *testing.T) { testEyes(t, b) })
+	t.Run("Hostile", func(t *testing.T) { testHostilePages(t, b) })
 	t.Run("Walk", func(t *testing.T) { testWalks(t, b, r, pictures) })
 	t.Run("Axe", func(t *testing.T) { testAxe(t, b, r) })
 }
@@ -97,6 +100,7 @@ type tab struct {
 
 	mu       sync.Mutex
 	foreign  []string // requests that went elsewhere
+	uneasy   []string // scripts that failed, boxes that opened, what the policy had to stop
 	sent     int
 	finished chan string // ids of downloads
 }
@@ -106,6 +110,7 @@ type look struct {
 	width  int64
 	scheme string // light or dark
 	script bool   // the browser runs scripts
+	lax    bool   // and ours too, which the policy of the pages forbids
 }
 
 // stepTime bounds everything that is done in one tab.
@@ -126,7 +131,7 @@ func newTab(t testing.TB, b context.Context, r *rig, l look) *tab {
 	command(v, network.Enable, network.EnableParams{})
 	command(v, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	command(v, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !l.script})
-	command(v, page.SetBypassCSP, page.SetBypassCSPParams{Enabled: l.script})
+	command(v, page.SetBypassCSP, page.SetBypassCSPParams{Enabled: l.lax})
 	command(v, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
 		Behavior: browser.SetDownloadBehaviorBehaviorAllowAndName, BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
 		DownloadPath: v.folder, EventsEnabled: new(true),
@@ -164,6 +169,14 @@ func (v *tab) hear(event any) {
 		if err != nil || u.Scheme+"://"+u.Host != v.rig.url {
 			v.foreign = append(v.foreign, e.Request.URL)
 		}
+	case *runtime.EventExceptionThrown:
+		v.note("a script failed: " + e.ExceptionDetails.Text)
+	case *page.EventJavascriptDialogOpening:
+		v.note("a box opened: " + e.Message)
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Source == log.EntrySourceSecurity || e.Entry.Source == log.EntrySourceViolation {
+			v.note(e.Entry.Text + " " + e.Entry.URL)
+		}
 	case *browser.EventDownloadProgress:
 		if e.State == browser.DownloadProgressStateCompleted {
 			select {
@@ -171,6 +184,22 @@ func (v *tab) hear(event any) {
 			default: // more than was asked for; whoever waits finds the first
 			}
 		}
+	}
+}
+
+func (v *tab) note(what string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.uneasy = append(v.uneasy, what)
+}
+
+// calm fails the test if anything ran, or wanted to, or did not load.
+func (v *tab) calm() {
+	v.t.Helper()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, what := range v.uneasy {
+		v.t.Errorf("the browser says: %s", cut(what, 300))
 	}
 }
 

@@ -69,6 +69,7 @@ func (w *walk) walk(lang string) {
 	}
 	w.step("5-download")
 	w.stayed()
+	w.calm()
 }
 
 // wanted returns what the visitor looks for: the name of an activity, as it is in their language.
