@@ -151,8 +151,11 @@ func (c *crawl) visit(t testing.TB, s step) {
 }
 
 // ownLink reports whether a link is one that the activity on this page carries, in the form that
-// says nothing of where its readers come from.
+// says nothing of where its readers come from, or leads to those who run the library.
 func (c *crawl) ownLink(a *answer, l link) bool {
+	if l.address == "mailto:"+contact {
+		return l.element == "a"
+	}
 	var id int64
 	parts := strings.Split(a.url.Path, "/")
 	for i := 0; i+1 < len(parts); i++ {

@@ -45,6 +45,9 @@ type catalog interface {
 	web.Statistics
 }
 
+// contact is how those who run the library can be reached.
+const contact = "library@example.org"
+
 // newRig serves what is in a catalog until the test ends. scheme is that of the public address;
 // "http" leaves the address to the request.
 func newRig(t testing.TB, from catalog, files remora.Files, scheme string) *rig {
@@ -73,7 +76,8 @@ func newRig(t testing.TB, from catalog, files remora.Files, scheme string) *rig 
 	}
 	st, err := site.New(config)
 	must(err)
-	pages, err := web.New(web.Config{Library: library, Site: st, Logger: log, Reports: from, Statistics: from})
+	pages, err := web.New(web.Config{Library: library, Site: st, Logger: log, Reports: from, Statistics: from,
+		Operator: "A school", Contact: contact})
 	must(err)
 	machines, err := sugar.New(sugar.Config{Library: library, Files: files, Site: st, Recolor: xo.Recolor, Next: pages,
 		Languages: pages.Languages(), Language: pages.LanguageOf, Logger: log})
