@@ -63,8 +63,9 @@ func loadAssets(files fs.FS) (byName map[string]*asset, byPath map[string]*asset
 	return byName, byPath, nil
 }
 
-// styleSheet joins style/*.css in the order of their names, without comments and indentation: the
-// parts are for us to find things in, and every page on a slow line pays for what is sent.
+// styleSheet joins style/*.css in the order of their names, without comments and without the spaces
+// that are for us alone: every page on a slow line pays for what is sent. No string in them has a
+// character that this would change; a test says so.
 func styleSheet(files fs.FS) ([]byte, error) {
 	names, err := fs.Glob(files, "style/*.css")
 	if err != nil {
@@ -79,16 +80,18 @@ func styleSheet(files fs.FS) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		for line := range bytes.Lines(comments.ReplaceAll(part, nil)) {
-			if line = bytes.TrimSpace(line); len(line) > 0 {
-				out = append(append(out, line...), '\n')
-			}
-		}
+		part = comments.ReplaceAll(part, nil)
+		part = bytes.ReplaceAll(part, []byte(": "), []byte(":"))
+		part = aroundMarks.ReplaceAll(part, []byte("$1"))
+		out = append(out, bytes.ReplaceAll(part, []byte(";}"), []byte("}"))...)
 	}
 	return out, nil
 }
 
-var comments = regexp.MustCompile(`(?s)/\*.*?\*/`)
+var (
+	comments    = regexp.MustCompile(`(?s)/\*.*?\*/`)
+	aroundMarks = regexp.MustCompile(`\s*([{};,])\s*`)
+)
 
 func (h *Handler) serveAsset(w http.ResponseWriter, r *http.Request, a *asset) {
 	header := w.Header()

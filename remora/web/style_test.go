@@ -2,11 +2,14 @@ package web
 
 import (
 	"fmt"
+	"io/fs"
 	"math"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // luminance and contrast are those of WCAG 2.2.
@@ -33,13 +36,42 @@ func contrast(t testing.TB, a, b string) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
+// styleText returns the style sheet as it is written.
 func styleText(t testing.TB) string {
 	t.Helper()
-	css, err := styleSheet(embedded)
+	names, err := fs.Glob(embedded, "style/*.css")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	var css strings.Builder
+	for _, name := range names {
+		part, err := embedded.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		css.Write(part)
+	}
+	return css.String()
+}
+
+// TestStyleIsSentSmall: what is sent is shorter and says the same, word for word.
+func TestStyleIsSentSmall(t *testing.T) {
+	written := regexp.MustCompile(`(?s)/\*.*?\*/`).ReplaceAllString(styleText(t), " ")
+	small, err := styleSheet(embedded)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(css)
+	words := regexp.MustCompile(`[^\s{};,:]+|[{},:]`)
+	if diff := cmp.Diff(words.FindAllString(written, -1), words.FindAllString(string(small), -1)); diff != "" {
+		t.Error(diff)
+	}
+	quoted := regexp.MustCompile(`"[^"]*"`)
+	if diff := cmp.Diff(quoted.FindAllString(written, -1), quoted.FindAllString(string(small), -1)); diff != "" {
+		t.Error(diff)
+	}
+	if len(small) > len(written)*19/20 {
+		t.Errorf("%d bytes of %d are sent", len(small), len(written))
+	}
 }
 
 // themes returns the colours by name, for light and dark.
