@@ -70,7 +70,7 @@ func oldLinks() (list []oldLink) {
 		page(fmt.Sprintf("/user/%d", 100_002), "*")
 		page("/collection/many", "/collection/many")
 		page("/collection/0f0e0d0c-0000-4000-8000-000000000001", "/collection/many")
-		page(fmt.Sprintf("/browse/type:1/cat:%d/sort:popular", category.ID), "/browse")
+		page(fmt.Sprintf("/browse/type:1/cat:%d/sort:popular", category.ID), "/category/"+category.Slug)
 		page("/browse/type:1/cat:all/sort:newest", "/browse")
 		page("/search?q=boats", "/search")
 		feed := func(address string) {

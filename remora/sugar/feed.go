@@ -3,6 +3,7 @@ package sugar
 import (
 	"encoding/xml"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -109,7 +110,7 @@ func (h *Handler) serveBrowseFeed(w http.ResponseWriter, r *http.Request, p oldP
 		slug = category.Slug
 		name, _ := category.Name.In(lang, "en")
 		c.Title += ": " + name
-		c.Link += "&category=" + slug
+		c.Link = h.site.Base(r) + "/" + lang + "/category/" + url.PathEscape(slug) + "?sort=" + sort.String()
 	}
 	c.Description = c.Title
 	list, _ := h.library.View().List(sort, slug, remora.Cursor{}, feedItems)

@@ -185,15 +185,14 @@ func (h *Handler) routeBrowse(p oldPath) http.HandlerFunc {
 			h.serveBrowseFeed(w, r, p, category, sort)
 			return
 		}
-		page := url.Values{}
+		page, to := url.Values{}, "/browse"
 		if category != nil {
-			page.Set("category", category.Slug)
+			to = "/category/" + url.PathEscape(category.Slug)
 		}
 		// The old form sent its order in the query, which then counted.
 		if _, inQuery := parameter(r.URL.RawQuery, "sort", true); sorted && !inQuery {
 			page.Set("sort", sort.String())
 		}
-		to := "/browse"
 		if len(page) > 0 {
 			to += "?" + page.Encode()
 		}

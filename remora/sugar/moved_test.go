@@ -55,11 +55,11 @@ func TestOldAddresses(t *testing.T) {
 		{"/en/collection/" + uuid, "", 301, "/en/collection/school"},
 		{"/collection/school", "es", 302, "/es/collection/school"},
 		{"/en-US/sugar/collections/view/" + uuid, "", 301, "/en/collection/school"},
-		{"/en-US/sugar/browse/type:1/cat:100/sort:popular", "", 301, "/en/browse?category=games&sort=popular"},
+		{"/en-US/sugar/browse/type:1/cat:100/sort:popular", "", 301, "/en/category/games?sort=popular"},
 		{"/en-US/sugar/browse/type:1/cat:all?sort=updated&show=20", "", 301, "/en/browse?sort=updated&show=20"},
-		{"/en-US/sugar/browse/type:1/cat:101/sort:rated?page=2", "", 301, "/en/browse?category=maps&sort=popular&page=2"},
+		{"/en-US/sugar/browse/type:1/cat:101/sort:rated?page=2", "", 301, "/en/category/maps?sort=popular&page=2"},
 		{"/en-US/sugar/browse/type:1/sort:newest?sort=name", "", 301, "/en/browse?sort=name"},
-		{"/en-US/sugar/browse/type:1/cat:100?sort=rated&show=50", "", 301, "/en/browse?category=games&sort=popular&sort=rated&show=50"},
+		{"/en-US/sugar/browse/type:1/cat:100?sort=rated&show=50", "", 301, "/en/category/games?sort=popular&sort=rated&show=50"},
 		{"/en-US/sugar/search?q=x&sort=weeklydownloads", "", 301, "/en/search?sort=updated&q=x&sort=weeklydownloads"},
 		{"/en-US/sugar/search?q=50%&a;b", "", 301, "/en/search?q=50%25&a%3Bb"},
 		{"/es/browse/type:1", "", 301, "/es/browse"},
@@ -131,7 +131,7 @@ func TestFeeds(t *testing.T) {
 		titles             []string
 	}{
 		{"/en-US/sugar/browse/type:1/cat:all/sort:name/format:rss", base + "/en/browse?sort=name", "en", []string{"Log 41.1", "Rebote ñandú «&» <x> 7", "Wiki 1"}},
-		{"/es-ES/sugar/browse/type:1/cat:100/sort:newest/format:rss", base + "/es/browse?sort=newest&category=games", "es", []string{"Registro 41.1"}},
+		{"/es-ES/sugar/browse/type:1/cat:100/sort:newest/format:rss", base + "/es/category/games?sort=newest", "es", []string{"Registro 41.1"}},
 		{"/en-US/sugar/recommended/format:rss", base + "/en/browse?sort=featured", "en", []string{"Log 41.1"}},
 		{"/en-US/sugar/search/rss?q=log", base + "/en/search?q=log", "en", []string{"Log 41.1"}},
 		{"/en-US/sugar/search/rss?q=nothinglikethis", base + "/en/search?q=nothinglikethis", "en", nil},

@@ -87,9 +87,10 @@ func (h *Handler) serveBrowse(w http.ResponseWriter, v *visit) {
 		path  func(string) string
 	}{{live.FacetCategory, l.categoryPath}, {live.FacetTag, l.tagPath}} {
 		if value := q.filter[own.facet]; value != "" {
-			s := listing{of: own.facet, value: value}
+			query := v.request.URL.Query()
+			query.Del(own.facet.String())
 			w.Header().Set("Cache-Control", "public, max-age=3600")
-			redirect(w, http.StatusFound, withQuery(own.path(value), s.params(q.filter, q.sort, q.after)))
+			redirect(w, http.StatusFound, withQuery(own.path(value), query))
 			return
 		}
 	}
