@@ -43,8 +43,12 @@ var rules = []Rule{
 		Reason: "front ends serve from the view, never from the database, and not from each other",
 	},
 	{
+		In: []string{"./remora/web/api"}, Only: []string{"./remora", "./remora/live", "./remora/site", "./remora/web/internal/answer", "./remora/web/internal/place"},
+		Reason: "programs are answered from the view, as pages are, and from nothing else",
+	},
+	{
 		// xo for the list of its refusals and the form of its reports, which developers read.
-		In: []string{"./remora/web"}, Only: []string{"./remora", "./remora/live", "./remora/site", "./remora/xo", "./remora/web/internal/..."},
+		In: []string{"./remora/web"}, Only: []string{"./remora", "./remora/live", "./remora/site", "./remora/xo", "./remora/web/api", "./remora/web/internal/..."},
 		Reason: "front ends serve from the view, never from the database, and not from each other",
 	},
 	{

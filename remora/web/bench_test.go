@@ -17,6 +17,7 @@ import (
 	"github.com/sugarlabs/beamrider/internal/catalogtest"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/web/internal/place"
 )
 
 // nowhere takes an answer and keeps nothing of it.
@@ -125,7 +126,7 @@ func BenchmarkPageScale(b *testing.B) {
 					path := fmt.Sprintf("/en/activity/%d?sugar=0.120", a.ID)
 					switch kind {
 					case "list":
-						path = "/en/browse?after=" + encodePlace(byte(remora.SortUpdated), remora.CursorOf(remora.SortUpdated, a))
+						path = "/en/browse?after=" + place.Encode(byte(remora.SortUpdated), remora.CursorOf(remora.SortUpdated, a))
 					case "search":
 						name, _ := a.Name.In("en", a.DefaultLocale)
 						word, _, _ := strings.Cut(name, " ")

@@ -20,6 +20,7 @@ import (
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
 	"github.com/sugarlabs/beamrider/remora/site"
+	"github.com/sugarlabs/beamrider/remora/web/internal/place"
 )
 
 // richFeed is a catalog with something of everything.
@@ -91,7 +92,7 @@ func TestFaultPages(t *testing.T) {
 		{"GET", "/static/0/style.css", 404, "This page is not here"},
 		{"GET", "/en/browse?sort=best", 400, "There is no such order"},
 		{"GET", "/en/browse?after=***", 400, "This place in the list is not there"},
-		{"GET", "/en/browse?sort=name&after=" + encodePlace(byte(remora.SortNewest), remora.Cursor{Num: 1, ID: 1}), 400, "This place in the list is not there"},
+		{"GET", "/en/browse?sort=name&after=" + place.Encode(byte(remora.SortNewest), remora.Cursor{Num: 1, ID: 1}), 400, "This place in the list is not there"},
 		{"GET", "/en/activity/100001/versions?after=AAAA", 400, "This place in the list is not there"},
 		{"GET", "/en/collection/school?after=-1", 400, "This place in the list is not there"},
 		{"GET", "/en/activity/100001?sugar=new", 400, "That is not a Sugar version"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/web/internal/place"
 )
 
 const pageSize = 20 // activities in a list
@@ -139,7 +140,7 @@ func (h *Handler) serveAuthor(w http.ResponseWriter, v *visit, ref string) {
 // serveListing answers with a page of a list.
 func (h *Handler) serveListing(w http.ResponseWriter, v *visit, s listing) {
 	l, q := v.tongue, v.query
-	after, err := decodePlace(byte(q.sort), q.after)
+	after, err := place.Decode(byte(q.sort), q.after)
 	if err != nil {
 		h.fail(w, v, faultPlace)
 		return
@@ -177,7 +178,7 @@ func (h *Handler) serveListing(w http.ResponseWriter, v *visit, s listing) {
 	// One more word than the address has may be worth finding; a place never is.
 	f.NoIndex = q.after != "" || len(p.Chosen) > 1 || found.Total == 0
 	if found.Next != (remora.Cursor{}) {
-		p.Next = href(filter, q.sort, encodePlace(byte(q.sort), found.Next))
+		p.Next = href(filter, q.sort, place.Encode(byte(q.sort), found.Next))
 		f.Next = p.Next
 	}
 	f.Body = p

@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
@@ -44,55 +43,6 @@ func TestWebLink(t *testing.T) {
 			t.Errorf("webLink(%.40q) = %q, want %q", in, got, want)
 		}
 	}
-}
-
-func TestPlaceRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		c := remora.Cursor{
-			Text: rapid.StringN(0, 60, maxPlaceText).Draw(t, "text"),
-			Num:  rapid.Int64().Draw(t, "num"),
-			ID:   rapid.Int64Range(1, 1<<62).Draw(t, "id"),
-		}
-		sort := rapid.Byte().Draw(t, "sort")
-		got, err := decodePlace(sort, encodePlace(sort, c))
-		if err != nil || got != c {
-			t.Fatalf("%+v came back as %+v (%v)", c, got, err)
-		}
-		if _, err := decodePlace(sort+1, encodePlace(sort, c)); err == nil {
-			t.Fatal("a place of another order was taken")
-		}
-	})
-	long := encodePlace(1, remora.Cursor{Text: strings.Repeat("é", maxPlaceText), ID: 1})
-	if c, err := decodePlace(1, long); err != nil || len(c.Text) != maxPlaceText {
-		t.Errorf("a long name: %v, %d bytes", err, len(c.Text))
-	}
-}
-
-func FuzzCursor(f *testing.F) {
-	f.Add(byte(2), encodePlace(2, remora.Cursor{Text: "paint", ID: 100001}))
-	f.Add(byte(1), encodePlace(1, remora.Cursor{Num: -5, ID: 100001}))
-	f.Add(byte(0), "")
-	f.Add(byte(0), "AAAA")
-	f.Add(byte(0), "===")
-	f.Fuzz(func(t *testing.T, sort byte, s string) {
-		c, err := decodePlace(sort, s)
-		if err != nil {
-			if remora.KindOf(err) != remora.KindInvalid || c != (remora.Cursor{}) {
-				t.Fatalf("%v with %+v", err, c)
-			}
-			return
-		}
-		if (c == remora.Cursor{}) != (s == "") {
-			t.Fatalf("%q is %+v", s, c)
-		}
-		if s == "" {
-			return
-		}
-		again, err := decodePlace(sort, encodePlace(sort, c))
-		if err != nil || again != c {
-			t.Fatalf("%+v came back as %+v (%v)", c, again, err)
-		}
-	})
 }
 
 func FuzzQuery(f *testing.F) {

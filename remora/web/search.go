@@ -5,6 +5,7 @@ import (
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
+	"github.com/sugarlabs/beamrider/remora/web/internal/place"
 )
 
 // A searchPage is the content of search.html.
@@ -39,7 +40,7 @@ func (h *Handler) serveSearch(w http.ResponseWriter, v *visit) {
 		redirect(w, http.StatusFound, l.activityPath(a.ID))
 		return
 	}
-	after, err := decodePlace(placeFound, q.after)
+	after, err := place.Decode(place.Found, q.after)
 	if err != nil {
 		h.fail(w, v, faultPlace)
 		return
@@ -73,7 +74,7 @@ func (h *Handler) serveSearch(w http.ResponseWriter, v *visit) {
 		p.First = narrowed(q.filter)
 	}
 	if found.Next != (remora.Cursor{}) {
-		p.Next = href(q.filter, encodePlace(placeFound, found.Next))
+		p.Next = href(q.filter, place.Encode(place.Found, found.Next))
 		f.Next = p.Next
 	}
 	if found.Total == 0 && len(p.Chosen) == 0 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/web/internal/place"
 )
 
 // versionsShown is how many versions stand on one page.
@@ -67,7 +68,7 @@ type versionsPage struct {
 func (h *Handler) serveVersions(w http.ResponseWriter, v *visit, a *remora.Activity) {
 	l, client := v.tongue, v.client()
 	path := l.versionsPath(a.ID)
-	after, err := decodePlace(placeVersions, v.query.after)
+	after, err := place.Decode(place.Versions, v.query.after)
 	if err != nil {
 		h.fail(w, v, faultPlace)
 		return
@@ -101,7 +102,7 @@ func (h *Handler) serveVersions(w http.ResponseWriter, v *visit, a *remora.Activ
 	if len(verdicts) > versionsShown {
 		verdicts = verdicts[:versionsShown]
 		last := verdicts[versionsShown-1].version
-		p.Next = with(encodePlace(placeVersions, remora.Cursor{Text: last.Number.Key(), ID: last.ID}))
+		p.Next = with(place.Encode(place.Versions, remora.Cursor{Text: last.Number.Key(), ID: last.ID}))
 	}
 	for i := range verdicts {
 		p.Rows = append(p.Rows, l.newRow(a, &verdicts[i]))
