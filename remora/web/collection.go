@@ -122,7 +122,7 @@ func (h *Handler) serveCollection(w http.ResponseWriter, v *visit, ref string) {
 	}
 	path := "collection/" + url.PathEscape(c.Nickname)
 	if ref != c.Nickname {
-		redirect(w, http.StatusFound, "/"+l.tag+"/"+path)
+		redirect(w, http.StatusFound, withQuery("/"+l.tag+"/"+path, v.request.URL.Query()))
 		return
 	}
 	list := v.view.Members(c)
