@@ -177,7 +177,7 @@ func policyProblems(policy string) (problems []string) {
 var (
 	digits = regexp.MustCompile(`^[0-9]+$`)
 	hexSum = regexp.MustCompile(`^[0-9a-f]{16,64}(\.[a-z]+)?$`)
-	place  = regexp.MustCompile(`^[A-Za-z0-9_.-]*\.[a-z0-9]{2,5}$`)
+	place  = regexp.MustCompile(`^[A-Za-z0-9_.~-]*\.[a-z0-9]{2,5}$`)
 )
 
 // kindOf returns what kind of address this is: those of one kind are served by the same code. The
@@ -207,9 +207,8 @@ func kindOf(u *url.URL) string {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	const most = 2
-	if len(names) > most {
-		names = []string{"…"} // which facets are combined does not matter
+	if len(names) > 1 {
+		names = []string{"…"} // which are combined does not matter
 	}
 	if len(names) > 0 {
 		kind += "?" + strings.Join(names, "&")

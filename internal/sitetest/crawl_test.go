@@ -37,6 +37,9 @@ type step struct {
 	hops          int // redirects up to here
 }
 
+// narrowedEach bounds how many lists are looked at that are narrowed or ordered by the same things.
+const narrowedEach = 6
+
 // mostAnswers bounds a crawl whatever there is.
 const mostAnswers = 10_000
 
@@ -77,6 +80,9 @@ func (c *crawl) add(s step) {
 	first, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
 	if slices.Contains(c.rig.languages[1:], first) {
 		most = c.others
+	}
+	if u.RawQuery != "" {
+		most = min(most, narrowedEach)
 	}
 	if c.kinds[kind] >= most {
 		return

@@ -162,6 +162,8 @@ func hostileAddress(address string) string {
 	switch {
 	case err != nil:
 		return "cannot be read"
+	case address == "mailto:"+contact:
+		return ""
 	case u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https":
 		return "is of the scheme " + u.Scheme
 	case strings.Contains(u.Host, marker):

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sugarlabs/beamrider/internal/catalogtest"
 	"github.com/sugarlabs/beamrider/remora"
@@ -67,10 +68,18 @@ func hostileText(i int, field string) string {
 	return fmt.Sprintf("%s %s %d %s", marker, field, i, payloads[i])
 }
 
-// hostileWord is it as a word that addresses are made of: those hold no slash and are not long.
+// hostileWord is it as a word that addresses are made of: those hold no slash, are valid and not long.
 func hostileWord(i int, field string) string {
-	text := strings.ReplaceAll(hostileText(i, field), "/", "_")
-	return text[:min(len(text), 200)]
+	text := strings.Map(func(r rune) rune {
+		switch {
+		case r == '/':
+			return '_'
+		case r == utf8.RuneError || r&0xfffe == 0xfffe || r >= 0xfdd0 && r <= 0xfdef:
+			return -1
+		}
+		return r
+	}, hostileText(i, field))
+	return strings.ToValidUTF8(text[:min(len(text), 200)], "")
 }
 
 // hostileActivity has payload i in every text, and its bundle id from an honest one, without which

@@ -18,12 +18,16 @@ func TestSmallSite(t *testing.T) {
 	c.judgeAll(t, 2)
 	c.report(t)
 	// What must be found, or the crawl is not one.
-	for _, kind := range []string{"/en/", "/en/browse", "/en/search?q", "/en/activity/{n}", "/en/activity/{n}/versions", "/en/collection/{name}", "/icon/{sum}/{file}", "/b/{sum}/{file}", "/robots.txt"} {
+	for _, kind := range []string{
+		"/en/", "/en/browse", "/en/search?q", "/en/category/{name}", "/en/tag/{name}", "/en/collections", "/en/collection/{name}", "/en/statistics",
+		"/en/activity/{n}", "/en/activity/{n}/versions", "/en/activity/{n}/versions/{n}", "/icon/{sum}/{file}", "/b/{sum}/{file}",
+		"/en/feed/newest.atom", "/en/opensearch.xml", "/robots.txt", "/sitemap.xml",
+	} {
 		if c.kinds[kind] == 0 {
 			t.Errorf("nothing leads to %s; what was found: %v", kind, slices.Sorted(maps.Keys(c.kinds)))
 		}
 	}
-	t.Logf("%d answers of %d kinds", len(c.answers), len(c.kinds))
+	t.Logf("%d answers of %d kinds: %v", len(c.answers), len(c.kinds), slices.Sorted(maps.Keys(c.kinds)))
 }
 
 // TestLargeSite goes through a part of a library of three thousand.
