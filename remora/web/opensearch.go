@@ -6,9 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/sugarlabs/beamrider/remora"
-	"github.com/sugarlabs/beamrider/remora/live"
 )
 
 const (
@@ -85,21 +82,13 @@ func firstLetters(s string, n int) string {
 	return strings.TrimSpace(string(letters[:n-1])) + "…"
 }
 
-// suggest returns the activities to suggest while somebody types text.
-func (v *visit) suggest(text string) []*remora.Activity {
-	if text == "" {
-		return nil
-	}
-	return v.view.Find(live.Query{Text: text, Locale: v.tongue.tag, Limit: suggestions}).Activities
-}
-
 // serveSuggest answers what a browser asks while somebody types: the text, and names, descriptions
 // and addresses of what it may mean (OpenSearch Suggestions 1.1).
 func (h *Handler) serveSuggest(w http.ResponseWriter, v *visit) {
 	l, text := v.tongue, v.query.search
 	base := h.site.Base(v.request)
 	names, texts, addresses := []string{}, []string{}, []string{}
-	for _, a := range v.suggest(text) {
+	for _, a := range v.view.Suggest(text, l.tag, suggestions) {
 		names = append(names, l.name(a).Value)
 		texts = append(texts, v.newCard(a).Summary.Value)
 		addresses = append(addresses, base+l.activityPath(a.ID))

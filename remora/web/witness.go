@@ -158,6 +158,13 @@ func (w *witness) Author(id int64) (remora.Author, bool) {
 	return w.view.Author(id)
 }
 
+// Suggest is [live.View.Suggest].
+func (w *witness) Suggest(text, locale string, limit int) []*remora.Activity {
+	found := w.view.Suggest(text, locale, limit)
+	w.note(digestList(found, false), func(v *live.View) uint64 { return digestList(v.Suggest(text, locale, limit), false) })
+	return found
+}
+
 // Categories is [live.View.Categories].
 func (w *witness) Categories() []remora.Category {
 	w.note(digestCategories(w.view), digestCategories)
