@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/sugarlabs/beamrider/internal/httpserver"
 	"github.com/sugarlabs/beamrider/internal/metrics"
 	"github.com/sugarlabs/beamrider/internal/probe"
+	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
 	"github.com/sugarlabs/beamrider/remora/peer"
 	"github.com/sugarlabs/beamrider/remora/session"
@@ -48,7 +50,7 @@ func newFrontend(c *config, st *site.Site, h *house, monitor http.Handler, log *
 	pc := web.Config{Library: library, Site: st, Logger: log, Name: c.siteName, Operator: c.operator, Contact: c.contact, Reports: h.store, Statistics: h.store}
 	if c.pagesDir != "" {
 		if pc.Texts, err = web.ReadTexts(os.DirFS(c.pagesDir)); err != nil {
-			return nil, err
+			return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.pages", Message: fmt.Sprintf("The texts of site.pages = %q cannot be used.", c.pagesDir), Err: err}
 		}
 	}
 	pages, err := web.New(pc)

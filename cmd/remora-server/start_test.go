@@ -44,6 +44,8 @@ func TestWhatKeepsTheServerFromStarting(t *testing.T) {
 		{"the database has no name", nil, map[string]string{"REMORA_DATABASE_URL": "mysql://u:hunter2@127.0.0.1"}, 2, "names no database"},
 		{"the database cannot be read", nil, map[string]string{"REMORA_DATABASE_URL": "mysql://u:hunter2@host:33o6/db"}, 2, "cannot be read"},
 		{"the site has mistakes", nil, map[string]string{"REMORA_SITE_URL": "ftp://example.org"}, 2, "must be http:// or https://"},
+		{"the texts are not there", nil, map[string]string{"REMORA_SITE_PAGES": file + "s"}, 2, "The texts of site.pages = "},
+		{"the contact is none", nil, map[string]string{"REMORA_SITE_CONTACT": "a@b@c"}, 2, "it is not an e-mail address"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			data := t.TempDir()

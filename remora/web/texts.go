@@ -35,7 +35,7 @@ type Texts struct {
 func ReadTexts(folder fs.FS) (*Texts, error) {
 	entries, err := fs.ReadDir(folder, ".")
 	if err != nil {
-		return nil, &remora.Error{Kind: remora.KindInvalid, Code: "texts.folder", Message: "The folder with the texts of your own cannot be read.", Err: err}
+		return nil, fmt.Errorf("web: texts: %w", err)
 	}
 	t := &Texts{byName: map[string]map[string][]block{}}
 	var errs []error
@@ -80,11 +80,11 @@ func textMistake(file, what string) error {
 func readText(folder fs.FS, name string) (string, error) {
 	f, err := folder.Open(name)
 	if err != nil {
-		return "", &remora.Error{Kind: remora.KindInvalid, Code: "texts.file", Message: fmt.Sprintf("The file %s cannot be read.", name), Err: err}
+		return "", fmt.Errorf("web: texts: %w", err)
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, MaxText+1))
 	if err := errors.Join(err, f.Close()); err != nil {
-		return "", &remora.Error{Kind: remora.KindInvalid, Code: "texts.file", Message: fmt.Sprintf("The file %s cannot be read.", name), Err: err}
+		return "", fmt.Errorf("web: texts: %w", err)
 	}
 	switch {
 	case len(raw) > MaxText:
