@@ -4,9 +4,13 @@
 // suggestions, the site map and robots.txt.
 //
 // A [Handler] renders whole pages on the server from the [live.View] that is current when a request
-// comes; no page waits for a database, and one page never mixes two states of the catalog. What a
-// page shows depends on its address, on the View and, where an offer is shown, on the Sugar release
-// that the User-Agent names, and on nothing else, so that every cache on the way may keep it.
+// comes, and one page never mixes two states of the catalog. What a page shows depends on its
+// address, on the View and, where an offer is shown, on the Sugar release that the User-Agent names,
+// and on nothing else, so that every cache on the way may keep it.
+//
+// Two kinds of page show something more, for which the View is too small: what is in the bundle of
+// a version ([Reports]), and downloads by day ([Statistics]). They wait for a database, two seconds
+// at most, and are whole without it. No other page does.
 //
 // # Addresses
 //
