@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sugarlabs/beamrider/remora"
 )
@@ -238,7 +239,7 @@ func (l *tongue) newFacts(a *remora.Activity) facts {
 		Homepage: webLink(a.Homepage), Repository: webLink(a.Repository),
 		Updated: l.day(a.Updated), Downloads: l.downloads(a.Downloads),
 	}
-	if f.License != "" && len(f.License) <= maxLicense {
+	if f.License != "" && len(f.License) <= maxLicense && utf8.ValidString(f.License) {
 		f.LicenseHref = l.browsePath(url.Values{"license": {a.License}})
 	} else {
 		f.License = shorten(strings.Join(strings.Fields(cmp.Or(a.License, a.LicenseText)), " "), maxLicense)

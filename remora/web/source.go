@@ -57,8 +57,8 @@ func newSource[K comparable, V any](ask func(context.Context, K) (V, error), pla
 // get returns the answer for a key. With an error the answer may be an old one: its time is not
 // zero then. An error of KindNotFound says that there is none.
 func (s *source[K, V]) get(ctx context.Context, key K) (answered[V], error) {
-	old, found := s.kept.GetIfPresent(key)
-	if found && (s.fresh == 0 || s.now().Sub(old.at) < s.fresh) {
+	old, fresh := s.known(key)
+	if fresh {
 		return old, nil
 	}
 	if s.isSilent() {
@@ -83,6 +83,12 @@ func (s *source[K, V]) get(ctx context.Context, key K) (answered[V], error) {
 	}
 }
 
+// known returns the answer that is kept, and whether it still counts.
+func (s *source[K, V]) known(key K) (answered[V], bool) {
+	old, found := s.kept.GetIfPresent(key)
+	return old, found && (s.fresh == 0 || s.now().Sub(old.at) < s.fresh)
+}
+
 func (s *source[K, V]) isSilent() bool { return s.now().UnixNano() < s.silent.Load() }
 
 // put asks, once there is a place, and keeps the answer.
@@ -92,6 +98,10 @@ func (s *source[K, V]) put(ctx context.Context, key K) (answered[V], error) {
 		defer func() { <-s.places }()
 	case <-ctx.Done():
 		return answered[V]{}, ctx.Err()
+	}
+	// Somebody may have had the answer between the caller's look and now.
+	if a, fresh := s.known(key); fresh {
+		return a, nil
 	}
 	if s.isSilent() {
 		return answered[V]{}, errSilent
