@@ -11,8 +11,8 @@ import (
 	"github.com/sugarlabs/beamrider/remora/search"
 )
 
-// Search returns up to limit listed activities that match the words of text, best first, as
-// [View.Find] does. A text without a word finds nothing.
+// Search returns up to limit (at most MaxFound) listed activities that match the words of text, best
+// first, as [View.Find] does. A text without a word finds nothing.
 func (v *View) Search(text, locale string, limit int) []*remora.Activity {
 	if text == "" {
 		return nil
