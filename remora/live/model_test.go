@@ -232,12 +232,15 @@ func compareViews(t *rapid.T, got, want *View) {
 			same("List more from an odd place", gotMore, wantMore)
 		}
 	}
-	for range 3 {
+	for range 2 {
 		compareFound(t, got, want, same)
 	}
-	for _, a := range all(want) {
+	if list := all(want); len(list) > 0 {
+		a := rapid.SampledFrom(list).Draw(t, "related to")
 		same("Related", idsOf(got.Related(a, limit)), idsOf(want.Related(a, limit)))
 	}
+	begun := rapid.SampledFrom([]string{"tu", "turtel", "art", "jam", "pni"}).Draw(t, "begun")
+	same("Suggest "+begun, idsOf(got.Suggest(begun, "es", limit)), idsOf(want.Suggest(begun, "es", limit)))
 	for _, p := range testAuthors {
 		gotAuthor, gotFound := got.Author(p.ID)
 		wantAuthor, wantFound := want.Author(p.ID)
@@ -246,7 +249,6 @@ func compareViews(t *rapid.T, got, want *View) {
 	}
 	same("Tags", got.Tags(limit), want.Tags(limit))
 	for _, word := range testWords {
-		same("Suggest "+word, idsOf(got.Suggest(word, "es", limit)), idsOf(want.Suggest(word, "es", limit)))
 		for _, locale := range []string{"en", "es", ""} {
 			// With room for all, the same activities in the same order; score ties go by id.
 			same("Search "+word, idsOf(got.Search(word, locale, 100)), idsOf(want.Search(word, locale, 100)))
