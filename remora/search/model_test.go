@@ -105,6 +105,9 @@ func (m *modelDocument) best(w *word) (best uint32, typos []string) {
 // modelTypo returns the quality of a term in place of a word.
 func modelTypo(w *word, term []rune) (quality uint32) {
 	word := []rune(string(w.term))
+	if !slices.ContainsFunc(word, func(r rune) bool { return alphabet(r) == alphabet(term[0]) }) {
+		return 0
+	}
 	if d := distance(word, term); d <= w.typos {
 		quality = qualityTypo[d]
 	}

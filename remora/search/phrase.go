@@ -1,6 +1,9 @@
 package search
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // texts holds the words of each document in the order in which they stand,
 // for phrases. A document is a sequence of its texts of more than one word: the
@@ -44,6 +47,7 @@ func newTexts(f *forward, ranked []uint32) texts {
 type phrase struct {
 	words [][]uint32 // the numbers of the terms that may stand at each place
 	value uint32     // of a match in a field, in the sum of qualities
+	lists [][]cursor // of each distinct word, to see in what locales a document has it
 }
 
 // openPhrases looks up the words of the phrases. It reports false where one
@@ -52,9 +56,20 @@ func (s *search) openPhrases(x *Index, req *request) bool {
 	for i, terms := range req.phrases {
 		p := phrase{}
 		for j := range req.words {
-			if req.words[j].phrase == i+1 {
-				p.value += qualityWord
+			if req.words[j].phrase != i+1 {
+				continue
 			}
+			p.value += qualityWord
+			var cursors []cursor
+			for _, w := range s.words {
+				if w.word == j {
+					for _, f := range s.sources[w.first:w.last] {
+						c, _ := newCursor(f.list, f.quality)
+						cursors = append(cursors, c)
+					}
+				}
+			}
+			p.lists = append(p.lists, cursors)
 		}
 		for _, term := range terms {
 			numbers := x.numbersLike(term)
@@ -105,7 +120,7 @@ func (s *search) verify(x *Index, base uint32, alive []uint64) bool {
 	some := false
 	eachBit(alive, func(at uint32) {
 		for i := range s.phrases {
-			factor := s.phraseFactor(x.texts.document(base+at), &s.phrases[i])
+			factor := s.phraseFactor(x, base+at, &s.phrases[i])
 			if factor == 0 {
 				alive[at/64] &^= 1 << (at % 64)
 				return
@@ -118,24 +133,60 @@ func (s *search) verify(x *Index, base uint32, alive []uint64) bool {
 }
 
 // phraseFactor returns the greatest factor of the texts of a document in which
-// a phrase stands; 0: none.
-func (s *search) phraseFactor(doc []byte, p *phrase) (best uint32) {
-	for len(doc) > 0 {
+// a phrase stands; 0: none. Documents are asked for in the order of their
+// ranks.
+func (s *search) phraseFactor(x *Index, rank uint32, p *phrase) (best uint32) {
+	mark := s.markLocales(x, rank, p)
+	texts := 0
+	for doc := x.texts.document(rank); len(doc) > 0; texts++ {
 		locale, n := uvarint(doc)
 		weight := doc[n]
 		size, m := uvarint(doc[n+1:])
 		doc = doc[n+1+m:]
 		text := doc[:size]
 		doc = doc[size:]
-		if weight < s.minWeight {
+		if weight < s.minWeight || s.marks[locale] != mark {
 			continue
 		}
-		if factor := s.byLocale[locale] * uint32(weight); factor > best && stands(p.words, text) {
-			best = factor
+		if factor := s.byLocale[locale] * uint32(weight); factor > best {
+			s.spent += len(text) / 4
+			if stands(p.words, text) {
+				best = factor
+			}
 		}
-		s.spent += len(text)/8 + 1
 	}
+	s.spent += texts / 8
 	return best
+}
+
+// markLocales puts a mark, which it returns, at the locales in which a
+// document has all words of a phrase.
+func (s *search) markLocales(x *Index, rank uint32, p *phrase) (mark uint32) {
+	if s.mark > math.MaxUint32-MaxWords-1 {
+		s.mark = 0
+		clear(s.marks[:])
+	}
+	for i, cursors := range p.lists {
+		s.mark++
+		for j := range cursors {
+			c := &cursors[j]
+			if c.doc < rank {
+				s.spent += c.seek(rank)
+			}
+			if c.doc != rank {
+				continue
+			}
+			for pos, more := c.pos, true; more; {
+				v, n := uvarint(c.data[pos:])
+				pos += n
+				more = v&1 != 0
+				if l := x.slots[v>>1].locale; i == 0 || s.marks[l] == s.mark-1 {
+					s.marks[l] = s.mark
+				}
+			}
+		}
+	}
+	return s.mark
 }
 
 // stands reports whether words stand next to each other in a text.

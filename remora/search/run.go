@@ -22,6 +22,8 @@ type search struct {
 	words     []lists  // the rarest first
 	whole     lists    // of fields that are the query
 	phrases   []phrase
+	marks     [maxLocales + 1]uint32 // by locale, for phrases
+	mark      uint32                 // the last
 	byLocale  [maxLocales + 1]uint32
 	minWeight uint8
 	factors   []uint32 // of each slot

@@ -120,10 +120,35 @@ func (n *nearness) compare(term []byte, shared int) (quality uint32, dead int) {
 	return quality, 0
 }
 
+// sameAlphabet reports whether a letter is of the block of Unicode of a letter of
+// the word, so that one may stand for the other by mistake.
+func (n *nearness) sameAlphabet(r rune) bool {
+	for _, l := range n.word {
+		if alphabet(l) == alphabet(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// alphabet returns the number of the block of 256 characters of r. All of Latin,
+// as far as it is left by folding, is one.
+func alphabet(r rune) rune {
+	if r < 0x370 {
+		return 0
+	}
+	return r >> 8
+}
+
 // push compares one more letter and reports whether a term that begins so may
 // still be near.
 func (n *nearness) push(r rune, end int) bool {
 	depth := len(n.ends)
+	if depth == 1 && !n.sameAlphabet(r) {
+		n.letters, n.ends = append(n.letters, r), append(n.ends, end)
+		n.rows, n.starts = append(n.rows, row{}), append(n.starts, tooFar)
+		return false
+	}
 	last := &n.rows[depth-1]
 	var now row
 	least := uint8(tooFar)
