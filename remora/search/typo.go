@@ -204,25 +204,28 @@ func (d *dictionary) walk(n *nearness, budget int, visit func(term, list []byte,
 		for first := true; at.text < end; first = false {
 			e := d.text[at.text:]
 			shared, more := int(e[0]), int(e[1])
+			size, read := uvarint(e[2+more:])
+			at.text += uint64(2 + more + read)
+			at.data += uint64(size)
+			walked++
 			if first { // the first of a block is whole
 				for shared < len(term) && shared < more && term[shared] == e[2+shared] {
 					shared++
 				}
+			}
+			// What is left out is not put together: the next that is not
+			// shares less than the dead beginning with it.
+			if dead > 0 && shared >= dead {
+				continue
+			}
+			if first {
 				term = append(term[:0], e[2:2+more]...)
 			} else {
 				term = append(term[:shared], e[2:2+more]...)
 			}
-			size, read := uvarint(e[2+more:])
-			list := d.data[at.data : at.data+uint64(size)]
-			at.text += uint64(2 + more + read)
-			at.data += uint64(size)
-			walked++
-			if dead > 0 && shared >= dead {
-				continue
-			}
 			var quality uint32
 			if quality, dead = n.compare(term, shared); quality > 0 {
-				visit(term, list, quality)
+				visit(term, d.data[at.data-uint64(size):at.data], quality)
 			}
 		}
 	}
