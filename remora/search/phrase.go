@@ -84,18 +84,23 @@ func (s *search) openPhrases(x *Index, req *request) bool {
 }
 
 // numbersLike returns the numbers of the terms that are the same as term but
-// for the Arabic article.
+// for an Arabic article.
 func (x *Index) numbersLike(term []byte) (numbers []uint32) {
 	rest, has := withoutArticle(term)
 	if !has {
 		rest = term
 	}
-	with := append([]byte(article), rest...)
-	for _, t := range [][]byte{rest, with} {
-		if !sameButArticle(t, term) {
+	forms := [][]byte{rest}
+	if len(rest) > 0 && rest[0]&^7 == 0xD8 {
+		for _, a := range articles {
+			forms = append(forms, append([]byte(a), rest...))
+		}
+	}
+	for _, f := range forms {
+		if !sameButArticle(f, term) {
 			continue
 		}
-		if n, ok := x.terms.place(t); ok {
+		if n, ok := x.terms.place(f); ok {
 			numbers = append(numbers, x.texts.words[n])
 		}
 	}

@@ -72,7 +72,7 @@ var (
 	drawWord = rapid.OneOf(
 		rapid.StringOfN(rapid.RuneFrom([]rune("abcééßاأ絵画か한글สวก्ड\u0301")), 1, 4, -1),
 		rapid.StringOfN(rapid.RuneFrom([]rune("abs")), 3, 9, -1),
-		rapid.StringOfN(rapid.RuneFrom([]rune("ال")), 3, 6, -1),
+		rapid.StringOfN(rapid.RuneFrom([]rune("الو")), 3, 7, -1),
 		rapid.StringOfN(rapid.RuneFrom([]rune("ес12")), 4, 5, -1),
 	)
 	drawText   = rapid.Map(rapid.SliceOfN(drawWord, 0, 6), func(w []string) string { return strings.Join(w, " ") })

@@ -169,17 +169,25 @@ func stems(term []byte) (stems [][]byte) {
 	return stems
 }
 
-// article is the Arabic article, written together with its word.
-const article = "ال"
+// articles are the Arabic article and what it becomes after "and", "with",
+// "then", "like" and "for", all written together with the word; longer ones
+// first.
+var articles = []string{"وال", "بال", "فال", "كال", "ال", "لل"}
 
-// minArticle is how many letters a word has that may begin with the article:
-// shorter ones begin with these letters by themselves.
+// minArticle is how many letters a word with an article has at least, three of
+// them its own: shorter ones only look so.
 const minArticle = 5
 
-// withoutArticle returns the rest of a word that begins with the article.
+// withoutArticle returns the rest of a word that begins with an article.
 func withoutArticle(term []byte) (rest []byte, ok bool) {
-	if len(term) > len(article) && string(term[:len(article)]) == article && utf8.RuneCount(term) >= minArticle {
-		return term[len(article):], true
+	if len(term) < 2*minArticle || term[0]&^7 != 0xD8 { // no Arabic letter
+		return nil, false
+	}
+	for _, a := range articles {
+		rest, ok := bytes.CutPrefix(term, []byte(a))
+		if ok && utf8.RuneCount(rest) >= 3 {
+			return rest, utf8.RuneCount(term) >= minArticle
+		}
 	}
 	return nil, false
 }
