@@ -92,7 +92,9 @@ func (x *Index) Search(q Query) Result {
 	}
 	s := searches.Get().(*search)
 	defer s.release()
-	if !s.open(x, req, q.Typos) {
+	found := s.open(x, req, q.Typos)
+	r.Partial = s.walked >= maxWalk
+	if !found {
 		return r
 	}
 	s.weigh(x, normalLocale(q.Locale), q.MinWeight)
