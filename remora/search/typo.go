@@ -67,6 +67,10 @@ type nearness struct {
 	ends    []int // bytes up to here
 	rows    []row
 	starts  []int // the least distance of a beginning that ends like the word
+
+	// After a term that is too far: the least term behind it that is not, as
+	// far as known; nil: nothing is but that those with the dead beginning are.
+	target []byte
 }
 
 // row holds the distances between a beginning of the term and the beginnings
@@ -105,7 +109,7 @@ func (n *nearness) compare(term []byte, shared int) (quality uint32, dead int) {
 		r, size := utf8.DecodeRune(term[end:])
 		end += size
 		if !n.push(r, end) {
-			return 0, end
+			return 0, n.aim(term, r)
 		}
 	}
 	depth = len(n.ends) - 1
@@ -118,6 +122,49 @@ func (n *nearness) compare(term []byte, shared int) (quality uint32, dead int) {
 		quality = max(quality, qualityTypoStart[d])
 	}
 	return quality, 0
+}
+
+// aim sets the target behind a term that is too far since its letter r, the
+// last one compared, and returns the length of the dead beginning.
+func (n *nearness) aim(term []byte, r rune) (dead int) {
+	parent := len(n.ends) - 2
+	n.target = n.target[:0]
+	next, all := n.next(parent, r)
+	switch {
+	case all:
+		return n.ends[parent+1]
+	case next == 0: // nor is any other with the beginning before r
+		return n.ends[parent]
+	}
+	n.target = utf8.AppendRune(append(n.target, term[:n.ends[parent]]...), next)
+	return n.ends[parent+1]
+}
+
+// next returns the least letter behind r that may follow the first letters
+// of the term, as many as depth; 0: none; or that all may.
+func (n *nearness) next(depth int, r rune) (next rune, all bool) {
+	add := func(l rune) {
+		if l > r && (next == 0 || l < next) {
+			next = l
+		}
+	}
+	for k, d := range n.rows[depth] {
+		i := depth + k - maxDistance // letters of the word
+		if i < 0 || i > len(n.word) {
+			continue
+		}
+		if int(d) < n.most {
+			return 0, true
+		}
+		if int(d) == n.most && i < len(n.word) {
+			add(n.word[i])
+		}
+		// A swap: the letter after next is the term's last.
+		if depth > 0 && i < len(n.word) && i > 0 && n.word[i] == n.letters[depth] && int(n.rows[depth-1][k])+1 <= n.most {
+			add(n.word[i-1])
+		}
+	}
+	return next, false
 }
 
 // sameAlphabet reports whether a letter is of the block of Unicode of a letter of
@@ -195,7 +242,7 @@ func (d *dictionary) walk(n *nearness, budget int, visit func(term, list []byte,
 	dead := 0 // so many bytes of term are the beginning of none that is near
 	for b := 0; b < len(d.blocks) && walked < budget; b++ {
 		if dead > 0 {
-			b = d.behind(b, term[:dead])
+			b = d.behind(b, term[:dead], n.target)
 		}
 		at, end := d.blocks[b], uint64(len(d.text))
 		if b+1 < len(d.blocks) {
@@ -233,15 +280,23 @@ func (d *dictionary) walk(n *nearness, budget int, visit func(term, list []byte,
 }
 
 // behind returns the last block, from b on, that may hold a term behind those
-// that begin with head: all between b and it begin so.
-func (d *dictionary) behind(b int, head []byte) int {
+// that begin with head, or one from target on where that is given: what lies
+// between b and it is neither.
+func (d *dictionary) behind(b int, head, target []byte) int {
+	passed := func(b int) bool {
+		if b >= len(d.blocks) {
+			return false
+		}
+		first := d.head(b)
+		return hasPrefix(first, head) || len(target) > 0 && bytes.Compare(first, target) <= 0
+	}
 	step := 1
-	for b+step < len(d.blocks) && hasPrefix(d.head(b+step), head) {
+	for passed(b + step) {
 		b += step
 		step *= 2
 	}
 	for ; step > 0; step /= 2 {
-		if b+step < len(d.blocks) && hasPrefix(d.head(b+step), head) {
+		if passed(b + step) {
 			b += step
 		}
 	}
