@@ -306,3 +306,40 @@ func TestWalkIsTheDistance(t *testing.T) {
 		}
 	})
 }
+
+// TestWalkOfManyTerms has what the small dictionaries of the property have
+// not: many blocks that are passed over, and runs of dead ones.
+func TestWalkOfManyTerms(t *testing.T) {
+	x := New((&corpus{docs: 300, description: 20, seed: 7}).all())
+	var terms []string
+	x.terms.from([]byte{1}, func(term, _ []byte) bool {
+		terms = append(terms, string(term))
+		return true
+	})
+	if len(terms) < 30_000 {
+		t.Fatalf("only %d terms", len(terms))
+	}
+	for i := 0; i < len(terms); i += len(terms) / 60 {
+		letters := []rune(terms[i])
+		if i%2 == 0 {
+			slices.Reverse(letters[:min(2, len(letters))])
+		}
+		w := newWord([]byte(Fold(string(letters)+"e")), false, 0)
+		w.typos, w.prefix = 1+i%maxDistance, []uint32{qualityPrefix, qualityTyping}[i/2%2]
+		want := map[string]uint32{}
+		for _, term := range terms {
+			if quality := modelTypo(&w, []rune(term)); quality > 0 && !hasPrefix([]byte(term), w.term) {
+				want[term] = quality
+			}
+		}
+		got := map[string]uint32{}
+		x.terms.walk(newNearness(w.term, w.typos, w.prefix == qualityTyping), maxWalk, func(term, _ []byte, quality uint32) {
+			if !hasPrefix(term, w.term) {
+				got[string(term)] = quality
+			}
+		})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("near %s: -model +walk\n%s", w.term, diff)
+		}
+	}
+}

@@ -71,6 +71,7 @@ type nearness struct {
 	// After a term that is too far: the least term behind it that is not, as
 	// far as known; nil: nothing is but that those with the dead beginning are.
 	target []byte
+	common int // bytes of target before its last letter
 }
 
 // row holds the distances between a beginning of the term and the beginnings
@@ -136,7 +137,8 @@ func (n *nearness) aim(term []byte, r rune) (dead int) {
 	case next == 0: // nor is any other with the beginning before r
 		return n.ends[parent]
 	}
-	n.target = utf8.AppendRune(append(n.target, term[:n.ends[parent]]...), next)
+	n.common = n.ends[parent]
+	n.target = utf8.AppendRune(append(n.target, term[:n.common]...), next)
 	return n.ends[parent+1]
 }
 
@@ -244,16 +246,16 @@ func (d *dictionary) walk(n *nearness, budget int, visit func(term, list []byte,
 		if dead > 0 {
 			b = d.behind(b, term[:dead], n.target)
 		}
-		at, end := d.blocks[b], uint64(len(d.text))
+		text, data, end := d.blocks[b].text, d.blocks[b].data, uint64(len(d.text))
 		if b+1 < len(d.blocks) {
 			end = d.blocks[b+1].text
 		}
-		for first := true; at.text < end; first = false {
-			e := d.text[at.text:]
+		for first := true; text < end; first = false {
+			e := d.text[text:]
 			shared, more := int(e[0]), int(e[1])
 			size, read := uvarint(e[2+more:])
-			at.text += uint64(2 + more + read)
-			at.data += uint64(size)
+			text += uint64(2 + more + read)
+			data += uint64(size)
 			walked++
 			if first { // the first of a block is whole
 				for shared < len(term) && shared < more && term[shared] == e[2+shared] {
@@ -265,6 +267,14 @@ func (d *dictionary) walk(n *nearness, budget int, visit func(term, list []byte,
 			if dead > 0 && shared >= dead {
 				continue
 			}
+			at := 2 // of the first byte that is not shared
+			if first {
+				at += shared
+			}
+			if dead > 0 && len(n.target) > 0 && shared == n.common && e[at] < n.target[shared] {
+				dead = shared + 1
+				continue
+			}
 			if first {
 				term = append(term[:0], e[2:2+more]...)
 			} else {
@@ -272,7 +282,7 @@ func (d *dictionary) walk(n *nearness, budget int, visit func(term, list []byte,
 			}
 			var quality uint32
 			if quality, dead = n.compare(term, shared); quality > 0 {
-				visit(term, d.data[at.data-uint64(size):at.data], quality)
+				visit(term, d.data[data-uint64(size):data], quality)
 			}
 		}
 	}
