@@ -94,18 +94,22 @@ func BenchmarkSearch(b *testing.B) {
 				defer runtime.UnlockOSThread()
 				r := rand.New(rand.NewPCG(1, 2))
 				var times []time.Duration
-				hits := 0
+				hits, partial := 0, 0
 				for b.Loop() {
 					q := Query{Text: class.text(r, sample[r.IntN(len(sample))]), Locale: "l0", Typos: class.typos, Count: true}
 					start := cpuTime(b)
-					n := len(x.Search(q).Hits)
+					found := x.Search(q)
 					times = append(times, cpuTime(b)-start)
-					hits += n
+					hits += len(found.Hits)
+					if found.Partial {
+						partial++
+					}
 				}
 				slices.Sort(times)
 				b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
 				b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-µs")
 				b.ReportMetric(float64(hits)/float64(len(times)), "hits")
+				b.ReportMetric(100*float64(partial)/float64(len(times)), "%partial")
 			})
 		}
 	}

@@ -47,7 +47,8 @@ type Index struct {
 // their Fields may be used again by the caller after each step. Of several
 // documents with one ID the last counts. A nil docs gives an empty index.
 //
-// The finished index takes from half to about as many bytes as the text.
+// The finished index takes about as many bytes as the text, up to twice as
+// many where there is little.
 // Building allocates up to about three times the bytes of a large text, in
 // all, and several times those of a small one.
 func New(docs iter.Seq[Document]) *Index {
