@@ -228,7 +228,17 @@ var seed = maphash.MakeSeed()
 // A digest sums up what the catalog says, for comparing. The zero digest is of nothing.
 type digest struct{ h maphash.Hash }
 
-func (d *digest) sum() uint64 { return d.h.Sum64() }
+func (d *digest) sum() uint64 {
+	d.begin()
+	return d.h.Sum64()
+}
+
+// begin makes digests comparable: each Hash would choose a seed of its own.
+func (d *digest) begin() {
+	if d.h.Seed() != seed {
+		d.h.SetSeed(seed)
+	}
+}
 
 func (d *digest) number(n int64) {
 	var b [8]byte
@@ -237,9 +247,7 @@ func (d *digest) number(n int64) {
 }
 
 func (d *digest) bytes(b []byte) {
-	if d.h.Seed() != seed {
-		d.h.SetSeed(seed)
-	}
+	d.begin()
 	_, _ = d.h.Write(b) // a hash takes everything
 }
 
