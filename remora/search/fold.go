@@ -2,6 +2,7 @@ package search
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
@@ -19,7 +20,7 @@ const maxMarks = 8
 // Greek and Cyrillic, the vowel signs of Arabic and Hebrew, the Arabic tatweel
 // and invisible format characters; Arabic letter variants (alef with hamza,
 // final yeh, teh marbuta, Persian keheh and yeh) and the digits of all scripts
-// become one form. Bytes that are not UTF-8 become U+FFFD. Folding is
+// become one form. Runs of bytes that are not UTF-8 become U+FFFD. Folding is
 // idempotent; the result is for comparing, not for showing.
 func Fold(s string) string {
 	var f folder
@@ -71,6 +72,10 @@ func (f *folder) alone(s string) bool {
 
 // whole folds s by normalising it.
 func (f *folder) whole(s string) []byte {
+	if !utf8.ValidString(s) {
+		// Next to a byte that is none, a character might not be decomposed.
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
 	f.wide = norm.NFKD.AppendString(f.wide[:0], s)
 	if !f.flatten() {
 		return f.flat

@@ -312,7 +312,8 @@ func TestFold(t *testing.T) {
 		{"क\u093c", "क\u093c"},
 		{"か" + strings.Repeat("\u3099", 100), "が" + strings.Repeat("\u3099", maxMarks-1)},
 		{"co\u00adop\u200b", "coop"},
-		{"a\xffb", "a\ufffdb"},
+		{"a\xff\xfeb", "a\ufffdb"},
+		{"\xf4և", "\ufffdեւ"},
 		{"สวัสดี", "สวัสดี"},
 	} {
 		got := Fold(c.in)
