@@ -71,6 +71,9 @@ func BenchmarkSearch(b *testing.B) {
 			{"word", false, func(r *rand.Rand, w []string) string { return pick(r, w) }},
 			{"prefix", false, func(r *rand.Rand, w []string) string { return firstRunes(pick(r, w), 1+r.IntN(4)) }},
 			{"two", false, func(r *rand.Rand, w []string) string { return pick(r, w) + " " + pick(r, w) }},
+			{"common", false, func(r *rand.Rand, _ []string) string {
+				return vocabularyWord(0, r.IntN(3)) + " " + vocabularyWord(0, 3+r.IntN(3)) + " " + vocabularyWord(0, 6+r.IntN(3))
+			}},
 			{"phrase", false, func(r *rand.Rand, w []string) string {
 				n := r.IntN(len(w) - 1)
 				return `"` + w[n] + " " + w[n+1] + `"`

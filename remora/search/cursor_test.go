@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestCursor reads a list with skip table in steps and jumps of all sizes.
@@ -85,6 +87,27 @@ func TestSearchStopsNoEarlierThanItMay(t *testing.T) {
 		got := x.Search(Query{Text: "word", Limit: 1}).Hits
 		if want := (Hit{5, score(uint32(c.best)*localeSame*(qualityWord+qualityWhole), 1, 0, true)}); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: got %v, want %v", c.name, got, want)
+		}
+	}
+}
+
+// TestSearchStopsNoEarlierThanAWholeName has popular documents that no other
+// can reach but the one whose name is the query, and that far behind.
+func TestSearchStopsNoEarlierThanAWholeName(t *testing.T) {
+	x := New(func(yield func(Document) bool) {
+		for i := range int64(9000) {
+			d := of(i, "en", "turtle blocks more")
+			d.Boost = 0.1
+			if !yield(d) {
+				return
+			}
+		}
+		yield(of(9000, "en", "Turtle blocks"))
+	})
+	for _, count := range []bool{false, true} {
+		got := x.Search(Query{Text: "turtle blocks", Locale: "en", Limit: 2, Count: count}).Hits
+		if diff := cmp.Diff([]Hit{{9000, 120}, {0, 105}}, got); diff != "" {
+			t.Errorf("count %v: -want +got\n%s", count, diff)
 		}
 	}
 }

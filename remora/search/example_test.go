@@ -34,6 +34,32 @@ func ExampleNew() {
 	// 2 documents
 }
 
+func ExampleIndex_Search() {
+	index := search.New(slices.Values([]search.Document{
+		{ID: 100001, Fields: []search.Field{{Locale: "en", Weight: 100, Text: "Turtle Blocks"}}},
+		{ID: 100002, Fields: []search.Field{{Locale: "en", Weight: 100, Text: "Typing Turtle"}}},
+	}))
+	q := search.Query{Text: "tutrle blocks", Locale: "en"}
+	found := index.Search(q)
+	if len(found.Hits) == 0 {
+		q.Typos = true
+		found = index.Search(q)
+	}
+	for _, word := range found.Words {
+		if word.Term != "" {
+			fmt.Printf("%s, not %s\n", word.Term, word.Word)
+		}
+	}
+	fmt.Println(found.Hits[0].ID)
+
+	phrase := index.Search(search.Query{Text: `"typing turtle"`, Count: true})
+	fmt.Println(phrase.Total, "with the phrase:", phrase.Hits[0].ID)
+	// Output:
+	// turtle, not tutrle
+	// 100001
+	// 1 with the phrase: 100002
+}
+
 func ExampleFold() {
 	fmt.Println(search.Fold("Éditeur ＷＯＲＤ أدوات"))
 	// Output: editeur word ادوات

@@ -149,6 +149,30 @@ func TestSearchIsTheModel(t *testing.T) {
 	})
 }
 
+// TestPhrasesAreTheModel has so few words that phrases stand in many texts.
+func TestPhrasesAreTheModel(t *testing.T) {
+	words := rapid.SampledFrom([]string{"a", "b", "ab", "كتاب", "الكتاب", "絵か", "か"})
+	text := rapid.Map(rapid.SliceOfN(words, 1, 8), func(w []string) string { return strings.Join(w, " ") })
+	field := rapid.Custom(func(t *rapid.T) Field {
+		return Field{drawLocale.Draw(t, "locale"), rapid.Uint8().Draw(t, "weight"), text.Draw(t, "text")}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		docs := make([]Document, rapid.IntRange(1, 20).Draw(t, "docs"))
+		for i := range docs {
+			docs[i] = Document{ID: int64(i), Fields: rapid.SliceOfN(field, 1, 6).Draw(t, "fields")}
+		}
+		q := drawQuery.Draw(t, "query")
+		q.Text = ""
+		for range rapid.IntRange(1, 3).Draw(t, "phrases") {
+			phrase := rapid.SliceOfN(words, 1, 3).Draw(t, "phrase")
+			q.Text += `"` + strings.Join(phrase, " ") + `" ` + rapid.SampledFrom([]string{"", "a", "b "}).Draw(t, "word")
+		}
+		if diff := differ(model(docs, q), New(slices.Values(docs)).Search(q)); diff != "" {
+			t.Fatalf("%s: -model +index\n%s", q.Text, diff)
+		}
+	})
+}
+
 func TestEveryDocumentIsFoundByItsWords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		docs := drawDocuments.Draw(t, "docs")

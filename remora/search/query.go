@@ -84,6 +84,8 @@ type Found struct {
 // Documents are considered in the order of their Boost. When [MaxPostings]
 // postings have been read the rest, which are the least popular, are not
 // considered: only queries all of whose words are very common come to that.
+// The words of texts read for a phrase count too, four bytes as a posting; and
+// for typos it is terms whose number is bounded.
 func (x *Index) Search(q Query) Result {
 	req := parse(q.Text)
 	r := Result{Words: found(req.words)}

@@ -189,6 +189,16 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+func TestPrefer(t *testing.T) {
+	x := New(slices.Values([]Document{of(1, "en", "the word"), of(2, "en", "a word"), of(3, "en", "", "word alone")}))
+	q := Query{Text: "word", Locale: "en", Prefer: NewSet(3)}
+	q.Prefer.Add(1)
+	q.Prefer.Add(2)
+	if diff := cmp.Diff([]Hit{{2, 100}, {1, 60}, {3, 50}}, x.Search(q).Hits); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
 // TestPages goes through a result page by page, with and without what makes
 // the search stop early.
 func TestPages(t *testing.T) {
@@ -231,9 +241,10 @@ func TestCompletions(t *testing.T) {
 		{ID: 2, Boost: 1, Fields: []Field{{"es", 100, "Pintar"}, {"es", 40, "Dibuja con una tortuga"}}},
 		of(3, "en", "Tortoise"),
 		of(4, "es", "La tortuga mecanógrafa"),
+		of(5, "es", "caracol un", "un caracol"),
 	}))
 	for text, want := range map[string][]int64{
-		"tort": {1, 4, 3}, "mec tort": {4}, "dib": nil, "TORTUGA B": {1},
+		"tort": {1, 4, 3}, "mec tort": {4}, "dib": nil, "TORTUGA B": {1}, `"un caracol"`: nil, `"caracol un"`: {5},
 	} {
 		if diff := cmp.Diff(want, ids(x.Search(Query{Text: text, Locale: "es", MinWeight: 100}).Hits)); diff != "" {
 			t.Errorf("%q: -want +got\n%s", text, diff)
@@ -259,7 +270,11 @@ func TestWalkIsBounded(t *testing.T) {
 	if n := x.terms.walk(newNearness([]byte("w0123"), 1, false), 50, count); n < 50 || n > 50+blockTerms {
 		t.Errorf("compared %d terms instead of 50", n)
 	}
-	s := new(search)
+	s := &search{walked: maxWalk}
+	if s.open(x, parse("w987x"), true) {
+		t.Error("typos are found by comparing no terms")
+	}
+	s = new(search)
 	if req := parse("w0123 x0123yz w9876"); !s.open(x, req, true) {
 		t.Fatal("a word has no list")
 	}

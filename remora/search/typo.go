@@ -158,12 +158,9 @@ func (n *nearness) next(depth int, r rune) (next rune, all bool) {
 		if int(d) < n.most {
 			return 0, true
 		}
+		// The second letter of a swap is among these, as one too many.
 		if int(d) == n.most && i < len(n.word) {
 			add(n.word[i])
-		}
-		// A swap: the letter after next is the term's last.
-		if depth > 0 && i < len(n.word) && i > 0 && n.word[i] == n.letters[depth] && int(n.rows[depth-1][k])+1 <= n.most {
-			add(n.word[i-1])
 		}
 	}
 	return next, false
