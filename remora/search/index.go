@@ -49,7 +49,7 @@ type Index struct {
 //
 // The finished index takes about as many bytes as the text, up to twice as
 // many where there is little.
-// Building allocates up to about three times the bytes of a large text, in
+// Building allocates about four times the bytes of a large text, in
 // all, and several times those of a small one.
 func New(docs iter.Seq[Document]) *Index {
 	if docs == nil {
