@@ -99,7 +99,7 @@ func TestFaultPages(t *testing.T) {
 		{"GET", "/en/search?q=%zz", 400, "This address cannot be read"},
 		{"GET", "/en/search?q=" + strings.Repeat("a", maxQuery), 400, "This address cannot be read"},
 		{"GET", "/?x=%zz", 400, "This address cannot be read"},
-		{"GET", "/fr/?x=%zz", 400, "This address cannot be read"},
+		{"GET", "/ja/?x=%zz", 400, "This address cannot be read"},
 		{"POST", "/en/", 405, "That cannot be done here"},
 		{"DELETE", "/en/activity/100001", 405, "That cannot be done here"},
 	} {
@@ -280,7 +280,7 @@ func TestRedirects(t *testing.T) {
 		"/en/browse/":                      "/en/browse",
 		"/es-PE/activity/100001":           "/es/activity/100001",
 		"/ES/":                             "/es/",
-		"/fr/search?q=a%20b":               "/en/search?q=a+b",
+		"/ja/search?q=a%20b":               "/en/search?q=a+b",
 		"/en/activity/org.example.a100001": "/en/activity/100001",
 		"/en/activity/ORG.example.A100001/versions?sugar=0.98": "/en/activity/100001/versions?sugar=0.98",
 		"/en/collection/0f0e": "/en/collection/school",

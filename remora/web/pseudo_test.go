@@ -31,7 +31,7 @@ const foreign = "Ωμέγα"
 
 // translatable are the texts of a page that a person reads.
 var (
-	hidden     = regexp.MustCompile(`(?s)<!DOCTYPE[^>]*>|<(code|title)\b.*?</(code|title)>|<bdi>.*?</bdi>|<head>.*?</head>`)
+	hidden     = regexp.MustCompile(`(?s)<!DOCTYPE[^>]*>|<(code|title)\b.*?</(code|title)>|<bdi>.*?</bdi>|<a lang=.*?</a>|<head>.*?</head>`)
 	spoken     = regexp.MustCompile(`\b(?:alt|title|placeholder|aria-label|content)="([^"]*)"`)
 	anyTag     = regexp.MustCompile(`(?s)<[^>]*>`)
 	entity     = regexp.MustCompile(`&[#a-z0-9]+;`)
