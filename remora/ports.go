@@ -118,7 +118,7 @@ type Submission struct {
 	Notes       Text
 	Size        int64
 	SHA256      Digest
-	Report      []byte // inventory and warnings, compressed JSON
+	Report      []byte // inventory and warnings, as remora/xo encodes them
 
 	// ActivityID and FileID keep the numbers of an older site; 0 lets the store choose.
 	ActivityID, FileID int64

@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/xo"
@@ -41,7 +38,6 @@ type Importer struct {
 	store Store
 	files remora.Files
 	o     Options
-	zip   *zstd.Encoder
 }
 
 // New returns an Importer that records in store and keeps bytes in files.
@@ -52,10 +48,6 @@ func New(store Store, files remora.Files, o *Options) (*Importer, error) {
 	im := &Importer{store: store, files: files}
 	if o != nil {
 		im.o = *o
-	}
-	var err error
-	if im.zip, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1)); err != nil {
-		return nil, err
 	}
 	return im, nil
 }
@@ -247,10 +239,7 @@ func (im *Importer) settle(ctx context.Context, by remora.Actor, stored remora.S
 }
 
 func (im *Importer) submission(b *xo.Bundle, facts Facts) (*remora.Submission, error) {
-	report, err := json.Marshal(struct {
-		Inventory xo.Inventory
-		Warnings  []xo.Problem
-	}{b.Inventory, b.Warnings})
+	report, err := (&xo.Report{Inventory: b.Inventory, Warnings: b.Warnings}).Encode()
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +251,7 @@ func (im *Importer) submission(b *xo.Bundle, facts Facts) (*remora.Submission, e
 		Number: m.Number, Channel: facts.Channel,
 		Range: remora.InferRange(m.Interpreter), RangeSource: remora.RangeInferred,
 		Interpreter: m.Interpreter, Archs: b.Inventory.Archs,
-		Size: b.Size, SHA256: b.SHA256, Report: im.zip.EncodeAll(report, nil),
+		Size: b.Size, SHA256: b.SHA256, Report: report,
 		ActivityID: facts.ActivityID, FileID: facts.FileID, History: im.o.XO.History,
 	}
 	if facts.Range != nil {
