@@ -159,18 +159,19 @@ func (n *valueNamer) name(f live.Facet, value string) phrase {
 		case "1":
 			return phrase{Value: l.t("Up to %s", l.size(mb))}
 		case "5":
-			return phrase{Value: l.t("Up to %s", l.size(5*mb))}
+			// Translators: two sizes, such as 1 MB and 5 MB.
+			return phrase{Value: l.t("%s to %s", l.size(mb), l.size(5*mb))}
 		case "20":
-			return phrase{Value: l.t("Up to %s", l.size(20*mb))}
+			return phrase{Value: l.t("%s to %s", l.size(5*mb), l.size(20*mb))}
 		case "more":
 			return phrase{Value: l.t("More than %s", l.size(20*mb))}
 		}
 	case live.FacetNetwork:
 		switch value {
 		case remora.NetworkNone.String():
-			return phrase{Value: l.t("Works without")}
+			return phrase{Value: l.t("Works without internet")}
 		case remora.NetworkNeeded.String():
-			return phrase{Value: l.t("Needs it")}
+			return phrase{Value: l.t("Needs the internet")}
 		}
 	case live.FacetTag:
 		value = n.v.view.TagName(value)

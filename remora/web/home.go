@@ -29,6 +29,7 @@ type homePage struct {
 	BrowseHref  string
 	Categories  []link
 	Collections []groupCard
+	GroupsHref  string   // of all collections, "" where all are here
 	Start       []string // commands that fill an empty catalog
 }
 
@@ -41,8 +42,12 @@ func (h *Handler) serveHome(w http.ResponseWriter, v *visit) {
 		BrowseHref:  l.browsePath(nil),
 		Total:       l.n("%s activity", "%s activities", total),
 		Categories:  v.categoryLinks(),
-		Collections: v.groupCards(v.listed(shownGroups, "")),
 	}
+	groups := v.listed(shownGroups+1, "")
+	if len(groups) > shownGroups {
+		groups, p.GroupsHref = groups[:shownGroups], l.path("collections")
+	}
+	p.Collections = v.groupCards(groups)
 	if total == 0 {
 		p.Start = h.hint()
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
@@ -86,7 +87,10 @@ func (h *Handler) serveBrowse(w http.ResponseWriter, v *visit) {
 	for _, own := range [...]struct {
 		facet live.Facet
 		path  func(string) string
-	}{{live.FacetCategory, l.categoryPath}, {live.FacetTag, l.tagPath}} {
+	}{
+		{live.FacetCategory, l.categoryPath}, {live.FacetTag, l.tagPath},
+		{live.FacetAuthor, func(id string) string { return l.path("author/" + url.PathEscape(id)) }},
+	} {
 		if value := q.filter[own.facet]; value != "" {
 			query := v.request.URL.Query()
 			query.Del(own.facet.String())
@@ -118,6 +122,8 @@ func (h *Handler) serveTag(w http.ResponseWriter, v *visit, tag string) {
 		h.fail(w, v, faultNotFound)
 		return
 	}
+	// Tags are the same in any case, and so is the address that search engines are told.
+	tag = strings.ToLower(tag)
 	h.serveListing(w, v, listing{path: l.tagPath(tag), of: live.FacetTag, value: tag, title: phrase{Value: shorten(v.view.TagName(tag), maxNameShown), Dir: "auto"},
 		above: &link{Href: l.path("tags"), Name: phrase{Value: l.t("Tags")}}})
 }
