@@ -45,7 +45,7 @@ func (v *visit) facets(found *live.Found, filter live.Filter, fixed *live.Facet,
 			continue // it is chosen: to choose another, take it away first
 		}
 		counts := found.Counts[facet]
-		if len(counts) == 0 || len(counts) == 1 && counts[0].N == found.Total {
+		if !slices.ContainsFunc(counts, func(c live.FacetCount) bool { return c.N != found.Total }) {
 			continue // it would narrow nothing
 		}
 		counts = counts[:min(len(counts), valuesMost)]

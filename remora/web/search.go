@@ -52,7 +52,7 @@ func (h *Handler) serveSearch(w http.ResponseWriter, v *visit) {
 		return withQuery(s.path, values)
 	}
 	narrowed := func(filter live.Filter) string { return href(filter, "") }
-	// What does not run on the reader's laptop comes last, and says so.
+	// What does not run on the reader's laptop comes further down, and says so.
 	mine := remora.SugarFromUserAgent(v.request.UserAgent())
 	found := v.view.Find(live.Query{Text: q.search, Locale: l.tag, Sugar: mine, Filter: q.filter, After: after, Limit: pageSize, Counts: true})
 	p.Corrected = found.Corrected
