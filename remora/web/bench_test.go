@@ -48,6 +48,47 @@ func BenchmarkActivity(b *testing.B) { benchmarkPage(b, "/en/activity/100500?sug
 func BenchmarkFull(b *testing.B)     { benchmarkPageOf(b, fullFeed(), "/en/activity/100001?sugar=0.98") }
 func BenchmarkHome(b *testing.B)     { benchmarkPage(b, "/en/") }
 
+// BenchmarkListingParts shows what a list of a catalog of real shape costs, whose choices are many,
+// and how much of that is the question to the View.
+func BenchmarkListingParts(b *testing.B) {
+	h := newHandlerOf(b, 10_000)
+	r := httptest.NewRequest(http.MethodGet, "/en/browse?license=MIT", nil)
+	b.Run("page", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			h.route(nowhere{http.Header{}}, h.newVisit(r))
+		}
+	})
+	b.Run("query", func(b *testing.B) {
+		q := live.Query{Locale: "en", Limit: pageSize, Counts: true}
+		q.Filter[live.FacetLicense] = "MIT"
+		view := h.library.View()
+		b.ReportAllocs()
+		for b.Loop() {
+			if view.Find(q).Total == 0 {
+				b.Fatal("nothing is found")
+			}
+		}
+	})
+}
+
+// newHandlerOf returns a Handler of n activities of the shape a real library has.
+func newHandlerOf(t testing.TB, n int) *Handler {
+	t.Helper()
+	library, err := live.New(catalogtest.NewFeed(catalogtest.Activities(n)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := library.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h, err := New(Config{Library: library})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
 // BenchmarkKeptRatio compares a page that is kept with a bare handler that sends the same bytes,
 // compressed and with the same header, alternating on keep-alive connections.
 func BenchmarkKeptRatio(b *testing.B) {

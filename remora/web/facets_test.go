@@ -232,3 +232,18 @@ func TestWhichListsAreIndexed(t *testing.T) {
 		}
 	}
 }
+
+// Lists of a catalog of real shape, which has names in eighty languages, come over a slow line.
+func TestListWeights(t *testing.T) {
+	h := newHandlerOf(t, 1000)
+	css := len(h.assets["style.css"].body.Content())
+	for _, path := range []string{"/en/", "/en/browse", "/en/category/games?license=MIT&sort=popular", "/en/search?q=ka", "/en/tags", "/en/categories"} {
+		body := mustGet(t, h, path)
+		checkPage(t, body)
+		if n := len(body) + css; n > 60_000 {
+			t.Errorf("%s and the style sheet have %d bytes", path, n)
+		} else {
+			t.Logf("%s: %d bytes, the style sheet %d", path, len(body), css)
+		}
+	}
+}
