@@ -2,15 +2,14 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/text/language"
 	"golang.org/x/text/language/display"
 
 	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/xo"
 )
 
 // Reports is where a page finds what is in a bundle. It is asked concurrently, and waited for two
@@ -23,14 +22,13 @@ type Reports interface {
 
 // Bounds of what a page shows of a bundle, and of what is read and kept for that.
 const (
-	filesShown    = 500      // in all folders
-	foldersShown  = 100      // folders
-	binariesShown = 50       // programs made for one kind of processor
-	warningsShown = 50       // warnings of the check
-	localesShown  = 200      // languages
-	maxPathShown  = 200      // bytes of a path
-	maxReport     = 64 << 20 // bytes of a report, unpacked: the names in a bundle have 8 MiB, each byte up to six in JSON
-	keptReports   = 8 << 20  // bytes of what is kept of reports, about
+	filesShown    = 500     // in all folders
+	foldersShown  = 100     // folders
+	binariesShown = 50      // programs made for one kind of processor
+	warningsShown = 50      // warnings of the check
+	localesShown  = 200     // languages
+	maxPathShown  = 200     // bytes of a path
+	keptReports   = 8 << 20 // bytes of what is kept of reports, about
 )
 
 // contents is what a page shows of a bundle's inventory, in no language.
@@ -72,34 +70,11 @@ func (c *contents) weight() uint32 {
 	return uint32(n + 256*(len(c.binaries)+len(c.warnings)))
 }
 
-// readContents reads a report: JSON, compressed by zstd.
+// readContents reads a report, as [xo.Report.Encode] writes it.
 func readContents(packed []byte) (*contents, error) {
-	unzip, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxReport))
+	report, err := xo.ParseReport(packed)
 	if err != nil {
 		return nil, err
-	}
-	defer unzip.Close()
-	corrupt := func(err error) error {
-		return &remora.Error{Kind: remora.KindCorrupt, Code: "report.corrupt", Message: "What is kept of the bundle's check cannot be read.", Err: err}
-	}
-	plain, err := unzip.DecodeAll(packed, nil)
-	if err != nil {
-		return nil, corrupt(err)
-	}
-	var report struct {
-		Inventory struct {
-			Files []struct {
-				Path string
-				Size int64
-			}
-			Bytes    int64
-			Binaries []nativeFile
-			Locales  []string
-		}
-		Warnings []bundleWarning
-	}
-	if err := json.Unmarshal(plain, &report); err != nil {
-		return nil, corrupt(err)
 	}
 	in := &report.Inventory
 	c := &contents{files: len(in.Files), bytes: in.Bytes, more: max(0, len(in.Binaries)-binariesShown)}
