@@ -43,7 +43,7 @@ var rules = []Rule{
 		Reason: "front ends serve from the view, never from the database, and not from each other",
 	},
 	{
-		In: []string{"./remora/web/api"}, Only: []string{"./remora", "./remora/live", "./remora/site", "./remora/web/internal/answer", "./remora/web/internal/place"},
+		In: []string{"./remora/web/api"}, Only: []string{"./remora", "./remora/live", "./remora/site", "./remora/web/internal/answer", "./remora/web/internal/place", "./remora/web/internal/weblink"},
 		Reason: "programs are answered from the view, as pages are, and from nothing else",
 	},
 	{

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/web/internal/weblink"
 )
 
 // Bounds of what a page shows of one activity.
@@ -236,7 +237,7 @@ const maxLicense = 120
 func (l *tongue) newFacts(a *remora.Activity) facts {
 	f := facts{
 		BundleID: a.BundleID, License: a.License,
-		Homepage: webLink(a.Homepage), Repository: webLink(a.Repository),
+		Homepage: weblink.Clean(a.Homepage), Repository: weblink.Clean(a.Repository),
 		Updated: l.day(a.Updated), Downloads: l.downloads(a.Downloads),
 	}
 	if f.License != "" && len(f.License) <= maxLicense && utf8.ValidString(f.License) {

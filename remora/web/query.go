@@ -79,17 +79,3 @@ func searchText(s string) string {
 	}
 	return s
 }
-
-// webLink returns s if it is an address that a page may lead to, else "". The catalog holds what
-// bundles say, and a page must not run a script for one.
-func webLink(s string) string {
-	const most = 2 << 10
-	if len(s) > most {
-		return ""
-	}
-	u, err := url.Parse(s)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil {
-		return ""
-	}
-	return u.String()
-}

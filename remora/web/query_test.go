@@ -31,20 +31,6 @@ func TestParseQuery(t *testing.T) {
 	}
 }
 
-func TestWebLink(t *testing.T) {
-	for in, want := range map[string]string{
-		"https://example.org/a?b=c#d": "https://example.org/a?b=c#d",
-		"http://example.org":          "http://example.org",
-		"HTTPS://example.org/":        "https://example.org/",
-		"":                            "", "example.org": "", "//example.org/": "", "javascript:alert(1)": "", "mailto:a@example.org": "",
-		"https://": "", "https://a:b@example.org/": "", "https://exa mple.org/": "", "https://example.org/" + strings.Repeat("a", 3000): "",
-	} {
-		if got := webLink(in); got != want {
-			t.Errorf("webLink(%.40q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 func FuzzQuery(f *testing.F) {
 	f.Add("q=paint&sort=name&category=games&after=AAAA&sugar=0.120")
 	f.Add("q=%zz")
@@ -63,18 +49,6 @@ func FuzzQuery(f *testing.F) {
 		}
 		if searchText(q.search) != q.search {
 			t.Fatalf("%q becomes another text", q.search)
-		}
-	})
-}
-
-func FuzzWebLink(f *testing.F) {
-	f.Add("https://example.org/")
-	f.Add("javascript:alert(1)")
-	f.Add("http://[::1%25eth0]/")
-	f.Fuzz(func(t *testing.T, s string) {
-		got := webLink(s)
-		if got != "" && !strings.HasPrefix(got, "http://") && !strings.HasPrefix(got, "https://") {
-			t.Fatalf("%q leads to %q", s, got)
 		}
 	})
 }
