@@ -9,13 +9,19 @@ import (
 	"time"
 
 	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/web/internal/weblink"
 )
 
 // A text is one thing said in several locales: tag to words.
 type text map[string]string
 
-// textOf returns t with what JSON has no form for replaced.
-func textOf(t remora.Text) text {
+// text returns t in all its locales or, where a language was asked for, in the one that its readers
+// get. What JSON has no form for is replaced.
+func (c *call) text(t remora.Text, def string) text {
+	if c.asked.one && len(t) > 0 {
+		value, used := t.In(c.asked.lang, def)
+		return text{used: clean(value)}
+	}
 	out := make(text, len(t))
 	for _, l := range t {
 		out[l.Locale] = clean(l.Value)
@@ -83,7 +89,7 @@ type summary struct {
 	URL        string   `json:"url"` // of all there is to know
 	Categories []string `json:"categories"`
 	Tags       []string `json:"tags"`
-	License    *string  `json:"license"`
+	License    *string  `json:"license"` // SPDX expression
 	Network    string   `json:"network"`
 	Downloads  int64    `json:"downloads"`
 	Created    moment   `json:"created"`
@@ -119,7 +125,7 @@ func (c *call) summary(a *remora.Activity) summary {
 	s := summary{
 		ID: a.ID, BundleID: clean(a.BundleID), Name: clean(cmp.Or(name, a.BundleID)), Summary: clean(words), Lang: cmp.Or(lang, "und"),
 		Page: c.page(a.ID), URL: c.activityURL(a.ID), Categories: cleanAll(a.Categories), Tags: cleanAll(a.Tags),
-		License: orNil(cmp.Or(a.License, a.LicenseText)), Network: a.Network.String(), Downloads: a.Downloads,
+		License: orNil(a.License), Network: a.Network.String(), Downloads: a.Downloads,
 		Created: momentOf(a.Created), Updated: momentOf(a.Updated),
 	}
 	if !a.Icon.IsZero() {
@@ -151,13 +157,13 @@ type version struct {
 	Sugar       sugarRange    `json:"sugar"`
 	Interpreter *string       `json:"interpreter"`
 	Archs       []string      `json:"archs"` // none: runs on any
-	URL         *string       `json:"url"`   // none while it waits for review
+	URL         *string       `json:"url"`   // none while it waits for review, but for those who ask for experimental ones
 	Size        int64         `json:"size"`  // bytes
 	SHA256      remora.Digest `json:"sha256"`
 	Notes       text          `json:"notes"`
 	Submitted   moment        `json:"submitted"`
 	Published   moment        `json:"published"`
-	Verdict     *verdict      `json:"verdict,omitempty"` // where a Sugar release was named
+	Verdict     *verdict      `json:"verdict,omitempty"` // where it was said for whom
 }
 
 // A verdict says whether a version is the one that a laptop is offered, and else why not.
@@ -170,9 +176,9 @@ func (c *call) versionOf(a *remora.Activity, v *remora.Version) version {
 	out := version{
 		ID: v.ID, Activity: a.ID, Number: v.Number.String(), State: v.State.String(), Channel: v.Channel.String(),
 		Sugar: rangeOf(v), Interpreter: orNil(v.Interpreter.String()), Archs: cleanAll(v.Archs),
-		Size: v.Size, SHA256: v.SHA256, Notes: textOf(v.Notes), Submitted: momentOf(v.Submitted), Published: momentOf(v.Published),
+		Size: v.Size, SHA256: v.SHA256, Notes: c.text(v.Notes, a.DefaultLocale), Submitted: momentOf(v.Submitted), Published: momentOf(v.Published),
 	}
-	if v.State == remora.StatePublished {
+	if v.State == remora.StatePublished || c.asked.experimental {
 		to := c.bundle(v)
 		out.URL = &to
 	}
@@ -199,7 +205,7 @@ func (c *call) versionsOf(a *remora.Activity) []version {
 	out := make([]version, 0, len(list))
 	for _, e := range list {
 		v := c.versionOf(a, e.Version)
-		if !c.asked.sugar.IsZero() {
+		if c.asked.verdicts {
 			v.Verdict = &verdict{e.Reason == remora.ReasonOffered, e.Reason.String()}
 		}
 		out = append(out, v)
@@ -228,6 +234,7 @@ type activity struct {
 	Names        text      `json:"names"`
 	Summaries    text      `json:"summaries"`
 	Descriptions text      `json:"descriptions"`
+	LicenseText  *string   `json:"license_text"` // as the bundle says it
 	Homepage     *string   `json:"homepage"`
 	Repository   *string   `json:"repository"`
 	Listed       bool      `json:"listed"`
@@ -242,7 +249,7 @@ func (c *call) find(ref string) *remora.Activity {
 		return nil
 	}
 	var a *remora.Activity
-	if id, err := strconv.ParseInt(ref, 10, 64); err == nil && strconv.FormatInt(id, 10) == ref {
+	if id, ok := parseID(ref); ok {
 		a = c.view.Activity(id)
 	} else {
 		a = c.view.ByBundleID(ref)
@@ -262,8 +269,8 @@ func (c *call) activity(ref string) (any, *problem) {
 		return nil, unknown("activity")
 	}
 	out := activity{
-		summary: c.summary(a), Names: textOf(a.Name), Summaries: textOf(a.Summary), Descriptions: textOf(a.Description),
-		Homepage: orNil(a.Homepage), Repository: orNil(a.Repository), Listed: a.Listed,
+		summary: c.summary(a), Names: c.text(a.Name, a.DefaultLocale), Summaries: c.text(a.Summary, a.DefaultLocale), Descriptions: c.text(a.Description, a.DefaultLocale),
+		LicenseText: orNil(a.LicenseText), Homepage: orNil(weblink.Clean(a.Homepage)), Repository: orNil(weblink.Clean(a.Repository)), Listed: a.Listed,
 		Authors: make([]author, 0, len(a.Authors)), Screenshots: make([]picture, 0, len(a.Screenshots)), Versions: c.versionsOf(a),
 	}
 	for _, p := range a.Authors {
@@ -281,22 +288,17 @@ func (c *call) authorOf(p remora.Author) author {
 	return author{p.ID, clean(p.Name), c.address("authors/"+strconv.FormatInt(p.ID, 10), nil)}
 }
 
-// A versionList is the versions of an activity.
-type versionList struct {
-	Items []version `json:"items"`
-}
-
 func (c *call) versions(ref string) (any, *problem) {
 	a := c.find(ref)
 	if a == nil {
 		return nil, unknown("activity")
 	}
-	return versionList{c.versionsOf(a)}, nil
+	return whole[version]{c.versionsOf(a)}, nil
 }
 
 func (c *call) version(id string) (any, *problem) {
-	n, err := strconv.ParseInt(id, 10, 64)
-	if err != nil {
+	n, ok := parseID(id)
+	if !ok {
 		return nil, unknown("version")
 	}
 	a, v := c.view.ByVersion(n)

@@ -71,21 +71,22 @@ type call struct {
 type route struct {
 	path   string
 	params []string // the query parameters there are
+	most   int      // the greatest limit, where there is one
 	answer func(c *call, name string) (any, *problem)
 }
 
 var routes = [...]route{
-	{"activities", []string{"q", "category", "interpreter", "sugar", "language", "license", "size", "network", "tag", "author", "sort", "limit", "after", "lang", "facets"}, (*call).activities},
-	{"activities/{ref}", []string{"sugar", "experimental"}, (*call).activity},
-	{"activities/{ref}/versions", []string{"sugar", "experimental"}, (*call).versions},
-	{"versions/{id}", nil, (*call).version},
-	{"categories", nil, (*call).categories},
-	{"tags", []string{"limit"}, (*call).tags},
-	{"authors/{id}", nil, (*call).author},
-	{"collections", []string{"limit", "after"}, (*call).collections},
-	{"collections/{nickname}", nil, (*call).collection},
-	{"suggest", []string{"q", "lang", "limit"}, (*call).suggest},
-	{"openapi.json", nil, nil},
+	{"activities", []string{"q", "category", "interpreter", "sugar", "language", "license", "size", "network", "tag", "author", "sort", "limit", "after", "lang", "facets"}, 100, (*call).activities},
+	{"activities/{ref}", []string{"sugar", "experimental", "lang"}, 0, (*call).activity},
+	{"activities/{ref}/versions", []string{"sugar", "experimental", "lang"}, 0, (*call).versions},
+	{"versions/{id}", []string{"lang"}, 0, (*call).version},
+	{"categories", []string{"lang"}, 0, (*call).categories},
+	{"tags", []string{"limit"}, live.MaxTags, (*call).tags},
+	{"authors/{id}", nil, 0, (*call).author},
+	{"collections", []string{"limit", "after", "lang"}, 100, (*call).collections},
+	{"collections/{nickname}", []string{"lang"}, 0, (*call).collection},
+	{"suggest", []string{"q", "lang", "limit"}, 20, (*call).suggest},
+	{"openapi.json", nil, 0, nil},
 }
 
 // match returns what stands for {name} in a path of a route.
@@ -148,7 +149,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, t *route, name string) {
 	header := w.Header()
-	a, p := ask(r.URL.RawQuery, t.params)
+	a, p := ask(r.URL.RawQuery, t)
 	if p != nil {
 		h.fail(w, r, *p)
 		return

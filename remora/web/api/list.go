@@ -25,6 +25,11 @@ func (l list[T]) next() string {
 	return *l.Next
 }
 
+// A whole is a list that fits one answer.
+type whole[T any] struct {
+	Items []T `json:"items"`
+}
+
 // A value is a value of a facet, and how many activities of the list have it.
 type value struct {
 	Value string `json:"value"`
@@ -35,6 +40,7 @@ type value struct {
 type activityList struct {
 	list[summary]
 	Corrected *string            `json:"corrected"` // what was found instead of q
+	Partial   bool               `json:"partial"`   // the words are so common that total and facets are lower bounds
 	Facets    map[string][]value `json:"facets,omitempty"`
 }
 
@@ -53,7 +59,7 @@ func (c *call) activities(string) (any, *problem) {
 			Errors: []wrong{{"after", "It is none that an answer of this list has given. Start without it."}}}
 	}
 	found := c.view.Find(live.Query{Text: a.text, Locale: a.lang, Filter: a.filter, Sort: a.sort, After: after, Limit: a.limit, Counts: a.facets})
-	out := activityList{list: list[summary]{Items: make([]summary, 0, len(found.Activities)), Total: found.Total}, Corrected: orNil(found.Corrected)}
+	out := activityList{list: list[summary]{Items: make([]summary, 0, len(found.Activities)), Total: found.Total}, Corrected: orNil(found.Corrected), Partial: found.Partial}
 	for _, each := range found.Activities {
 		out.Items = append(out.Items, c.summary(each))
 	}
@@ -95,10 +101,10 @@ type category struct {
 
 func (c *call) categories(string) (any, *problem) {
 	all := c.view.Categories()
-	out := list[category]{Items: make([]category, 0, len(all)), Total: len(all)}
+	out := whole[category]{make([]category, 0, len(all))}
 	for i := range all {
 		each := &all[i]
-		out.Items = append(out.Items, category{clean(each.Slug), textOf(each.Name), c.view.Count(each.Slug), c.address("activities", url.Values{"category": {clean(each.Slug)}})})
+		out.Items = append(out.Items, category{clean(each.Slug), c.text(each.Name, "en"), c.view.Count(each.Slug), c.address("activities", url.Values{"category": {clean(each.Slug)}})})
 	}
 	return out, nil
 }
@@ -111,9 +117,9 @@ type tag struct {
 }
 
 func (c *call) tags(string) (any, *problem) {
-	tags := c.view.Tags(live.MaxTags)
-	out := list[tag]{Items: make([]tag, 0, c.asked.limit), Total: len(tags)}
-	for _, t := range tags[:min(len(tags), c.asked.limit)] {
+	tags := c.view.Tags(c.asked.limit)
+	out := whole[tag]{make([]tag, 0, len(tags))}
+	for _, t := range tags {
 		out.Items = append(out.Items, tag{clean(t.Name), t.N, c.address("activities", url.Values{"tag": {clean(t.Value)}})})
 	}
 	return out, nil
@@ -127,8 +133,8 @@ type authorPage struct {
 }
 
 func (c *call) author(id string) (any, *problem) {
-	n, err := strconv.ParseInt(id, 10, 64)
-	if err != nil {
+	n, ok := parseID(id)
+	if !ok {
 		return nil, unknown("author")
 	}
 	p, known := c.view.Author(n)
@@ -185,7 +191,7 @@ func (c *call) count(g *remora.Collection) (n int) {
 
 func (c *call) group(g *remora.Collection) group {
 	return group{
-		Nickname: clean(g.Nickname), Names: textOf(g.Name), Descriptions: textOf(g.Description), Updated: momentOf(g.Updated), Count: c.count(g),
+		Nickname: clean(g.Nickname), Names: c.text(g.Name, g.DefaultLocale), Descriptions: c.text(g.Description, g.DefaultLocale), Updated: momentOf(g.Updated), Count: c.count(g),
 		URL:         c.address("collections/"+url.PathEscape(g.Nickname), nil),
 		UpdateGroup: c.base + "/services/micro-format.php?" + url.Values{"collection_nickname": {g.Nickname}}.Encode(),
 	}
@@ -234,14 +240,11 @@ type suggestion struct {
 }
 
 func (c *call) suggest(string) (any, *problem) {
-	found := c.view.Suggest(c.asked.text, c.asked.lang, min(c.asked.limit, maxSuggested))
-	out := list[suggestion]{Items: make([]suggestion, 0, len(found)), Total: len(found)}
+	found := c.view.Suggest(c.asked.text, c.asked.lang, c.asked.limit)
+	out := whole[suggestion]{make([]suggestion, 0, len(found))}
 	for _, a := range found {
 		s := c.summary(a)
 		out.Items = append(out.Items, suggestion{a.ID, s.Name, s.URL, s.Page})
 	}
 	return out, nil
 }
-
-// maxSuggested bounds the suggestions of one answer.
-const maxSuggested = 20

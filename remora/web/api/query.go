@@ -19,7 +19,6 @@ const (
 	maxText      = 200     // letters searched for
 	maxValue     = 200     // bytes of any other value
 	defaultLimit = 20
-	maxLimit     = 100
 )
 
 // asked are the query parameters of a call, read and checked.
@@ -31,13 +30,17 @@ type asked struct {
 	limit        int
 	after        string
 	lang         string // "en" unless said
+	one          bool   // lang is said: texts are wanted in that language only
 	sugar        remora.Number
 	facets       bool
 	experimental bool
+	verdicts     bool // of a Sugar or of those who ask for experimental versions
 }
 
-// ask reads a query that may have the parameters known. Everything that is wrong is in the problem.
-func ask(raw string, known []string) (a asked, p *problem) {
+// ask reads the query of an address of t. Everything that is wrong is in the problem. A parameter
+// without a value counts as not given, as forms send those that nobody filled in.
+func ask(raw string, t *route) (a asked, p *problem) {
+	known := t.params
 	a = asked{limit: defaultLimit, lang: "en"}
 	var errs []wrong
 	say := func(parameter, format string, args ...any) {
@@ -73,6 +76,7 @@ func ask(raw string, known []string) (a asked, p *problem) {
 			}
 		case len(values) > 1:
 			say(name, "It is given %d times.", len(values))
+		case value == "":
 		case !utf8.ValidString(value):
 			say(name, "It is not UTF-8.")
 		case name == "q" && utf8.RuneCountInString(value) > maxText:
@@ -80,12 +84,12 @@ func ask(raw string, known []string) (a asked, p *problem) {
 		case name != "q" && name != "after" && len(value) > maxValue:
 			say(name, "It has more than %d bytes.", maxValue)
 		default:
-			if fault := a.set(name, value); fault != "" {
+			if fault := a.set(name, value, t.most); fault != "" {
 				say(name, "%s", fault)
 			}
 		}
 	}
-	if a.text != "" && a.query.Has("sort") {
+	if a.text != "" && a.query.Get("sort") != "" {
 		say("sort", "What is found for q comes best first; leave one of the two out.")
 	}
 	if len(errs) > 0 {
@@ -94,8 +98,11 @@ func ask(raw string, known []string) (a asked, p *problem) {
 	return a, nil
 }
 
+// sizes are the values of live.FacetSize.
+var sizes = []string{"1", "5", "20", "more"}
+
 // set takes one parameter. It returns what is wrong with the value, "" if nothing is.
-func (a *asked) set(name, value string) (fault string) {
+func (a *asked) set(name, value string, most int) (fault string) {
 	var err error
 	switch name {
 	case "q":
@@ -104,17 +111,19 @@ func (a *asked) set(name, value string) (fault string) {
 		a.after = value
 	case "limit":
 		a.limit, err = strconv.Atoi(value)
-		if err != nil || a.limit < 1 || a.limit > maxLimit || strconv.Itoa(a.limit) != value {
-			return fmt.Sprintf("It must be a number from 1 to %d.", maxLimit)
+		if err != nil || a.limit < 1 || a.limit > most || strconv.Itoa(a.limit) != value {
+			return fmt.Sprintf("It must be a number from 1 to %d.", most)
 		}
 	case "lang":
 		if a.lang = remora.NormalizeLocale(value); a.lang == "und" {
-			return "It is no language tag such as es or pt-BR."
+			return noLanguage
 		}
+		a.one = true
 	case "facets":
 		a.facets, fault = flag(value)
 	case "experimental":
 		a.experimental, fault = flag(value)
+		a.verdicts = true
 	case "sort":
 		if a.sort, err = remora.ParseSort(value); err != nil {
 			return remora.MessageOf(err)
@@ -123,15 +132,53 @@ func (a *asked) set(name, value string) (fault string) {
 		if a.sugar, err = remora.ParseSugar(value); err != nil {
 			return remora.MessageOf(err)
 		}
-		a.filter[live.FacetSugar] = a.sugar.String()
-	default:
-		for f := range a.filter {
-			if live.Facet(f).String() == name {
-				a.filter[f] = value
-			}
+		a.verdicts = true
+		// What is for the newest release we know is for later ones, as far as anybody can tell.
+		if a.filter[live.FacetSugar] = a.sugar.String(); a.sugar.Compare(remora.NewestSugar) > 0 {
+			a.filter[live.FacetSugar] = remora.NewestSugar.String()
 		}
+	case "language":
+		base, _, _ := strings.Cut(remora.NormalizeLocale(value), "-")
+		if base == "und" {
+			return noLanguage
+		}
+		a.filter[live.FacetLanguage] = base
+	case "interpreter":
+		if _, err := remora.ParseInterpreter(value); err != nil {
+			return remora.MessageOf(err)
+		}
+		a.filter[live.FacetInterpreter] = value
+	case "network":
+		if value != remora.NetworkNone.String() && value != remora.NetworkNeeded.String() {
+			return fmt.Sprintf("It must be %s or %s.", remora.NetworkNone, remora.NetworkNeeded)
+		}
+		a.filter[live.FacetNetwork] = value
+	case "size":
+		if !slices.Contains(sizes, value) {
+			return fmt.Sprintf("It must be one of %s.", strings.Join(sizes, ", "))
+		}
+		a.filter[live.FacetSize] = value
+	case "author":
+		if _, ok := parseID(value); !ok {
+			return "It must be the id of an author, a number."
+		}
+		a.filter[live.FacetAuthor] = value
+	case "category":
+		a.filter[live.FacetCategory] = value
+	case "license":
+		a.filter[live.FacetLicense] = value
+	case "tag":
+		a.filter[live.FacetTag] = value
 	}
 	return fault
+}
+
+const noLanguage = "It is no language tag such as es or pt-BR."
+
+// parseID reads an id as we write it.
+func parseID(s string) (id int64, ok bool) {
+	id, err := strconv.ParseInt(s, 10, 64)
+	return id, err == nil && id > 0 && strconv.FormatInt(id, 10) == s
 }
 
 func flag(value string) (on bool, fault string) {
