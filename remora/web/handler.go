@@ -18,6 +18,7 @@ import (
 
 	"github.com/sugarlabs/beamrider/remora/live"
 	"github.com/sugarlabs/beamrider/remora/site"
+	"github.com/sugarlabs/beamrider/remora/web/api"
 )
 
 // DefaultName is what the site calls itself where its administrator has not named it.
@@ -76,6 +77,7 @@ type Handler struct {
 	assets  map[string]*asset                        // by name
 	static  map[string]*asset                        // by address
 	kept    *otter.Cache[keptKey, *keptPage]
+	api     *api.Handler
 	sources
 }
 
@@ -142,6 +144,11 @@ func newHandler(c Config, files fs.FS) (*Handler, error) {
 	if h.sources, err = newSources(c.Reports, c.Statistics, time.Now); err != nil {
 		errs = append(errs, fmt.Errorf("web: kept answers: %w", err))
 	}
+	if h.library != nil {
+		if h.api, err = api.New(api.Config{Library: h.library, Site: h.site, Logger: h.log}); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -161,6 +168,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	if a := h.static[r.URL.Path]; a != nil && readOnly(r) {
 		h.serveAsset(w, r, a)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, api.Prefix) {
+		h.api.ServeHTTP(w, r)
 		return
 	}
 	v := h.newVisit(r)
