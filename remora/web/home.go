@@ -12,6 +12,7 @@ const (
 	shelfSize   = 6  // in each part: whole rows of one, two or three
 	smallSize   = 9  // a library as small is shown whole
 	ringSize    = 8  // around the figure
+	ringLeast   = 5  // featured ones around the figure; where there are fewer, popular ones join them
 	shownGroups = 12 // collections
 )
 
@@ -53,10 +54,18 @@ func (h *Handler) serveHome(w http.ResponseWriter, v *visit) {
 	}
 	featured, _ := v.view.List(remora.SortFeatured, "", remora.Cursor{}, ringSize)
 	popular, _ := v.view.List(remora.SortPopular, "", remora.Cursor{}, ringSize)
-	p.Ring, p.RingTitle = v.newCards(featured), l.t("Featured")
+	p.RingTitle = l.t("Featured")
 	if len(featured) == 0 {
-		p.Ring, p.RingTitle = v.newCards(popular), l.t("Loved by many")
+		p.RingTitle = l.t("Loved by many")
 	}
+	if len(featured) < ringLeast {
+		for _, a := range popular {
+			if a.FeaturedRank == 0 && len(featured) < ringSize {
+				featured = append(featured, a)
+			}
+		}
+	}
+	p.Ring = v.newCards(featured)
 	if total <= smallSize {
 		all, _ := v.view.List(remora.SortName, "", remora.Cursor{}, smallSize)
 		p.All = v.newCards(all)
