@@ -88,6 +88,7 @@ type Snapshot struct {
 	files      map[int64]int32
 	versions   map[int64]int32
 	sums       map[Digest]int32
+	images     map[int64]int32
 	// orders["" and each category][sort] lists indexes of listed activities.
 	orders map[string]*[sortCount][]int32
 }
@@ -233,12 +234,16 @@ func (b *SnapshotBuilder) Snapshot(header Header) *Snapshot {
 		files:      make(map[int64]int32, versions),
 		versions:   make(map[int64]int32, versions),
 		sums:       make(map[Digest]int32, versions),
+		images:     map[int64]int32{},
 		orders:     map[string]*[sortCount][]int32{},
 	}
 	for i := range unique {
 		a := &unique[i]
 		s.ids[i] = a.ID
 		s.bundles[BundleKey(a.BundleID)] = int32(i)
+		for _, img := range a.Screenshots {
+			s.images[img.ID] = int32(i)
+		}
 		for j := range a.Versions {
 			v := &a.Versions[j]
 			s.versions[v.ID] = int32(i)
@@ -366,6 +371,12 @@ func (s *Snapshot) ByVersion(versionID int64) *Activity {
 // BySum returns an activity one of whose versions has this sum, nil if there is none.
 func (s *Snapshot) BySum(sum Digest) *Activity {
 	i, found := s.sums[sum]
+	return s.at(i, found)
+}
+
+// ByImage returns the activity that has the screenshot with this id, nil if there is none.
+func (s *Snapshot) ByImage(id int64) *Activity {
+	i, found := s.images[id]
 	return s.at(i, found)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/sugarlabs/beamrider/remora"
@@ -177,6 +178,16 @@ func (v *View) ByVersion(versionID int64) (*remora.Activity, *remora.Version) {
 func (v *View) BySum(sum remora.Digest) (*remora.Activity, *remora.Version) {
 	a := v.find(func(s *remora.Snapshot) *remora.Activity { return s.BySum(sum) })
 	return a, versionOf(a, func(w *remora.Version) bool { return w.SHA256 == sum })
+}
+
+// ByImage returns the activity and its screenshot with this id, nils if there is none.
+func (v *View) ByImage(id int64) (*remora.Activity, *remora.Image) {
+	a := v.find(func(s *remora.Snapshot) *remora.Activity { return s.ByImage(id) })
+	if a == nil {
+		return nil, nil
+	}
+	i := slices.IndexFunc(a.Screenshots, func(img remora.Image) bool { return img.ID == id })
+	return a, &a.Screenshots[i]
 }
 
 func (v *View) find(in func(*remora.Snapshot) *remora.Activity) *remora.Activity {

@@ -236,10 +236,10 @@ func (h *Handler) routeImage(args []string) http.HandlerFunc {
 			w.Header()["Cache-Control"] = cacheHour
 			redirect(w, http.StatusFound, withQuery(iconPath(a.Icon), r.URL.RawQuery))
 		}
+	case (args[1] == "t" || args[1] == "p") && ok:
+		return h.serveOldPreview(id)
 	case args[1] == "t" || args[1] == "p" || args[1] == "addon_icon":
-		return func(w http.ResponseWriter, r *http.Request) {
-			notFound(w, "This library has no screenshots yet, so there is no such image here.")
-		}
+		return func(w http.ResponseWriter, r *http.Request) { notFound(w, noPreview) }
 	}
 	return nil
 }

@@ -143,6 +143,10 @@ func (h *Handler) routeOwn(args []string) http.HandlerFunc {
 			}
 			return h.serveIcon(sum, colors)
 		}
+	case "preview":
+		if len(args) == 2 {
+			return h.routePreview(args[1])
+		}
 	case "app":
 		if len(args) == 2 {
 			if bundleID, ok := strings.CutSuffix(args[1], ".html"); ok && bundleID != "" {
