@@ -181,6 +181,11 @@ func TestFacetNames(t *testing.T) {
 	// Sizes and releases are in their own order, not in that of their counts.
 	inOrder(t, body, ">Up to 1 MB<", ">1 MB to 5 MB<", ">5 MB to 20 MB<", ">More than 20 MB<")
 	inOrder(t, body, ">Sugar 0.122<", ">Sugar 0.120<", ">Sugar 0.118<", "<summary>More</summary>", ">Sugar 0.82<")
+	_, releases, _ := strings.Cut(body, `<h3 id="by-sugar">`)
+	shown, _, _ := strings.Cut(releases, "<details>")
+	if n := len(linksOf(t, facetLink, shown)); n != valuesShown {
+		t.Errorf("%d releases are shown before the others are folded away", n)
+	}
 	// What every activity has narrows nothing.
 	one := mustGet(t, newHandlerOn(t, newFeed(games(), numbered(1)...)), "/en/browse")
 	checkPage(t, one)
