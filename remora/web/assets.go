@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -15,7 +14,7 @@ import (
 	"github.com/sugarlabs/beamrider/remora/web/internal/answer"
 )
 
-//go:embed templates/*.html static/* style/*.css locales/*.po
+//go:embed templates/*.html static/* style locales/*.po
 var embedded embed.FS
 
 // An asset is a static file. Its address holds a sum of its bytes, so that it may be kept for ever
@@ -43,11 +42,13 @@ func loadAssets(files fs.FS) (byName map[string]*asset, byPath map[string]*asset
 		a := &asset{path: "/static/" + hex.EncodeToString(sum[:8]) + "/" + name, media: media, body: answer.New(body)}
 		byName[name], byPath[a.path] = a, a
 	}
-	style, err := styleSheet(files)
-	if err != nil {
-		return nil, nil, err
+	for name, pattern := range sheets {
+		style, err := styleSheet(files, pattern)
+		if err != nil {
+			return nil, nil, err
+		}
+		add(name, mediaTypes[".css"], style)
 	}
-	add("style.css", mediaTypes[".css"], style)
 	for _, e := range entries {
 		name := e.Name()
 		media := mediaTypes[path.Ext(name)]
@@ -63,16 +64,19 @@ func loadAssets(files fs.FS) (byName map[string]*asset, byPath map[string]*asset
 	return byName, byPath, nil
 }
 
-// styleSheet joins style/*.css in the order of their names, without comments and without the spaces
+// sheets are the style sheets: that of every page, and those of pages which want more.
+var sheets = map[string]string{"style.css": "style/*.css", "home.css": "style/home/*.css", "numbers.css": "style/numbers/*.css"}
+
+// styleSheet joins files in the order of their names, without comments and without the spaces
 // that are for us alone: every page on a slow line pays for what is sent. No string in them has a
 // character that this would change; a test says so.
-func styleSheet(files fs.FS) ([]byte, error) {
-	names, err := fs.Glob(files, "style/*.css")
+func styleSheet(files fs.FS, pattern string) ([]byte, error) {
+	names, err := fs.Glob(files, pattern)
 	if err != nil {
 		return nil, err
 	}
 	if len(names) == 0 {
-		return nil, errors.New("there is no style/*.css")
+		return nil, fmt.Errorf("there is no %s", pattern)
 	}
 	var out []byte
 	for _, name := range names {

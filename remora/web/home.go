@@ -89,6 +89,7 @@ func (h *Handler) serveHome(w http.ResponseWriter, v *visit) {
 	f := v.newFrame("", nil)
 	p.Search.Action = f.Search
 	f.BigSearch, f.Body = true, p
+	f.with(h, "home.css")
 	f.at(v, "", nil)
 	h.show(w, v, "home", f, "")
 }

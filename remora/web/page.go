@@ -33,10 +33,11 @@ type visit struct {
 // A frame is what every page has around its own content. Body is the page's own data.
 type frame struct {
 	Lang, Dir   string
-	Title       string // of the page; "" on the home page
-	Site        string // name of the site
-	Style, Icon string // addresses of the style sheet and the favicon
-	Home        string // addresses of the pages every page leads to
+	Title       string   // of the page; "" on the home page
+	Site        string   // name of the site
+	Styles      []string // addresses of the style sheets
+	Icon        string   // address of the favicon
+	Home        string   // addresses of the pages every page leads to
 	Browse      string
 	Search      string
 	OpenSearch  string // address of the description of the search
@@ -102,7 +103,7 @@ func (v *visit) newFrame(title string, body any) *frame {
 	root := "/" + l.tag + "/"
 	f := &frame{
 		Lang: l.tag, Dir: l.dir, Title: title, Site: h.name,
-		Style: h.assets["style.css"].path, Icon: h.assets["favicon.svg"].path,
+		Styles: []string{h.assets["style.css"].path}, Icon: h.assets["favicon.svg"].path,
 		Home: root, Browse: root + "browse", Search: l.searchPath(nil),
 		Body: body, Stale: v.stale, Foot: l.footLinks(),
 		OpenSearch: l.path("opensearch.xml"), Categories: l.path("categories"), Collections: l.path("collections"),
@@ -122,6 +123,9 @@ func (l *tongue) footLinks() []footLink {
 		{l.t("Statistics"), l.path("statistics")}, {l.t("Feeds"), l.path("feeds")}, {l.t("Privacy"), l.path("privacy")}, {l.t("Contact"), l.path("contact")},
 	}
 }
+
+// with adds a style sheet that not every page has.
+func (f *frame) with(h *Handler, sheet string) { f.Styles = append(f.Styles, h.assets[sheet].path) }
 
 // at says where the page is, with the parameters that make it another page: the addresses that
 // search engines are told, and those of the same page in the other languages.

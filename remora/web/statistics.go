@@ -157,6 +157,7 @@ func (h *Handler) serveAllStatistics(w http.ResponseWriter, v *visit) {
 }
 
 func (h *Handler) showStatistics(w http.ResponseWriter, v *visit, f *frame, t *tally) {
+	f.with(h, "numbers.css")
 	m := manner{cache: "public, max-age=60"}
 	if t == nil && h.statistics != nil {
 		m.cache = "no-store" // it may well be there in a moment
