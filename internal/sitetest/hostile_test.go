@@ -108,7 +108,7 @@ func hostileProblems(a *answer) []string {
 			return []string{"the JSON is not valid UTF-8 and JSON"}
 		}
 	}
-	if !a.isBundle() && !utf8.Valid(a.body) {
+	if !a.isBundle() && !strings.HasPrefix(a.header.Get("Content-Type"), "image/") && !utf8.Valid(a.body) {
 		return []string{"it is not UTF-8"}
 	}
 	return nil
