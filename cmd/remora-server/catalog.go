@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/sugarlabs/beamrider/internal/backup"
+	"github.com/sugarlabs/beamrider/internal/catalogedit"
 	"github.com/sugarlabs/beamrider/internal/catalogtext"
 	"github.com/sugarlabs/beamrider/internal/datalock"
 	"github.com/sugarlabs/beamrider/internal/durable"
@@ -23,7 +24,7 @@ type catalogCmd struct {
 	List        catalogListCmd    `cmd:"" help:"List the activities."`
 	Show        catalogShowCmd    `cmd:"" help:"Show one activity with all its versions."`
 	Why         catalogWhyCmd     `cmd:"" help:"Say which version a laptop is offered, and why not the others."`
-	Set         catalogSetCmd     `cmd:"" help:"Set a Sugar range, categories, tags, texts, or whether it is listed."`
+	Set         catalogSetCmd     `cmd:"" help:"Set a Sugar range, categories, tags, texts, authors, screenshots and more."`
 	Hide        catalogHideCmd    `cmd:"" help:"Withdraw an activity or a version; it can come back."`
 	Unhide      catalogUnhideCmd  `cmd:"" help:"Bring back what was hidden."`
 	Remove      catalogRemoveCmd  `cmd:"" help:"Withdraw an activity or a version for good."`
@@ -163,18 +164,7 @@ func (c *catalogShowCmd) Run(ctx context.Context, a *app) error {
 		if c.JSON {
 			return printJSON(a.stdout, v)
 		}
-		listed := "listed"
-		if !v.Listed {
-			listed = "not listed"
-		}
-		fmt.Fprintf(a.stdout, "%s  (%s, id %d)\n%s, %s; categories %s; tags %s; licence %s; %d downloads\n\n", v.Name, v.BundleID, v.ID,
-			v.State, listed, catalogtext.OrNone(v.Categories), catalogtext.OrNone(v.Tags), v.License, v.Downloads)
-		tw := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(tw, "VERSION\tSTATE\tCHANNEL\tSUGAR\tINTERPRETER\tBYTES\tFILE")
-		for _, w := range v.Versions {
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s (%s)\t%s\t%d\t%s\n", w.Number, w.State, w.Channel, w.Sugar, w.SugarSource, w.Interpreter, w.Size, w.Filename)
-		}
-		return tw.Flush()
+		return v.Write(a.stdout)
 	})
 }
 
@@ -225,79 +215,28 @@ func (c *catalogWhyCmd) Run(ctx context.Context, a *app) error {
 type catalogSetCmd struct {
 	target
 	why
-	Sugar    *string           `help:"Sugar releases, such as 0.100-0.116 or 0.114-open; \"inferred\" goes back to what the interpreter says." placeholder:"MIN-MAX"`
-	Channel  *string           `help:"stable or experimental; with --number." placeholder:"CHANNEL"`
-	Category []string          `help:"Categories, by short name; replaces those it has." placeholder:"NAME"`
-	Tag      []string          `help:"Tags; replaces those it has." placeholder:"TAG"`
-	Listed   *bool             `help:"Show it in lists and search." negatable:""`
-	Name     map[string]string `help:"Name in a locale, as in es=Danza; empty: what the bundle says." placeholder:"LOCALE=TEXT"`
-	Summary  map[string]string `help:"Summary in a locale." placeholder:"LOCALE=TEXT"`
+	catalogedit.Changes
+}
+
+func (c *catalogSetCmd) Help() string {
+	return `Examples:
+
+    remora-server catalog set Maze --category games --tag labyrinth --network offline
+    remora-server catalog set org.example.Dance --author "Ana Quispe" --author "Luis Ñ." --screenshot one.png
+    remora-server catalog set Dance --number 1.9 --sugar 0.82-0.116 --reason "crashes on 0.118"`
 }
 
 func (c *catalogSetCmd) Run(ctx context.Context, a *app) error {
-	var ve remora.VersionEdit
-	if c.Sugar != nil {
-		ve.Range = &remora.RangeEdit{Source: remora.RangeInferred}
-		if *c.Sugar != "inferred" {
-			r, err := remora.ParseRange(*c.Sugar)
-			if err != nil {
-				return err
-			}
-			ve.Range = &remora.RangeEdit{Range: r, Source: remora.RangeSet}
-		}
-	}
-	if c.Channel != nil {
-		if c.Only == "" {
-			return remora.Errorf(remora.KindInvalid, "set.version", "A channel is set for one version; name it with --number.")
-		}
-		ch, err := remora.ParseChannel(*c.Channel)
-		if err != nil {
-			return err
-		}
-		ve.Channel = &ch
-	}
-	ae := remora.ActivityEdit{Listed: c.Listed}
-	if c.Category != nil {
-		ae.Categories = &c.Category
-	}
-	if c.Tag != nil {
-		ae.Tags = &c.Tag
-	}
-	for field, texts := range map[string]map[string]string{"name": c.Name, "summary": c.Summary} {
-		for locale, value := range texts {
-			ae.Texts = append(ae.Texts, remora.TextEdit{Field: field, Locale: remora.NormalizeLocale(locale), Value: value})
-		}
-	}
-	editsActivity := ae.Listed != nil || ae.Categories != nil || ae.Tags != nil || ae.Texts != nil
-	if !editsActivity && ve == (remora.VersionEdit{}) {
-		return remora.Errorf(remora.KindInvalid, "set.nothing", "Say what to set; \"remora-server catalog set --help\" shows what there is.")
+	plan, err := c.Plan(c.Only != "")
+	if err != nil {
+		return err
 	}
 	return with(ctx, a, func(h *house) error {
 		x, only, err := c.find(ctx, h)
 		if err != nil {
 			return err
 		}
-		if editsActivity {
-			if err := h.store.EditActivity(ctx, c.actor(), x.ID, ae); err != nil {
-				return err
-			}
-		}
-		if ve == (remora.VersionEdit{}) {
-			return nil
-		}
-		versions := x.Versions
-		if only != nil {
-			versions = []remora.Version{*only}
-		}
-		for i := range versions {
-			if versions[i].State == remora.StateDeleted {
-				continue
-			}
-			if err := h.store.EditVersion(ctx, c.actor(), versions[i].ID, ve); err != nil {
-				return err
-			}
-		}
-		return nil
+		return plan.Apply(ctx, h.store, h.files, c.actor(), x, only)
 	})
 }
 

@@ -47,7 +47,7 @@ func newFrontend(c *config, st *site.Site, h *house, monitor http.Handler, log *
 		library: library, downloads: sugar.NewDownloads(h.store, &sugar.DownloadsOptions{Logger: log}),
 		probes: &probe.Probes{Library: library}, draining: make(chan struct{}),
 	}
-	pc := web.Config{Library: library, Site: st, Logger: log, Name: c.siteName, Operator: c.operator, Contact: c.contact, Reports: h.store, Statistics: h.store}
+	pc := web.Config{Library: library, Site: st, Logger: log, Name: c.siteName, Operator: c.operator, Contact: c.contact, Reports: h.store, Statistics: h.store, PseudoLocale: c.pseudo}
 	if c.pagesDir != "" {
 		if pc.Texts, err = web.ReadTexts(os.DirFS(c.pagesDir)); err != nil {
 			return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.pages", Message: fmt.Sprintf("The texts of site.pages = %q cannot be used.", c.pagesDir), Err: err}

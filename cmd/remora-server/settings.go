@@ -25,6 +25,7 @@ type config struct {
 	operator  string
 	contact   string
 	pagesDir  string // "": the built-in texts
+	pseudo    bool
 	proxies   []netip.Prefix
 	siteKeys  settings.Secret // separated by commas
 
@@ -73,6 +74,15 @@ func (c *config) files() string {
 	return filepath.Join(c.dataDir, "files")
 }
 
+func yesNo(of func(*config) *bool) func(*config, string) error {
+	return func(c *config, v string) (err error) {
+		if *of(c), err = strconv.ParseBool(v); err != nil {
+			return errors.New("it must be true or false")
+		}
+		return nil
+	}
+}
+
 func text(to func(c *config) *string) func(*config, string) error {
 	return func(c *config, v string) error { *to(c) = v; return nil }
 }
@@ -99,6 +109,9 @@ var table = settings.Table[config]{
 	{Key: "site.pages", Env: "REMORA_SITE_PAGES", Example: `"/etc/remora/pages"`,
 		Doc: "A folder with texts of your own for the pages about, privacy and contact: about.txt, or about.es.txt for one language. Each is plain text in UTF-8 of at most 64 KiB; blank lines part paragraphs, a line that begins with \"# \" is a heading, and addresses become links. Read at start. Unset: the built-in texts.",
 		Set: text(func(c *config) *string { return &c.pagesDir })},
+	{Key: "site.pseudo_locale", Env: "REMORA_SITE_PSEUDO_LOCALE", Default: "false", Example: `"true"`,
+		Doc: "Adds the pages of no language, /en-XA/, which show developers what translators do not get to see. Nobody is led there.",
+		Set: yesNo(func(c *config) *bool { return &c.pseudo })},
 	{Key: "site.proxies", Env: "REMORA_SITE_PROXIES", Default: "127.0.0.0/8,::1/128", List: true, Example: `["10.0.0.0/24"]`,
 		Doc: "Networks of our own machines: reverse proxies and balancers in front, whose X-Forwarded-For and X-Forwarded-Proto headers are believed, and who may see metrics and what machines tell each other.",
 		Set: func(c *config, v string) error { return settings.SetPrefixes(&c.proxies, v) }},
@@ -121,12 +134,7 @@ var table = settings.Table[config]{
 		Set: func(c *config, v string) error { return settings.SetDuration(&c.drain, v) }},
 	{Key: "http.share_port", Env: "REMORA_HTTP_SHARE_PORT", Default: "false", Example: `"true"`,
 		Doc: "Lets another process of the same user listen on the same port at the same time, so that a new server can take over while the old one finishes. Off, a second server says that the port is taken.",
-		Set: func(c *config, v string) (err error) {
-			if c.sharePort, err = strconv.ParseBool(v); err != nil {
-				return errors.New("it must be true or false")
-			}
-			return nil
-		}},
+		Set: yesNo(func(c *config) *bool { return &c.sharePort })},
 	{Key: "http.import_token", Env: "REMORA_HTTP_IMPORT_TOKEN", Secret: true, Example: `"at-least-16-characters"`,
 		Doc: "Lets machines that know this token send bundles to POST /internal/import: 16 characters or more. Unset: bundles are taken in by commands only.",
 		Set: func(c *config, v string) error {

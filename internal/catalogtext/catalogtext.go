@@ -4,7 +4,9 @@ package catalogtext
 
 import (
 	"fmt"
+	"io"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/sugarlabs/beamrider/remora"
 )
@@ -21,6 +23,9 @@ type Activity struct {
 	Tags       []string  `json:"tags"`
 	Featured   int       `json:"featured"`
 	License    string    `json:"license"`
+	Authors    []string  `json:"authors"`
+	Network    string    `json:"network"`     // offline, needed or unknown
+	Pictures   int       `json:"screenshots"` // how many
 	Downloads  int64     `json:"downloads"`
 	Versions   []Version `json:"versions"`
 }
@@ -46,6 +51,10 @@ func Of(a *remora.Activity) Activity {
 	v := Activity{
 		ID: a.ID, BundleID: a.BundleID, Name: name, State: a.State.String(), Listed: a.Listed, Categories: append([]string{}, a.Categories...),
 		Tags: append([]string{}, a.Tags...), Featured: a.FeaturedRank, License: a.License, Versions: []Version{},
+		Authors: []string{}, Network: a.Network.String(), Pictures: len(a.Screenshots),
+	}
+	for _, p := range a.Authors {
+		v.Authors = append(v.Authors, p.Name)
 	}
 	if v.License == "" {
 		v.License = a.LicenseText
@@ -61,6 +70,32 @@ func Of(a *remora.Activity) Activity {
 		})
 	}
 	return v
+}
+
+// Write writes all of it as text for people.
+func (v *Activity) Write(w io.Writer) error {
+	listed := "listed"
+	if !v.Listed {
+		listed = "not listed"
+	}
+	network := map[string]string{"offline": "works without a network", "needed": "needs a network"}[v.Network]
+	if network == "" {
+		network = "network not known"
+	}
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	_, err := fmt.Fprintf(tw, "%s  (%s, id %d)\n%s, %s; categories %s; tags %s; licence %s; %d downloads\nby %s; %s; screenshots: %d\n\n", v.Name, v.BundleID, v.ID,
+		v.State, listed, OrNone(v.Categories), OrNone(v.Tags), v.License, v.Downloads, OrNone(v.Authors), network, v.Pictures)
+	if err != nil {
+		return err
+	}
+	rows := []string{"VERSION\tSTATE\tCHANNEL\tSUGAR\tINTERPRETER\tBYTES\tFILE"}
+	for _, x := range v.Versions {
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s (%s)\t%s\t%d\t%s", x.Number, x.State, x.Channel, x.Sugar, x.SugarSource, x.Interpreter, x.Size, x.Filename))
+	}
+	if _, err := fmt.Fprintln(tw, strings.Join(rows, "\n")); err != nil {
+		return err
+	}
+	return tw.Flush()
 }
 
 // Because says a verdict in a sentence.
