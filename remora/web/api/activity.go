@@ -243,9 +243,11 @@ type activity struct {
 	Versions     []version `json:"versions"`
 }
 
+const maxBundleID = 255 // bytes of a bundle id that is looked for
+
 // find returns the activity that an address names by number or bundle id.
 func (c *call) find(ref string) *remora.Activity {
-	if len(ref) > maxValue {
+	if len(ref) > maxBundleID {
 		return nil
 	}
 	var a *remora.Activity

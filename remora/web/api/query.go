@@ -16,8 +16,7 @@ import (
 // Bounds of what can be asked.
 const (
 	maxQuery     = 4 << 10 // bytes of the whole query
-	maxText      = 200     // letters searched for
-	maxValue     = 200     // bytes of any other value
+	maxText      = 200     // letters of a value
 	defaultLimit = 20
 )
 
@@ -66,7 +65,7 @@ func ask(raw string, t *route) (a asked, p *problem) {
 		value := values[0]
 		switch {
 		case !slices.Contains(known, name):
-			if !utf8.ValidString(name) || len(name) > maxValue {
+			if !utf8.ValidString(name) || len(name) > maxText {
 				name = "?"
 			}
 			if len(known) == 0 {
@@ -79,10 +78,8 @@ func ask(raw string, t *route) (a asked, p *problem) {
 		case value == "":
 		case !utf8.ValidString(value):
 			say(name, "It is not UTF-8.")
-		case name == "q" && utf8.RuneCountInString(value) > maxText:
+		case name != "after" && utf8.RuneCountInString(value) > maxText:
 			say(name, "It has more than %d letters.", maxText)
-		case name != "q" && name != "after" && len(value) > maxValue:
-			say(name, "It has more than %d bytes.", maxValue)
 		default:
 			if fault := a.set(name, value, t.most); fault != "" {
 				say(name, "%s", fault)
