@@ -20,11 +20,11 @@ type text map[string]string
 func (c *call) text(t remora.Text, def string) text {
 	if c.asked.one && len(t) > 0 {
 		value, used := t.In(c.asked.lang, def)
-		return text{used: clean(value)}
+		return text{clean(used): clean(value)}
 	}
 	out := make(text, len(t))
 	for _, l := range t {
-		out[l.Locale] = clean(l.Value)
+		out[clean(l.Locale)] = clean(l.Value)
 	}
 	return out
 }
@@ -123,7 +123,7 @@ func (c *call) summary(a *remora.Activity) summary {
 	name, lang := a.Name.In(c.asked.lang, a.DefaultLocale)
 	words, _ := a.Summary.In(c.asked.lang, a.DefaultLocale)
 	s := summary{
-		ID: a.ID, BundleID: clean(a.BundleID), Name: clean(cmp.Or(name, a.BundleID)), Summary: clean(words), Lang: cmp.Or(lang, "und"),
+		ID: a.ID, BundleID: clean(a.BundleID), Name: clean(cmp.Or(name, a.BundleID)), Summary: clean(words), Lang: clean(cmp.Or(lang, "und")),
 		Page: c.page(a.ID), URL: c.activityURL(a.ID), Categories: cleanAll(a.Categories), Tags: cleanAll(a.Tags),
 		License: orNil(a.License), Network: a.Network.String(), Downloads: a.Downloads,
 		Created: momentOf(a.Created), Updated: momentOf(a.Updated),

@@ -46,7 +46,7 @@ func walk(t *testing.T, h http.Handler, path string, between func()) (ids []int6
 
 // TestPaging goes through lists in every order while activities come and go: what stays is seen once.
 func TestPaging(t *testing.T) {
-	for _, query := range []string{"", "sort=updated", "sort=newest", "sort=name", "sort=popular", "category=games", "lang=es&category=games", "q=a*+org", "q=activity&license=MIT"} {
+	for _, query := range []string{"", "sort=updated", "sort=newest", "sort=name", "sort=popular", "category=games", "lang=es&category=games", "q=org", "q=o&license=MIT"} {
 		t.Run(query, func(t *testing.T) {
 			f := newFeed()
 			library := open(t, f)
@@ -56,11 +56,11 @@ func TestPaging(t *testing.T) {
 			}
 			all := walk(t, h, "/api/v1/activities?limit=100&"+query, func() {})
 			slices.Sort(all)
-			if len(all) < 8 {
+			if len(all) < 7 {
 				t.Fatalf("there are %d, which is one page", len(all))
 			}
 			n := 0
-			got := walk(t, h, "/api/v1/activities?limit=7&"+query, func() {
+			got := walk(t, h, "/api/v1/activities?limit=3&"+query, func() {
 				fresh := catalogtest.Activity(1000 + n)
 				f.Put(fresh)
 				if n > 0 {

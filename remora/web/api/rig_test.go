@@ -74,7 +74,7 @@ func hostile() remora.Activity {
 	v.Filename, v.Notes, v.Archs = evil+".xo", remora.Text{{Locale: "en", Value: evil}}, []string{evil}
 	a.ID, a.BundleID, a.DefaultLocale, a.FeaturedRank = 900_002, evil, evil, 0
 	a.Name, a.Summary, a.Description = remora.Text{{Locale: "en", Value: evil}}, remora.Text{{Locale: evil, Value: evil}}, remora.Text{{Locale: "en", Value: strings.Repeat(evil, 200)}}
-	a.License, a.LicenseText, a.Homepage, a.Repository = evil, evil, "javascript:alert(1)", "https://example.org/"+evil
+	a.License, a.LicenseText, a.Homepage, a.Repository = evil, evil, "javascript:alert(1)", "https://example.org/<b>?a&\u2028"
 	a.Categories, a.Tags, a.Authors, a.Screenshots = []string{evil}, []string{evil}, []remora.Author{{ID: 5, Name: evil}}, []remora.Image{{SHA256: sumOf("x"), Media: evil}}
 	a.Versions = []remora.Version{v}
 	return a
@@ -133,6 +133,10 @@ func send(h http.Handler, method, path string, headers ...string) *httptest.Resp
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
+	return sendRequest(h, r)
+}
+
+func sendRequest(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
