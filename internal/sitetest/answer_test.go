@@ -70,7 +70,11 @@ func (a *answer) media() string {
 	return strings.TrimSpace(media)
 }
 
-func (a *answer) isPage() bool { return a.media() == "text/html" }
+// isPage reports whether people read it: the update groups of old laptops are HTML too, of a form of
+// their own that tests of remora/sugar hold to the contract.
+func (a *answer) isPage() bool {
+	return a.media() == "text/html" && (a.url == nil || !strings.HasPrefix(a.url.Path, "/services/"))
+}
 
 func (a *answer) isXML() bool {
 	m := a.media()
