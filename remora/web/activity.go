@@ -220,8 +220,8 @@ type facts struct {
 	BundleID      string
 	License       string
 	LicenseHref   string // the list of what is under the same; "" where License is free text
-	Homepage      string
-	Repository    string
+	Homepage      outside
+	Repository    outside
 	Network       string
 	Languages     string // those it speaks, the first few
 	MoreLanguages string
@@ -234,10 +234,24 @@ type facts struct {
 // anybody looks for.
 const maxLicense = 120
 
+// An outside is a link to another site; Href is "" where there is none.
+type outside struct{ Href, Name string }
+
+// newOutside returns a link that says where it leads, without what every address begins with: on a
+// narrow card that is what breaks in two.
+func newOutside(address string) outside {
+	href := weblink.Clean(address)
+	_, name, _ := strings.Cut(href, "://")
+	return outside{href, shorten(strings.TrimSuffix(name, "/"), maxOutside)}
+}
+
+// maxOutside bounds the address of another site as it is shown, in bytes.
+const maxOutside = 60
+
 func (l *tongue) newFacts(a *remora.Activity) facts {
 	f := facts{
 		BundleID: a.BundleID, License: a.License,
-		Homepage: weblink.Clean(a.Homepage), Repository: weblink.Clean(a.Repository),
+		Homepage: newOutside(a.Homepage), Repository: newOutside(a.Repository),
 		Updated: l.day(a.Updated), Downloads: l.downloads(a.Downloads),
 	}
 	if f.License != "" && len(f.License) <= maxLicense && utf8.ValidString(f.License) {
