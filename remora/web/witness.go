@@ -106,9 +106,7 @@ func (w *witness) Related(a *remora.Activity, limit int) []*remora.Activity {
 	sum := func(list []*remora.Activity) uint64 {
 		var d digest
 		for _, each := range list {
-			d.number(each.ID)
-			d.number(each.Revision)
-			d.number(int64(each.Updated))
+			d.mention(each)
 		}
 		return d.sum()
 	}
@@ -211,9 +209,7 @@ func (w *witness) Members(c *remora.Collection) []member {
 	sum := func(list []member) uint64 {
 		var d digest
 		for _, m := range list {
-			d.number(m.activity.ID)
-			d.number(m.activity.Revision)
-			d.number(int64(m.activity.Updated))
+			d.mention(m.activity)
 		}
 		return d.sum()
 	}
@@ -284,6 +280,13 @@ func (d *digest) activity(a *remora.Activity) {
 		d.text(v.Range.Min.String())
 		d.text(v.Range.Max.String())
 	}
+}
+
+// mention adds what a page says that mentions an activity without its counts.
+func (d *digest) mention(a *remora.Activity) {
+	d.number(a.ID)
+	d.number(a.Revision)
+	d.number(int64(a.Updated))
 }
 
 func digestOf(a *remora.Activity) uint64 {
