@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -57,6 +58,33 @@ func TestSugarUpdatesItself(t *testing.T) {
 	}
 }
 
+// setPicture gives the activity a picture while the server serves, which shows it on its page and under
+// the address that the old site had for it.
+func setPicture(t *testing.T, s *served, data string) {
+	t.Helper()
+	picture := filepath.Join(t.TempDir(), "stage.png")
+	writePicture(t, picture, 40, 30)
+	mustRun(t, "catalog", "set", "org.example.Dance", "--author", "Ana Pérez", "--screenshot", picture, "--data", data)
+	var page string
+	eventually(t, "the page shows the picture", func() bool {
+		_, page = s.get("/en/activity/100001")
+		return strings.Contains(page, "/preview/") && strings.Contains(page, "Ana Pérez")
+	})
+	_, rest, _ := strings.Cut(page, "/preview/")
+	name, _, _ := strings.Cut(rest, `"`)
+	code, preview := s.get("/preview/" + name)
+	if code != 200 || !strings.HasPrefix(preview, "\x89PNG") {
+		t.Errorf("/preview/%s answers %d %.40q", name, code, preview)
+	}
+	var shown struct{ Screenshots []struct{ ID int64 } }
+	if err := json.Unmarshal([]byte(mustRun(t, "catalog", "show", "100001", "--json", "--data", data)), &shown); err != nil || len(shown.Screenshots) != 1 {
+		t.Fatalf("%+v, %v", shown, err)
+	}
+	if code, old := s.get(fmt.Sprintf("/en-US/sugar/images/p/%d/1280000000", shown.Screenshots[0].ID)); code != 200 || old != preview {
+		t.Errorf("the old address answers %d %.40q", code, old)
+	}
+}
+
 // TestImportShowsAtOnce imports while the server serves.
 func TestImportShowsAtOnce(t *testing.T) {
 	t.Parallel()
@@ -77,6 +105,7 @@ func TestImportShowsAtOnce(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the page showed the import after %v", took)
 	}
+	setPicture(t, s, data)
 	mustRun(t, "catalog", "hide", "org.example.Dance", "--reason", "a test", "--data", data)
 	eventually(t, "the page is gone", func() bool {
 		code, _ := s.get("/en/activity/100001")

@@ -7,6 +7,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"net/http"
 	"os"
@@ -241,6 +243,18 @@ func writeBundles(t testing.TB, dir string, n int) {
 	t.Helper()
 	for i := range n {
 		writeBundle(t, dir, fmt.Sprintf("org.example.Act%04d", i), "1", "")
+	}
+}
+
+// writePicture writes a black PNG.
+func writePicture(t testing.TB, path string, width, height int) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, width, height))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

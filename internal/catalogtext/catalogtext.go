@@ -24,10 +24,19 @@ type Activity struct {
 	Featured   int       `json:"featured"`
 	License    string    `json:"license"`
 	Authors    []string  `json:"authors"`
-	Network    string    `json:"network"`     // offline, needed or unknown
-	Pictures   int       `json:"screenshots"` // how many
+	Network    string    `json:"network"` // offline, needed or unknown
+	Pictures   []Picture `json:"screenshots"`
 	Downloads  int64     `json:"downloads"`
 	Versions   []Version `json:"versions"`
+}
+
+// A Picture is a screenshot as commands show it.
+type Picture struct {
+	ID     int64  `json:"id"`
+	Media  string `json:"media"`
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+	SHA256 string `json:"sha256"`
 }
 
 // A Version is a version as commands show it.
@@ -51,7 +60,10 @@ func Of(a *remora.Activity) Activity {
 	v := Activity{
 		ID: a.ID, BundleID: a.BundleID, Name: name, State: a.State.String(), Listed: a.Listed, Categories: append([]string{}, a.Categories...),
 		Tags: append([]string{}, a.Tags...), Featured: a.FeaturedRank, License: a.License, Versions: []Version{},
-		Authors: []string{}, Network: a.Network.String(), Pictures: len(a.Screenshots),
+		Authors: []string{}, Network: a.Network.String(), Pictures: []Picture{},
+	}
+	for _, img := range a.Screenshots {
+		v.Pictures = append(v.Pictures, Picture{img.ID, img.Media, img.Width, img.Height, img.SHA256.String()})
 	}
 	for _, p := range a.Authors {
 		v.Authors = append(v.Authors, p.Name)
@@ -84,7 +96,7 @@ func (v *Activity) Write(w io.Writer) error {
 	}
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	_, err := fmt.Fprintf(tw, "%s  (%s, id %d)\n%s, %s; categories %s; tags %s; licence %s; %d downloads\nby %s; %s; screenshots: %d\n\n", v.Name, v.BundleID, v.ID,
-		v.State, listed, OrNone(v.Categories), OrNone(v.Tags), v.License, v.Downloads, OrNone(v.Authors), network, v.Pictures)
+		v.State, listed, OrNone(v.Categories), OrNone(v.Tags), v.License, v.Downloads, OrNone(v.Authors), network, len(v.Pictures))
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func requestKind(path string) string {
 		return "api"
 	case strings.HasSuffix(path, ".xo"), strings.HasSuffix(path, ".xol"):
 		return "download"
-	case strings.HasPrefix(path, "/icon/"), strings.HasPrefix(path, "/static/"):
+	case strings.HasPrefix(path, "/icon/"), strings.HasPrefix(path, "/preview/"), strings.HasPrefix(path, "/static/"):
 		return "asset"
 	case path == "/livez", path == "/readyz", path == "/metrics":
 		return "probe"

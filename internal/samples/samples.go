@@ -15,8 +15,10 @@ import (
 	"github.com/sugarlabs/beamrider/remora/intake"
 )
 
-// Store makes collections.
+// Store is what sample activities need besides being imported.
 type Store interface {
+	Activities(ctx context.Context, q remora.ActivityQuery, yield func(remora.Activity) error) error
+	EditActivity(ctx context.Context, by remora.Actor, activityID int64, e remora.ActivityEdit) error
 	PutCollection(ctx context.Context, by remora.Actor, c remora.Collection) (int64, error)
 }
 
@@ -46,6 +48,11 @@ func Take(ctx context.Context, im *intake.Importer, store Store, log *slog.Logge
 	if len(report.Refused) > 0 {
 		return fmt.Errorf("a sample activity was refused: %s", report.Refused[0].Message)
 	}
+	if report.New > 0 {
+		if err := describe(ctx, store, by); err != nil {
+			return err
+		}
+	}
 	list, err := collectionfile.Read(filepath.Join(dir, "classroom.toml"))
 	if err != nil {
 		return err
@@ -54,5 +61,31 @@ func Take(ctx context.Context, im *intake.Importer, store Store, log *slog.Logge
 		return err
 	}
 	log.Info("the sample activities are in the catalog", "new", report.New, "there already", report.Existing)
+	return nil
+}
+
+// described are the samples of which is said what no bundle can say, so that pages have some that show
+// it and some that do not.
+var described = []string{"org.sugarlabs.samples.StarCounter", "org.sugarlabs.samples.PaperBoats"}
+
+// describe says who made samples, and that they work offline, where nobody has said anything yet.
+func describe(ctx context.Context, store Store, by remora.Actor) error {
+	for _, bundleID := range described {
+		var found remora.Activity
+		err := store.Activities(ctx, remora.ActivityQuery{Ref: bundleID}, func(a remora.Activity) error {
+			found = a
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if len(found.Authors) > 0 || found.Network != remora.NetworkUnknown {
+			continue
+		}
+		offline := remora.NetworkNone
+		if err := store.EditActivity(ctx, by, found.ID, remora.ActivityEdit{Authors: &[]string{"Beamrider developers"}, Network: &offline}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
