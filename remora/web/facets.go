@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,17 +45,23 @@ func (v *visit) facets(found *live.Found, filter live.Filter, fixed *live.Facet,
 		if filter[facet] != "" {
 			continue // it is chosen: to choose another, take it away first
 		}
-		counts := found.Counts[facet]
-		if !slices.ContainsFunc(counts, func(c live.FacetCount) bool { return c.N != found.Total }) {
-			continue // it would narrow nothing
+		// What everything in the list has narrows nothing. Only releases of Sugar are shown nevertheless,
+		// where any narrows: a gap among them would read as if nothing ran there.
+		counts := slices.DeleteFunc(slices.Clone(found.Counts[facet]), func(c live.FacetCount) bool { return c.N == found.Total })
+		if len(counts) == 0 {
+			continue
+		}
+		if facet == live.FacetSugar {
+			counts = slices.Clone(found.Counts[facet])
+		}
+		if facet == live.FacetLanguage {
+			v.orderLanguages(namer, counts)
 		}
 		counts = counts[:min(len(counts), valuesMost)]
 		switch facet {
 		case live.FacetSugar:
-			counts = slices.Clone(counts)
 			slices.SortFunc(counts, func(x, y live.FacetCount) int { return compareSugar(y.Value, x.Value) })
 		case live.FacetSize:
-			counts = slices.Clone(counts)
 			slices.SortFunc(counts, func(x, y live.FacetCount) int {
 				return slices.Index(sizes[:], x.Value) - slices.Index(sizes[:], y.Value)
 			})
@@ -73,6 +80,22 @@ func (v *visit) facets(found *live.Found, filter live.Filter, fixed *live.Facet,
 		groups = append(groups, g)
 	}
 	return groups, chosen
+}
+
+// orderLanguages puts the reader's own language first, and those that as many activities have in the
+// order of their names.
+func (v *visit) orderLanguages(namer *valueNamer, counts []live.FacetCount) {
+	base, _, _ := strings.Cut(v.tongue.tag, "-")
+	names := make(map[string]string, len(counts))
+	for _, c := range counts {
+		names[c.Value] = namer.name(live.FacetLanguage, c.Value).Value
+	}
+	slices.SortStableFunc(counts, func(x, y live.FacetCount) int {
+		if (x.Value == base) != (y.Value == base) {
+			return map[bool]int{true: -1, false: 1}[x.Value == base]
+		}
+		return cmp.Or(cmp.Compare(y.N, x.N), strings.Compare(names[x.Value], names[y.Value]))
+	})
 }
 
 // sizes are the values of live.FacetSize in their order.
