@@ -66,6 +66,7 @@ func (v *visit) groupCards(list []*remora.Collection) []groupCard {
 // A groupsPage is the content of collections.html.
 type groupsPage struct {
 	Collections []groupCard
+	School      string // address of what a laptop does with one
 	First, Next string
 }
 
@@ -75,7 +76,7 @@ func (h *Handler) serveCollections(w http.ResponseWriter, v *visit) {
 	list := v.listed(groupsOnPage+1, v.query.after)
 	path := l.path("collections")
 	f := v.newFrame(l.t("Collections"), nil)
-	p := groupsPage{}
+	p := groupsPage{School: l.groupsHelpPath()}
 	params := url.Values{}
 	if v.query.after != "" {
 		p.First, f.NoIndex = path, true
@@ -104,6 +105,8 @@ func (v *visit) groupName(c *remora.Collection) phrase {
 // A groupPage is the content of collection.html.
 type groupPage struct {
 	Name        phrase
+	Above       string // address of all collections
+	School      string // address of what a laptop does with it
 	Description []string
 	Phrase      phrase // language and direction of the description
 	Nickname    string
@@ -139,6 +142,7 @@ func (h *Handler) serveCollection(w http.ResponseWriter, v *visit, ref string) {
 	text := l.say(c.Description, c.DefaultLocale)
 	p := groupPage{
 		Name: v.groupName(c), Description: paragraphs(text.Value), Phrase: text, Nickname: c.Nickname,
+		Above: l.path("collections"), School: l.groupsHelpPath(),
 		Count: l.n("%s activity", "%s activities", len(list)), Updated: l.day(c.Updated),
 	}
 	for _, m := range shown {
@@ -150,7 +154,7 @@ func (h *Handler) serveCollection(w http.ResponseWriter, v *visit, ref string) {
 		if m.item.Optional {
 			notes = append(notes, l.t("Optional"))
 		}
-		card.Note = strings.Join(notes, " · ")
+		card.Note = strings.Join(notes, listed)
 		p.Cards = append(p.Cards, card)
 	}
 	f := v.newFrame(p.Name.Value, nil)

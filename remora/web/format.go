@@ -47,8 +47,11 @@ func (l *tongue) day(at remora.Time) date {
 	t := at.Time()
 	// Translators: how a date is written. YYYY is the year, MM the month and DD the day, in digits.
 	pattern := l.t("YYYY-MM-DD")
+	digits := func(n int) string {
+		return l.printer.Sprint(number.Decimal(n, number.NoSeparator(), number.MinIntegerDigits(2)))
+	}
 	return date{
-		Text:    strings.NewReplacer("YYYY", t.Format("2006"), "MM", t.Format("01"), "DD", t.Format("02")).Replace(pattern),
+		Text:    strings.NewReplacer("YYYY", digits(t.Year()), "MM", digits(int(t.Month())), "DD", digits(t.Day())).Replace(pattern),
 		Machine: t.Format(time.DateOnly),
 	}
 }

@@ -28,9 +28,9 @@ func TestSizes(t *testing.T) {
 }
 
 func TestDays(t *testing.T) {
-	h := newHandlerWith(t, newFeed(remora.Header{}), map[string]string{"es": spanish})
+	h := newHandlerWith(t, newFeed(remora.Header{}), map[string]string{"es": spanish, "ar": arabic})
 	at := remora.TimeOf(time.Date(2026, 3, 4, 23, 30, 0, 0, time.FixedZone("", -3600)))
-	for lang, want := range map[string]date{"en": {"2026-03-05", "2026-03-05"}, "es": {"05/03/2026", "2026-03-05"}} {
+	for lang, want := range map[string]date{"en": {"2026-03-05", "2026-03-05"}, "es": {"05/03/2026", "2026-03-05"}, "ar": {"٢٠٢٦-٠٣-٠٥", "2026-03-05"}} {
 		if diff := cmp.Diff(want, h.byTag[lang].day(at)); diff != "" {
 			t.Errorf("%s: %s", lang, diff)
 		}

@@ -49,7 +49,7 @@ func TestPages(t *testing.T) {
 		{"/en/", []string{"Activities for Sugar", "Featured", "New here", "Most downloaded", "Games", "For the school", "25 activities", "2 activities"}},
 		{"/en/browse", []string{"All activities", "25 activities", "Activity 024", `rel="next"`}},
 		{"/en/category/games?sort=name", []string{"<h1>Games</h1>", "Activity 000"}},
-		{"/en/category/math", []string{"0 activities", "There is nothing more in this list."}},
+		{"/en/category/math", []string{"0 activities", "There is nothing in this list yet."}},
 		{"/en/browse?sort=featured", []string{"Activity 000"}},
 		{"/en/search", []string{"Type what you are looking for"}},
 		{"/en/search?q=activity", []string{"25 activities found", `value="activity"`}},

@@ -222,16 +222,22 @@ type wordsPage struct {
 	Title string
 	Links []link
 	None  string // what to say where there is none
+	Also  *link  // the other words that activities are found by
 }
 
 func (h *Handler) serveCategories(w http.ResponseWriter, v *visit) {
 	l := v.tongue
-	h.serveWords(w, v, "categories", wordsPage{Title: l.t("Categories"), Links: v.categoryLinks(), None: l.t("There are no categories yet.")})
+	p := wordsPage{Title: l.t("Categories"), Links: v.categoryLinks(), None: l.t("There are no categories yet.")}
+	if len(v.view.Tags(1)) > 0 {
+		p.Also = &link{Href: l.path("tags"), Name: phrase{Value: l.t("Tags")}}
+	}
+	h.serveWords(w, v, "categories", p)
 }
 
 func (h *Handler) serveTags(w http.ResponseWriter, v *visit) {
 	l := v.tongue
-	p := wordsPage{Title: l.t("Tags"), None: l.t("No activity has a tag yet.")}
+	p := wordsPage{Title: l.t("Tags"), None: l.t("No activity has a tag yet."),
+		Also: &link{Href: l.path("categories"), Name: phrase{Value: l.t("Categories")}}}
 	tags := v.view.Tags(live.MaxTags)
 	slices.SortFunc(tags, func(x, y live.Tag) int { return cmp.Compare(x.Value, y.Value) })
 	for _, t := range tags {

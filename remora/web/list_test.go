@@ -108,7 +108,7 @@ func TestCollectionPages(t *testing.T) {
 	for path := html.UnescapeString(m[1]); path != ""; pages++ {
 		body := mustGet(t, h, path)
 		checkPage(t, body)
-		wantText(t, body, "<h1>big &amp; &lt;odd&gt;/name</h1>")
+		wantText(t, body, "<h1>big &amp; &lt;odd&gt;/name</h1>", `<p class="up"><a href="/en/collections">Collections</a></p>`, `href="/en/school#groups"`)
 		var ids []string
 		ids, path = idsOf(body)
 		got = append(got, ids...)

@@ -78,3 +78,6 @@ func (l *tongue) feedPath(list, format string) string { return l.path("feed/" + 
 func (l *tongue) listFeedPath(path, format string) string {
 	return l.feedPath(strings.TrimPrefix(path, l.path("")), format)
 }
+
+// groupsHelpPath returns the address of what a school does with a collection.
+func (l *tongue) groupsHelpPath() string { return l.path("school") + "#groups" }

@@ -113,7 +113,7 @@ func TestVersionPage(t *testing.T) {
 		}
 		want = "What is in the bundle 5 files, 5 kB when unpacked Languages Brazilian Portuguese · Spanish Programs for one kind of processor lib/box.so x86_64 " +
 			"What the check noticed The licence is not known. activity/activity.info:3 Files " +
-			"activity/ 2 files · 2 kB activity.info 1 kB icon.svg 1 kB lib/ 1 file · 1 kB maze.py 1 kB Beside the folders 2 files · 2 kB COPYING 1 kB setup.py 1 kB"
+			"activity/ 2 files · 2 kB activity.info 1 kB icon.svg 1 kB lib/ 1 file · 1 kB maze.py 1 kB Not in a folder 2 files · 2 kB COPYING 1 kB setup.py 1 kB"
 		if got := said(t, body, `<h2 id="inside">`, "</section>"); got != want {
 			t.Error(cmp.Diff(want, got))
 		}

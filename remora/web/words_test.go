@@ -21,7 +21,7 @@ func TestListsOfTheirOwn(t *testing.T) {
 		"/en/tag/two%20words":            {`<h1 dir="auto">two words</h1>`, "119 activities"},
 		"/en/tag/a%2Fb%20&%20%3Cc%3E%3F": {`<h1 dir="auto">a/b &amp; &lt;c&gt;?</h1>`, "1 activity"},
 		"/en/author/100002":              {`<h1 dir="auto">Author &lt;1&gt;</h1>`, "24 activities"},
-		"/en/categories":                 {"<h1 class=\"top\">Categories</h1>", `href="/en/category/games"`, ">Games<", "<small>60</small>"},
+		"/en/categories":                 {"<h1 class=\"top\">Categories</h1>", `href="/en/category/games"`, ">Games<", "<small>60</small>", `<p><a href="/en/tags">Tags</a></p>`},
 		"/en/tags":                       {"<h1 class=\"top\">Tags</h1>", `href="/en/tag/two%20words"`, "<small>119</small>", "<small>80</small>", "a/b &amp; &lt;c&gt;?"},
 	} {
 		t.Run(path, func(t *testing.T) {
@@ -56,11 +56,12 @@ func TestNoWordsYet(t *testing.T) {
 	h := newHandlerOn(t, newFeed(remora.Header{}))
 	for path, says := range map[string]string{
 		"/en/categories": "There are no categories yet.", "/en/tags": "No activity has a tag yet.", "/en/collections": "There are no collections yet.",
-		"/en/browse": "There is nothing more in this list.", "/en/search?q=x": "Nothing was found.",
+		"/en/browse": "There is nothing in this list yet.", "/en/search?q=x": "Nothing was found.",
 	} {
 		body := mustGet(t, h, path)
 		checkPage(t, body)
 		wantText(t, body, says)
+		wantNoText(t, body, `<p><a href="/en/tags"`, `<nav class="sorts"`)
 	}
 }
 
