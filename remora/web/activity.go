@@ -245,6 +245,9 @@ func newOutside(address string) outside {
 	return outside{href, shorten(strings.TrimSuffix(name, "/"), maxOutside)}
 }
 
+// Parts returns the name in pieces between which a line may break.
+func (o outside) Parts() []string { return strings.SplitAfter(o.Name, "/") }
+
 // maxOutside bounds the address of another site as it is shown, in bytes.
 const maxOutside = 60
 
@@ -276,5 +279,6 @@ func (l *tongue) newFacts(a *remora.Activity) facts {
 	return f
 }
 
-// listed stands between the names of a list in every language.
-const listed = " · "
+// listed stands between the names of a list in every language; a line may end with it, and none
+// begins with it.
+const listed = "\u00a0· "

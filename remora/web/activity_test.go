@@ -114,6 +114,18 @@ func TestVersions(t *testing.T) {
 		t.Error(diff)
 	}
 	wantText(t, body, `<div class="text" lang="ar" dir="rtl">`)
+	// Nobody knows what is for a reader whose Sugar is not known.
+	unknown := mustGet(t, h, "/en/activity/100001/versions")
+	wantText(t, unknown, `<li class="chosen">`, "This is the one you are offered.")
+	wantNoText(t, unknown, "for you<")
+}
+
+// An address of another site breaks between its parts.
+func TestOutsideAddresses(t *testing.T) {
+	a := activity(100001, "Thing")
+	a.Repository = "https://git.example.org/people/thing/"
+	wantText(t, mustGet(t, newHandlerOn(t, newFeed(games(), a)), "/en/activity/100001"),
+		`href="https://git.example.org/people/thing/" rel="noopener nofollow" dir="ltr">git.example.org/<wbr>people/<wbr>thing<wbr></a>`)
 }
 
 func TestManyVersionsArePaged(t *testing.T) {

@@ -188,7 +188,7 @@ func TestLanguages(t *testing.T) {
 
 	es := mustGet(t, h, "/es/activity/100002")
 	checkPage(t, es, homes...)
-	wantText(t, es, `<html lang="es" dir="ltr">`, "<h1>Letras</h1>", "<span>Descargar</span>", "Datos", ">Browse<", ">Juegos<", "/03/2026",
+	wantText(t, es, `<html lang="es" dir="ltr">`, "<h1>Letras</h1>", ">Descargar</span>", "Datos", ">Browse<", ">Juegos<", "/03/2026",
 		`<a lang="ar" hreflang="ar" dir="rtl" href="/ar/activity/100002">العربية</a>`, `hreflang="es" dir="ltr" href="/es/activity/100002" aria-current="true"`,
 		`<link rel="alternate" hreflang="ar" href="http://example.com/ar/activity/100002">`)
 	wantNoText(t, es, "WRONG")

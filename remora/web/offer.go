@@ -56,7 +56,7 @@ func (v *visit) newOffer(a *remora.Activity, c remora.Client, verdicts []judged,
 	o := offer{Sugar: c.Sugar.String(), Action: action, Choices: sugarChoices(c.Sugar)}
 	best := slices.IndexFunc(verdicts, func(j judged) bool { return j.Reason == remora.ReasonOffered })
 	if best >= 0 {
-		row := l.newRow(a, &verdicts[best])
+		row := l.newRow(a, &verdicts[best], c)
 		o.Version = &row
 	}
 	stable := slices.IndexFunc(verdicts, func(j judged) bool {

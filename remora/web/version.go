@@ -29,7 +29,7 @@ func (h *Handler) serveVersion(w http.ResponseWriter, v *visit, a *remora.Activi
 	}
 	version := verdicts[i].version
 	p := versionPage{
-		activityHead: v.newHead(a), Row: l.newRow(a, &verdicts[i]), Sugar: client.Sugar.String(),
+		activityHead: v.newHead(a), Row: l.newRow(a, &verdicts[i], client), Sugar: client.Sugar.String(),
 		Offer:    offer{Action: l.versionPath(a.ID, version), Choices: sugarChoices(client.Sugar)},
 		Versions: l.versionsPath(a.ID),
 	}

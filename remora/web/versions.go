@@ -32,11 +32,12 @@ type versionRow struct {
 	Text         phrase // language and direction of the notes
 	Verdict      string
 	Offered      bool
+	ForYou       bool // offered, and by the reader's Sugar
 	Experimental bool
 	Awaiting     bool
 }
 
-func (l *tongue) newRow(a *remora.Activity, j *judged) versionRow {
+func (l *tongue) newRow(a *remora.Activity, j *judged, client remora.Client) versionRow {
 	v := j.version
 	notes := l.say(v.Notes, a.DefaultLocale)
 	row := versionRow{
@@ -45,6 +46,7 @@ func (l *tongue) newRow(a *remora.Activity, j *judged) versionRow {
 		Archs: strings.Join(v.Archs, ", "), Published: l.day(cmp.Or(v.Published, v.Submitted)),
 		Notes: paragraphs(notes.Value), Text: notes,
 		Verdict: l.verdict(&j.Verdict), Offered: j.Reason == remora.ReasonOffered,
+		ForYou:       j.Reason == remora.ReasonOffered && !client.Sugar.IsZero(),
 		Experimental: v.Channel == remora.ChannelExperimental, Awaiting: v.State == remora.StateAwaiting,
 	}
 	// What nobody has looked at yet is not one click away from a child.
@@ -105,7 +107,7 @@ func (h *Handler) serveVersions(w http.ResponseWriter, v *visit, a *remora.Activ
 		p.Next = with(place.Encode(place.Versions, remora.Cursor{Text: last.Number.Key(), ID: last.ID}))
 	}
 	for i := range verdicts {
-		p.Rows = append(p.Rows, l.newRow(a, &verdicts[i]))
+		p.Rows = append(p.Rows, l.newRow(a, &verdicts[i], client))
 	}
 	f := v.newFrame(l.t("Versions of %s", p.Name.Value), p)
 	f.Next = p.Next
