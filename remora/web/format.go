@@ -47,13 +47,21 @@ func (l *tongue) day(at remora.Time) date {
 	t := at.Time()
 	// Translators: how a date is written. YYYY is the year, MM the month and DD the day, in digits.
 	pattern := l.t("YYYY-MM-DD")
-	digits := func(n int) string {
-		return l.printer.Sprint(number.Decimal(n, number.NoSeparator(), number.MinIntegerDigits(2)))
-	}
 	return date{
-		Text:    strings.NewReplacer("YYYY", digits(t.Year()), "MM", digits(int(t.Month())), "DD", digits(t.Day())).Replace(pattern),
+		Text:    strings.NewReplacer("YYYY", l.digits(t.Year()), "MM", l.digits(int(t.Month())), "DD", l.digits(t.Day())).Replace(pattern),
 		Machine: t.Format(time.DateOnly),
 	}
+}
+
+// clock returns the time of day, in UTC.
+func (l *tongue) clock(at time.Time) string {
+	at = at.UTC()
+	return l.digits(at.Hour()) + ":" + l.digits(at.Minute())
+}
+
+// digits writes a part of a date, of at least two digits, as the language does.
+func (l *tongue) digits(n int) string {
+	return l.printer.Sprint(number.Decimal(n, number.NoSeparator(), number.MinIntegerDigits(2)))
 }
 
 // paragraphs cuts a text at blank lines, so that each part becomes a paragraph; single line breaks

@@ -35,6 +35,11 @@ func TestDays(t *testing.T) {
 			t.Errorf("%s: %s", lang, diff)
 		}
 	}
+	for lang, want := range map[string]string{"en": "00:30", "ar": "٠٠:٣٠"} {
+		if got := h.byTag[lang].clock(at.Time()); got != want {
+			t.Errorf("%s: the time of day is %q, want %q", lang, got, want)
+		}
+	}
 	if got := h.byTag["en"].day(0); got != (date{}) {
 		t.Errorf("an unknown day is %v", got)
 	}

@@ -149,9 +149,8 @@ func (v *visit) staleNotice() string {
 		return l.t("The library's database does not answer just now. You see the library as it was when it was last saved; everything here can be read and downloaded.")
 	}
 	day := l.day(remora.TimeOf(v.status.Contact))
-	clock := v.status.Contact.UTC().Format("15:04")
 	// Translators: the first is a date, the second a time of day.
-	return l.t("The library's database does not answer just now. You see the library as it was on %s at %s UTC; everything here can be read and downloaded.", day.Text, clock)
+	return l.t("The library's database does not answer just now. You see the library as it was on %s at %s UTC; everything here can be read and downloaded.", day.Text, l.clock(v.status.Contact))
 }
 
 // offerVary is the Vary of pages that show which version a reader is offered.

@@ -184,7 +184,7 @@ func (h *Handler) tell(v *visit, p *statisticsPage, activityID int64) *tally {
 		h.log.WarnContext(v.request.Context(), "the statistics of downloads cannot be had", "activity", activityID, "error", err)
 	}
 	if err != nil && a.value != nil {
-		p.Notes = append(p.Notes, l.t("The library's database does not answer just now. The numbers are those of %s at %s UTC.", l.day(remora.TimeOf(a.at)).Text, a.at.UTC().Format("15:04")))
+		p.Notes = append(p.Notes, l.t("The library's database does not answer just now. The numbers are those of %s at %s UTC.", l.day(remora.TimeOf(a.at)).Text, l.clock(a.at)))
 	} else if err != nil {
 		p.Notes = append(p.Notes, l.t("How often it was downloaded each day cannot be shown just now, as the library's database does not answer. Try again in a minute."))
 		return nil
