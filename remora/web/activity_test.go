@@ -74,6 +74,20 @@ func TestOffer(t *testing.T) {
 	wantText(t, mustGet(t, h, "/en/activity/100001?sugar=3.4"), "<option selected>3.4</option>")
 }
 
+// Who can run nothing of an activity is led to what does run.
+func TestWhatRunsInstead(t *testing.T) {
+	modern := activity(100001, "Thing")
+	modern.Versions = modern.Versions[1:] // for Python 3
+	const way = `<p><a href="/en/browse?sugar=0.98">What runs on Sugar 0.98</a></p>`
+	wantNoText(t, mustGet(t, newHandlerOn(t, newFeed(games(), modern)), "/en/activity/100001?sugar=0.98"), way)
+	h := newHandlerOn(t, newFeed(games(), modern, activity(100002, "Other")))
+	wantText(t, mustGet(t, h, "/en/activity/100001?sugar=0.98"), way)
+	wantNoText(t, mustGet(t, h, "/en/activity/100001?sugar=0.120"), "What runs on")
+	if ids, _ := idsOf(mustGet(t, h, "/en/browse?sugar=0.98")); len(ids) != 1 || ids[0] != "100002" {
+		t.Errorf("%v run on Sugar 0.98", ids)
+	}
+}
+
 func TestInferredIsMarkedInReasons(t *testing.T) {
 	h := newHandlerOn(t, newFeed(games(), activity(100001, "Thing")))
 	body := mustGet(t, h, "/en/activity/100001", "User-Agent", "SugarLabs/0.98")

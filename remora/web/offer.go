@@ -2,10 +2,12 @@ package web
 
 import (
 	"cmp"
+	"net/url"
 	"slices"
 	"strconv"
 
 	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/remora/live"
 )
 
 // overtakenShown bounds how many newer versions are explained.
@@ -19,6 +21,7 @@ type offer struct {
 	Newer   []remark // versions that are newer than Version, and why they are not offered
 	Action  string   // of the form that asks for a Sugar release
 	Choices []choice
+	Others  string // address of what runs on the reader's Sugar, where nothing of this does
 }
 
 // A remark is a sentence with, where a range was inferred, how.
@@ -67,6 +70,11 @@ func (v *visit) newOffer(a *remora.Activity, c remora.Client, verdicts []judged,
 		o.Why = l.t("There is no finished version yet.")
 	case best < 0 && o.Sugar != "":
 		o.Why = l.t("No version of this activity is for Sugar %s.", o.Sugar)
+		runs := live.Query{Limit: 1}
+		runs.Filter[live.FacetSugar] = o.Sugar
+		if v.view.Find(runs).Total > 0 {
+			o.Others = l.browsePath(url.Values{"sugar": {o.Sugar}})
+		}
 	case best < 0:
 		o.Why = l.t("No version of this activity suits your computer.")
 	case o.Sugar == "" && best > 0:

@@ -1,7 +1,13 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
@@ -13,6 +19,7 @@ type searchPage struct {
 	listPage
 	Search     searchBox
 	Corrected  string // what was found instead of what was asked for
+	Words      []link // each of what was asked for that has something alone, where all together have nothing
 	Browse     string
 	Popular    []card // for those who found nothing
 	Categories []link
@@ -20,6 +27,42 @@ type searchPage struct {
 
 // popularShown is how many activities are shown to a reader who found nothing.
 const popularShown = 6
+
+// How many words of a search that found nothing are looked for alone, and how many are shown.
+const (
+	wordsTried = 8
+	wordsShown = 5
+)
+
+// wordLinks returns the words of a search that have something each, those that have least first: they
+// say most. A single word has been looked for already.
+func (v *visit) wordLinks(text string, mine remora.Number) []link {
+	words := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsNumber(r) })
+	slices.SortFunc(words, strings.Compare)
+	words = slices.Compact(words)
+	if len(words) < 2 {
+		return nil
+	}
+	// Where there are too many, the longest say most.
+	slices.SortStableFunc(words, func(x, y string) int { return cmp.Compare(utf8.RuneCountInString(y), utf8.RuneCountInString(x)) })
+	type counted struct {
+		word string
+		n    int
+	}
+	var list []counted
+	for _, word := range words[:min(len(words), wordsTried)] {
+		found := v.view.Find(live.Query{Text: word, Locale: v.tongue.tag, Sugar: mine, Limit: 1})
+		if found.Total > 0 && found.Corrected == "" {
+			list = append(list, counted{word, found.Total})
+		}
+	}
+	slices.SortStableFunc(list, func(x, y counted) int { return cmp.Compare(x.n, y.n) })
+	var links []link
+	for _, c := range list[:min(len(list), wordsShown)] {
+		links = append(links, link{Href: v.tongue.searchPath(url.Values{"q": {c.word}}), Name: phrase{Value: c.word, Dir: "auto"}, Count: v.tongue.number(int64(c.n))})
+	}
+	return links
+}
 
 func (h *Handler) serveSearch(w http.ResponseWriter, v *visit) {
 	l, q := v.tongue, v.query
@@ -79,7 +122,7 @@ func (h *Handler) serveSearch(w http.ResponseWriter, v *visit) {
 	}
 	if found.Total == 0 && len(p.Chosen) == 0 {
 		popular, _ := v.view.List(remora.SortPopular, "", remora.Cursor{}, popularShown)
-		p.Popular, p.Categories = v.newCards(popular), v.categoryLinks()
+		p.Popular, p.Categories, p.Words = v.newCards(popular), v.categoryLinks(), v.wordLinks(q.search, mine)
 	}
 	f.Title = l.t("Search for “%s”", q.search)
 	f.Body = p

@@ -30,6 +30,7 @@ func TestSearch(t *testing.T) {
 		"/en/search?q=%22paint+with%22":             {[]string{"100001"}, []string{`value="&#34;paint with&#34;"`}},
 		"/en/search?q=%22with+paint%22":             {nil, []string{"Nothing was found."}},
 		"/en/search?q=" + strings.Repeat("zz+", 60): {nil, []string{"Nothing was found.", "Loved by many", `href="/en/category/games"`, `href="/en/browse"`}},
+		"/en/search?q=chess+with+zebras":            {nil, []string{"Nothing was found.", "Each of these words is found alone:", `<a href="/en/search?q=chess"><span dir="auto">chess</span> <small>1</small></a>`, `<a href="/en/search?q=with">`}},
 		"/en/search?q=%3Cscript%3E":                 {nil, []string{`value="&lt;script&gt;"`}},
 		"/en/search":                                {nil, []string{"Words in quotation marks are looked for side by side.", `href="/en/category/games"`}},
 	} {

@@ -227,10 +227,13 @@ func (l *tongue) newFigure(id, title, what string, points []point) figure {
 	return f
 }
 
-// pointName writes a day as the language does, and a month as the standard does (ISO 8601).
+// pointName writes a day as the language does, and a month in the order of the standard (ISO 8601).
 func (l *tongue) pointName(p point) string {
 	if day, err := time.Parse(time.DateOnly, p.machine); err == nil {
 		return l.day(remora.TimeOf(day)).Text
+	}
+	if month, err := time.Parse("2006-01", p.machine); err == nil {
+		return l.digits(month.Year()) + "-" + l.digits(int(month.Month()))
 	}
 	return p.machine
 }
