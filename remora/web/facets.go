@@ -94,7 +94,7 @@ func (v *visit) orderLanguages(namer *valueNamer, counts []live.FacetCount) {
 		if (x.Value == base) != (y.Value == base) {
 			return map[bool]int{true: -1, false: 1}[x.Value == base]
 		}
-		return cmp.Or(cmp.Compare(y.N, x.N), strings.Compare(names[x.Value], names[y.Value]))
+		return cmp.Or(cmp.Compare(y.N, x.N), byName(names[x.Value], names[y.Value]))
 	})
 }
 

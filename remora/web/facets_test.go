@@ -196,7 +196,7 @@ func TestFacetNames(t *testing.T) {
 // The reader's own language comes first, then those that most have, by name where it is as many.
 func TestFacetLanguages(t *testing.T) {
 	list := numbered(4)
-	for i, locales := range [][]string{{"en", "fr", "de", "ar"}, {"en", "fr", "de"}, {"en", "ja"}, {"en", "ja", "es"}} {
+	for i, locales := range [][]string{{"en", "fr", "de", "ar"}, {"en", "fr", "de"}, {"en", "ja"}, {"en", "ja", "es", "it"}} {
 		names := map[string]string{}
 		for _, locale := range locales {
 			names[locale] = "Maze"
@@ -205,8 +205,8 @@ func TestFacetLanguages(t *testing.T) {
 	}
 	h := newHandlerWith(t, newFeed(games(), list...), map[string]string{"es": spanish})
 	for path, want := range map[string]string{
-		"/en/browse": "French 2, German 2, Japanese 2, Arabic 1, Spanish 1", // all are in English, so it narrows nothing
-		"/es/browse": "español 1, alemán 2, francés 2, japonés 2, árabe 1",
+		"/en/browse": "French 2, German 2, Japanese 2, Arabic 1, Italian 1, Spanish 1", // all are in English, so it narrows nothing
+		"/es/browse": "español 1, alemán 2, francés 2, japonés 2, árabe 1, italiano 1",
 	} {
 		_, part, _ := strings.Cut(mustGet(t, h, path), `id="by-language"`)
 		part, _, _ = strings.Cut(part, "</section>")

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
 	"golang.org/x/text/number"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/sugarlabs/beamrider/remora"
 )
@@ -62,6 +64,11 @@ func (l *tongue) clock(at time.Time) string {
 // digits writes a part of a date, of at least two digits, as the language does.
 func (l *tongue) digits(n int) string {
 	return l.printer.Sprint(number.Decimal(n, number.NoSeparator(), number.MinIntegerDigits(2)))
+}
+
+// byName orders names as readers look for them: a letter with an accent stands behind the letter.
+func byName(x, y string) int {
+	return cmp.Or(strings.Compare(norm.NFD.String(x), norm.NFD.String(y)), strings.Compare(x, y))
 }
 
 // paragraphs cuts a text at blank lines, so that each part becomes a paragraph; single line breaks

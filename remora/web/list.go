@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -239,7 +238,7 @@ func (h *Handler) serveTags(w http.ResponseWriter, v *visit) {
 	p := wordsPage{Title: l.t("Tags"), None: l.t("No activity has a tag yet."),
 		Also: &link{Href: l.path("categories"), Name: phrase{Value: l.t("Categories")}}}
 	tags := v.view.Tags(live.MaxTags)
-	slices.SortFunc(tags, func(x, y live.Tag) int { return cmp.Compare(x.Value, y.Value) })
+	slices.SortFunc(tags, func(x, y live.Tag) int { return byName(x.Value, y.Value) })
 	for _, t := range tags {
 		p.Links = append(p.Links, link{Href: l.tagPath(t.Value), Name: phrase{Value: shorten(t.Name, maxTagShown), Dir: "auto"}, Count: l.number(int64(t.N))})
 	}

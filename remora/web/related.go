@@ -87,7 +87,7 @@ func (l *tongue) languagesOf(a *remora.Activity) []string {
 		if (x.tag == base) != (y.tag == base) {
 			return map[bool]int{true: -1, false: 1}[x.tag == base]
 		}
-		return cmp.Or(strings.Compare(x.name, y.name), strings.Compare(x.tag, y.tag))
+		return cmp.Or(byName(x.name, y.name), strings.Compare(x.tag, y.tag))
 	})
 	names := make([]string, len(list))
 	for i := range list {
