@@ -139,6 +139,18 @@ type Image struct {
 	Width, Height int    // pixels
 }
 
+// Suffix returns what the address of the picture ends in, ".png" or ".jpg", "" for one of a kind that
+// is not served.
+func (m *Image) Suffix() string {
+	switch m.Media {
+	case "image/png":
+		return ".png"
+	case "image/jpeg":
+		return ".jpg"
+	}
+	return ""
+}
+
 // A Network says whether an activity needs a connection. Nothing in a bundle tells, so that it is
 // known only where a person has said it.
 type Network uint8

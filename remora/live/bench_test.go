@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/benchtest"
 	"github.com/sugarlabs/beamrider/internal/catalogtest"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/search"
@@ -71,10 +72,10 @@ func BenchmarkChangeVisible(b *testing.B) {
 				a.Revision++
 				d := remora.Delta{Header: l.View().header, Activities: []remora.Activity{a}}
 				d.Seq++
-				began, used := time.Now(), cpuTime(b)
+				began, used := time.Now(), benchtest.CPUTime(b)
 				l.apply(d)
 				took = append(took, time.Since(began))
-				cpu = append(cpu, cpuTime(b)-used)
+				cpu = append(cpu, benchtest.CPUTime(b)-used)
 				layers = max(layers, len(l.View().layers))
 				select {
 				case kick <- struct{}{}:

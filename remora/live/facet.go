@@ -53,6 +53,12 @@ var sugarReleases = func() (list []remora.Number) {
 	}
 }()
 
+// SugarReleases returns the releases of Sugar that [FacetSugar] tells apart, oldest first.
+func SugarReleases() []remora.Number { return slices.Clone(sugarReleases) }
+
+// Sizes are the values of [FacetSize], the smallest first.
+var Sizes = [...]string{"1", "5", "20", "more"}
+
 // nearestSugar returns the value of FacetSugar for a reader's release: where it is none of those
 // told apart, the next newer one, and the newest for what is newer still.
 func nearestSugar(n remora.Number) string {
@@ -153,13 +159,13 @@ func sizeClass(bytes int64) string {
 	const mb = 1_000_000
 	switch {
 	case bytes <= mb:
-		return "1"
+		return Sizes[0]
 	case bytes <= 5*mb:
-		return "5"
+		return Sizes[1]
 	case bytes <= 20*mb:
-		return "20"
+		return Sizes[2]
 	}
-	return "more"
+	return Sizes[3]
 }
 
 func tagValue(tag string) string  { return strings.ToLower(tag) }

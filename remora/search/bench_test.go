@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sugarlabs/beamrider/internal/benchtest"
 )
 
 func BenchmarkNew(b *testing.B) {
@@ -100,9 +102,9 @@ func BenchmarkSearch(b *testing.B) {
 				hits, partial := 0, 0
 				for b.Loop() {
 					q := Query{Text: class.text(r, sample[r.IntN(len(sample))]), Locale: "l0", Typos: class.typos, Count: true}
-					start := cpuTime(b)
+					start := benchtest.CPUTime(b)
 					found := x.Search(q)
-					times = append(times, cpuTime(b)-start)
+					times = append(times, benchtest.CPUTime(b)-start)
 					hits += len(found.Hits)
 					if found.Partial {
 						partial++

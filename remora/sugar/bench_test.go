@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/benchtest"
 	"github.com/sugarlabs/beamrider/remora"
 )
 
@@ -76,29 +77,23 @@ func BenchmarkUpdateRatio(b *testing.B) {
 	bare := httptest.NewServer(bareHandler(r.do("GET", benchTarget)))
 	defer bare.Close()
 	const round = 100
-	spend := func(server *httptest.Server) time.Duration {
-		began := time.Now()
-		for range round {
-			answer, err := server.Client().Get(server.URL + benchTarget)
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := io.Copy(io.Discard, answer.Body); err != nil {
-				b.Fatal(err)
-			}
-			if err := answer.Body.Close(); err != nil {
-				b.Fatal(err)
+	ask := func(server *httptest.Server) func() {
+		return func() {
+			for range round {
+				answer, err := server.Client().Get(server.URL + benchTarget)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+					b.Fatal(err)
+				}
+				if err := answer.Body.Close(); err != nil {
+					b.Fatal(err)
+				}
 			}
 		}
-		return time.Since(began)
 	}
-	var ratios []float64
-	for b.Loop() {
-		x, y := spend(bare), spend(ours)
-		ratios = append(ratios, float64(x)/float64(y))
-	}
-	slices.Sort(ratios)
-	b.ReportMetric(ratios[len(ratios)/2], "of-bare")
+	benchtest.Ratio(b, ask(bare), ask(ours))
 }
 
 // nullWriter takes an answer and forgets it.

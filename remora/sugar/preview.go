@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,25 +14,23 @@ import (
 // maxPreview bounds a screenshot, in bytes: those that are taken in are a few hundred thousand.
 const maxPreview = 4 << 20
 
-// previewSuffixes are the kinds of pictures there are, by what their addresses end in.
-var previewSuffixes = map[string]string{".png": "image/png", ".jpg": "image/jpeg"}
+// previewMedia are the kinds of pictures that are served.
+var previewMedia = [...]string{"image/png", "image/jpeg"}
 
 const noPreview = "There is no such picture here."
 
 // previewPath returns the address of a screenshot, "" for one of a kind that is not served.
 func previewPath(img *remora.Image) string {
-	for suffix, media := range previewSuffixes {
-		if img.Media == media {
-			return "/preview/" + img.SHA256.String() + suffix
-		}
+	if suffix := img.Suffix(); suffix != "" {
+		return "/preview/" + img.SHA256.String() + suffix
 	}
 	return ""
 }
 
 // routePreview returns what answers /preview/{sha256}.png and .jpg.
 func (h *Handler) routePreview(name string) http.HandlerFunc {
-	for suffix, media := range previewSuffixes {
-		if hex, ok := strings.CutSuffix(name, suffix); ok {
+	for _, media := range previewMedia {
+		if hex, ok := strings.CutSuffix(name, (&remora.Image{Media: media}).Suffix()); ok {
 			if sum, ok := digest(hex); ok {
 				return h.servePreview(sum, media)
 			}
@@ -73,7 +70,7 @@ func (h *Handler) readPreview(r *http.Request, sum remora.Digest) (picture []byt
 	defer func() { err = errors.Join(err, f.Close()) }()
 	picture, err = io.ReadAll(io.LimitReader(f, maxPreview+1))
 	if err == nil && len(picture) > maxPreview {
-		err = remora.Errorf(remora.KindTooLarge, "preview.size", "The picture is larger than %s bytes.", strconv.Itoa(maxPreview))
+		err = remora.Errorf(remora.KindTooLarge, "preview.size", "The picture is larger than %d bytes.", maxPreview)
 	}
 	return picture, err
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/benchtest"
 	"github.com/sugarlabs/beamrider/internal/catalogtest"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
@@ -105,35 +106,29 @@ func BenchmarkKeptRatio(b *testing.B) {
 			ours := httptest.NewServer(h)
 			defer ours.Close()
 			const round = 100
-			spend := func(server *httptest.Server) time.Duration {
-				began := time.Now()
-				for range round {
-					r, err := http.NewRequest(http.MethodGet, server.URL+path, nil)
-					if err != nil {
-						b.Fatal(err)
-					}
-					r.Host, r.Header = "example.com", http.Header{"Accept-Encoding": {"gzip"}}
-					answer, err := server.Client().Do(r)
-					if err != nil {
-						b.Fatal(err)
-					}
-					n, err := io.Copy(io.Discard, answer.Body)
-					if err != nil || int(n) != len(body) {
-						b.Fatalf("%d bytes, not %d: %v", n, len(body), err)
-					}
-					if err := answer.Body.Close(); err != nil {
-						b.Fatal(err)
+			ask := func(server *httptest.Server) func() {
+				return func() {
+					for range round {
+						r, err := http.NewRequest(http.MethodGet, server.URL+path, nil)
+						if err != nil {
+							b.Fatal(err)
+						}
+						r.Host, r.Header = "example.com", http.Header{"Accept-Encoding": {"gzip"}}
+						answer, err := server.Client().Do(r)
+						if err != nil {
+							b.Fatal(err)
+						}
+						n, err := io.Copy(io.Discard, answer.Body)
+						if err != nil || int(n) != len(body) {
+							b.Fatalf("%d bytes, not %d: %v", n, len(body), err)
+						}
+						if err := answer.Body.Close(); err != nil {
+							b.Fatal(err)
+						}
 					}
 				}
-				return time.Since(began)
 			}
-			var ratios []float64
-			for b.Loop() {
-				x, y := spend(bare), spend(ours)
-				ratios = append(ratios, float64(x)/float64(y))
-			}
-			slices.Sort(ratios)
-			b.ReportMetric(ratios[len(ratios)/2], "of-bare")
+			benchtest.Ratio(b, ask(bare), ask(ours))
 		})
 	}
 }
@@ -142,18 +137,8 @@ func BenchmarkKeptRatio(b *testing.B) {
 // lists from places all over it, and searches.
 func BenchmarkPageScale(b *testing.B) {
 	for _, size := range []int{1_000, 10_000, 100_000} {
-		library, err := live.New(catalogtest.NewFeed(catalogtest.Activities(size)), nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := library.Refresh(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		h, err := New(Config{Library: library})
-		if err != nil {
-			b.Fatal(err)
-		}
-		view := library.View()
+		h := newHandlerOf(b, size)
+		view := h.library.View()
 		for _, kind := range []string{"activity", "list", "search"} {
 			b.Run(kind+"/"+strconv.Itoa(size), func(b *testing.B) {
 				const asked = 200

@@ -63,7 +63,7 @@ func (v *visit) facets(found *live.Found, filter live.Filter, fixed *live.Facet,
 			slices.SortFunc(counts, func(x, y live.FacetCount) int { return compareSugar(y.Value, x.Value) })
 		case live.FacetSize:
 			slices.SortFunc(counts, func(x, y live.FacetCount) int {
-				return slices.Index(sizes[:], x.Value) - slices.Index(sizes[:], y.Value)
+				return slices.Index(live.Sizes[:], x.Value) - slices.Index(live.Sizes[:], y.Value)
 			})
 		}
 		g := facetGroup{ID: facet.String(), Name: v.tongue.facetName(facet)}
@@ -97,9 +97,6 @@ func (v *visit) orderLanguages(namer *valueNamer, counts []live.FacetCount) {
 		return cmp.Or(cmp.Compare(y.N, x.N), byName(names[x.Value], names[y.Value]))
 	})
 }
-
-// sizes are the values of live.FacetSize in their order.
-var sizes = [...]string{"1", "5", "20", "more"}
 
 func compareSugar(a, b string) int {
 	x, errX := remora.ParseNumber(a)

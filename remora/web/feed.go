@@ -101,11 +101,7 @@ func (h *Handler) findFeed(rest []string) page {
 func (h *Handler) send(w http.ResponseWriter, v *visit, fields [][2]string, content []byte) {
 	body := answer.New(content)
 	h.keep(v, fields, body, false)
-	header := w.Header()
-	for _, field := range fields {
-		header.Add(field[0], field[1])
-	}
-	h.sent(body.Serve(w, v.request), v.request)
+	h.serveBody(w, v, fields, body)
 }
 
 // tagURI returns a name for something of this library that stays when its address changes (RFC
@@ -137,9 +133,9 @@ func (v *visit) fillLibrary(f *feed.Feed, name string) bool {
 		f.Title, f.Subtitle = l.t("Updated activities – %s", v.handler.name), l.t("Activities that are new or have a new version.")
 	case "search":
 		text := v.query.search
-		found := v.view.Find(live.Query{Text: text, Locale: l.tag, Limit: feedSize})
-		if text == "" {
-			found = live.Found{}
+		var found live.Found
+		if text != "" {
+			found = v.view.Find(live.Query{Text: text, Locale: l.tag, Limit: feedSize})
 		}
 		f.ID = v.tagURI("search?" + url.Values{"q": {text}}.Encode())
 		f.Title, f.Subtitle = l.t("Search for “%s”", text), l.t("Activities that were found, the best first.")

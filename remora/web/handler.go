@@ -130,7 +130,7 @@ func newHandler(c Config, files fs.FS) (*Handler, error) {
 	if h.assets, h.static, err = loadAssets(files); err != nil {
 		errs = append(errs, fmt.Errorf("web: static files: %w", err))
 	}
-	for _, name := range []string{"style.css", "home.css", "numbers.css", "favicon.svg", "activity.svg"} {
+	for _, name := range []string{"favicon.svg", "activity.svg"} {
 		if h.assets[name] == nil {
 			errs = append(errs, fmt.Errorf("web: static/%s is missing", name))
 		}

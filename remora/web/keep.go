@@ -85,11 +85,7 @@ func (h *Handler) serveKept(w http.ResponseWriter, v *visit) bool {
 		}
 		p.holds.Store(&view)
 	}
-	header := w.Header()
-	for _, field := range p.header {
-		header.Add(field[0], field[1])
-	}
-	h.sent(p.body.Serve(w, v.request), v.request)
+	h.serveBody(w, v, p.header, p.body)
 	return true
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/url"
 	"slices"
-	"strconv"
 
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/live"
@@ -109,23 +108,15 @@ func (v *visit) newOffer(a *remora.Activity, c remora.Client, verdicts []judged,
 	return o
 }
 
-// oldestSugar is the minor number of the first Sugar release in the form: 0.82, the first with
-// activities in the format of today.
-const oldestSugar = 82
-
 // sugarChoices returns the releases a reader can choose from, newest first, and chosen among them
 // even where it is none of ours.
 func sugarChoices(chosen remora.Number) []choice {
 	var list []choice
 	found := chosen.IsZero()
-	for minor := oldestSugar; ; minor += 2 {
-		n := remora.MustNumber("0." + strconv.Itoa(minor))
+	for _, n := range live.SugarReleases() {
 		same := !chosen.IsZero() && n.Compare(chosen) == 0
 		found = found || same
 		list = append(list, choice{Value: n.String(), Selected: same})
-		if n.Compare(remora.NewestSugar) >= 0 {
-			break
-		}
 	}
 	if !found {
 		list = append(list, choice{Value: chosen.String(), Selected: true})

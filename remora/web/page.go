@@ -199,6 +199,11 @@ func (h *Handler) showAs(w http.ResponseWriter, v *visit, name string, f *frame,
 	if m.keep {
 		h.keep(v, fields, body, m.vary == offerVary)
 	}
+	h.serveBody(w, v, fields, body)
+}
+
+// serveBody answers with a body, and a header besides what all have.
+func (h *Handler) serveBody(w http.ResponseWriter, v *visit, fields [][2]string, body *answer.Body) {
 	header := w.Header()
 	for _, field := range fields {
 		header.Add(field[0], field[1])

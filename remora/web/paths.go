@@ -63,7 +63,7 @@ func downloadPath(v *remora.Version) string {
 
 // previewPath returns the address of a screenshot, "" for one that is no picture a page can show.
 func previewPath(img *remora.Image) string {
-	suffix := map[string]string{"image/png": ".png", "image/jpeg": ".jpg"}[img.Media]
+	suffix := img.Suffix()
 	if suffix == "" || img.SHA256.IsZero() {
 		return ""
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sugarlabs/beamrider/internal/catalogtest"
 	"github.com/sugarlabs/beamrider/remora/live"
 	"github.com/sugarlabs/beamrider/remora/site"
 )
@@ -100,17 +99,7 @@ func TestSitemapTag(t *testing.T) {
 // The parts of a large site map have every activity once, and stay within the bounds of the format.
 func TestLargeSitemap(t *testing.T) {
 	const size = 11_000
-	library, err := live.New(catalogtest.NewFeed(catalogtest.Activities(size)), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := library.Refresh(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	h, err := New(Config{Library: library})
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := newHandlerOf(t, size)
 	var index sitemapIndex
 	readXML(t, mustGet(t, h, "/sitemap.xml"), &index)
 	if len(index.Parts) < 2 {
@@ -132,7 +121,7 @@ func TestLargeSitemap(t *testing.T) {
 			}
 		}
 	}
-	if want := library.View().Count(""); len(seen) != want {
+	if want := h.library.View().Count(""); len(seen) != want {
 		t.Errorf("%d activities of %d", len(seen), want)
 	}
 }
@@ -164,17 +153,7 @@ func TestRobots(t *testing.T) {
 
 // BenchmarkSitemap shows what a part of the site map of a large catalog costs.
 func BenchmarkSitemap(b *testing.B) {
-	library, err := live.New(catalogtest.NewFeed(catalogtest.Activities(100_000)), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := library.Refresh(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	h, err := New(Config{Library: library})
-	if err != nil {
-		b.Fatal(err)
-	}
+	h := newHandlerOf(b, 100_000)
 	for _, path := range []string{"/sitemap.xml", "/sitemap/2.xml"} {
 		b.Run(strings.TrimPrefix(path, "/"), func(b *testing.B) {
 			b.ReportAllocs()

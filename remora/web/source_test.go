@@ -123,7 +123,9 @@ func TestSourceAsksLittleAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int64
 		s, asked := askedSource(t, 0, 1000, func(context.Context, int64) (string, error) {
-			most.Store(max(most.Load(), now.Add(1)))
+			n := now.Add(1)
+			for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+			}
 			time.Sleep(900 * time.Millisecond)
 			now.Add(-1)
 			return "x", nil

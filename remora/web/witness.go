@@ -93,13 +93,6 @@ func (w *witness) Find(q live.Query) live.Found {
 	return found
 }
 
-// Search is [live.View.Search].
-func (w *witness) Search(text, locale string, limit int) []*remora.Activity {
-	found := w.view.Search(text, locale, limit)
-	w.note(digestList(found, false), func(v *live.View) uint64 { return digestList(v.Search(text, locale, limit), false) })
-	return found
-}
-
 // Related is [live.View.Related]. Pages that show what is related show no counts with it, so that
 // they do not end with every download.
 func (w *witness) Related(a *remora.Activity, limit int) []*remora.Activity {

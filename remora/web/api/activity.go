@@ -262,9 +262,6 @@ func (c *call) find(ref string) *remora.Activity {
 	return a
 }
 
-// suffixes are the names of the kinds of pictures there are.
-var suffixes = map[string]string{"image/png": ".png", "image/jpeg": ".jpg"}
-
 func (c *call) activity(ref string) (any, *problem) {
 	a := c.find(ref)
 	if a == nil {
@@ -279,7 +276,7 @@ func (c *call) activity(ref string) (any, *problem) {
 		out.Authors = append(out.Authors, c.authorOf(p))
 	}
 	for _, img := range a.Screenshots {
-		if suffix := suffixes[img.Media]; suffix != "" {
+		if suffix := img.Suffix(); suffix != "" {
 			out.Screenshots = append(out.Screenshots, picture{c.base + "/preview/" + img.SHA256.String() + suffix, img.Media, img.Width, img.Height})
 		}
 	}

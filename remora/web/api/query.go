@@ -95,9 +95,6 @@ func ask(raw string, t *route) (a asked, p *problem) {
 	return a, nil
 }
 
-// sizes are the values of live.FacetSize.
-var sizes = []string{"1", "5", "20", "more"}
-
 // set takes one parameter. It returns what is wrong with the value, "" if nothing is.
 func (a *asked) set(name, value string, most int) (fault string) {
 	var err error
@@ -151,8 +148,8 @@ func (a *asked) set(name, value string, most int) (fault string) {
 		}
 		a.filter[live.FacetNetwork] = value
 	case "size":
-		if !slices.Contains(sizes, value) {
-			return fmt.Sprintf("It must be one of %s.", strings.Join(sizes, ", "))
+		if !slices.Contains(live.Sizes[:], value) {
+			return fmt.Sprintf("It must be one of %s.", strings.Join(live.Sizes[:], ", "))
 		}
 		a.filter[live.FacetSize] = value
 	case "author":

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,7 +78,7 @@ func (b *Body) Serve(w http.ResponseWriter, r *http.Request) error {
 	header := w.Header()
 	if len(b.plain.content) >= minZipped {
 		header.Add("Vary", varyEncoding)
-		if e := accepted(r.Header["Accept-Encoding"]); e != identity {
+		if e := accepted(r.Header["Accept-Encoding"], encodingGzip, encodingZstd); e != identity {
 			f = b.form(e)
 		}
 	}
@@ -132,9 +133,9 @@ func compress(e encoding, content []byte) []byte {
 	return out.Bytes()
 }
 
-// accepted returns the encoding to use for the fields of an Accept-Encoding (RFC 9110, section
-// 12.5.3): of those with the greatest weight zstd, which is the smaller, before gzip.
-func accepted(fields []string) encoding {
+// accepted returns which of the encodings there are to use for the fields of an Accept-Encoding (RFC
+// 9110, section 12.5.3): that with the greatest weight, of several zstd, which is the smaller.
+func accepted(fields []string, of ...encoding) encoding {
 	best, most := identity, 0.0
 	for _, field := range fields {
 		for item := range strings.SplitSeq(field, ",") {
@@ -146,6 +147,9 @@ func accepted(fields []string) encoding {
 			case "gzip", "x-gzip":
 				e = encodingGzip
 			default:
+				continue
+			}
+			if !slices.Contains(of, e) {
 				continue
 			}
 			if q := weight(parameter); q > most || q == most && q > 0 && e > best && best != identity {

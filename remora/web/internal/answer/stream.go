@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -22,7 +21,8 @@ func Stream(w http.ResponseWriter, r *http.Request, tag string, write func(io.Wr
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	zipped := takesGzip(r.Header["Accept-Encoding"])
+	// One form is enough: what is sent once is not worth the slower search for the smallest.
+	zipped := accepted(r.Header["Accept-Encoding"], encodingGzip) == encodingGzip
 	if zipped {
 		header["Content-Encoding"] = []string{names[encodingGzip]}
 	}
@@ -44,18 +44,4 @@ func Stream(w http.ResponseWriter, r *http.Request, tag string, write func(io.Wr
 		err = errors.Join(err, z.Close())
 	}
 	return err
-}
-
-// takesGzip reports whether a client takes gzip, which every one does that takes anything. It is all
-// there is here: what is sent once is not worth the slower search for the smallest form.
-func takesGzip(fields []string) bool {
-	for _, field := range fields {
-		for item := range strings.SplitSeq(field, ",") {
-			coding, parameter, _ := strings.Cut(item, ";")
-			if strings.EqualFold(strings.TrimSpace(coding), names[encodingGzip]) && weight(parameter) > 0 {
-				return true
-			}
-		}
-	}
-	return false
 }

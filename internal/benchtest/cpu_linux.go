@@ -1,4 +1,4 @@
-package live
+package benchtest
 
 import (
 	"testing"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuTime returns the processor time of the calling thread, which tells the cost of something on a
+// CPUTime returns the processor time of the calling thread, which tells the cost of something on a
 // machine that is busy with other things too. The caller has locked the thread.
-func cpuTime(b *testing.B) time.Duration {
+func CPUTime(b testing.TB) time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
 		b.Fatal(err)
