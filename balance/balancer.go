@@ -346,7 +346,7 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err e
 		Transport:  x,
 		BufferPool: &b.buffers,
 		ErrorLog:   discardLog,
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, failure error) {
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, failure error) {
 			if failure == errInProcess {
 				err = x.serveHandler(w, r)
 				return
@@ -367,6 +367,6 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err e
 			panic(p)
 		}
 	}()
-	proxy.ServeHTTP(w, r)
+	proxy.ServeHTTP(&writer{w}, r)
 	return err
 }

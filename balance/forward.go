@@ -19,6 +19,20 @@ import (
 // discardLog takes what ReverseProxy says; errors are told by answers, events and the Logger.
 var discardLog = log.New(io.Discard, "", 0)
 
+// A writer keeps "100 Continue" of backends from the client. The server sends its own when the body is
+// first read, which the transport does at the backend's word; both could meet, and a client would get
+// two.
+type writer struct{ http.ResponseWriter }
+
+func (w *writer) WriteHeader(status int) {
+	if status != http.StatusContinue {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // rewrite makes the request for backends. Their address comes later, with each attempt.
 func (b *Balancer) rewrite(pr *httputil.ProxyRequest) {
 	// ReverseProxy drops parameters of the query that Go does not parse. Nothing here decides by
