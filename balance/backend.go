@@ -43,8 +43,11 @@ type backend struct {
 	state *state
 }
 
-func (e *backend) candidate() Candidate {
-	return Candidate{Name: e.Name, Weight: e.Weight, InFlight: int(e.state.inFlight.Load()), MaxInFlight: e.MaxInFlight}
+func (e *backend) candidate(now time.Time) Candidate {
+	return Candidate{
+		Name: e.Name, Weight: e.Weight, InFlight: int(e.state.inFlight.Load()), MaxInFlight: e.MaxInFlight,
+		Latency: e.state.latency.estimate(now),
+	}
 }
 
 // The health of a backend; a better one has a higher number.
@@ -63,6 +66,7 @@ type state struct {
 	health   atomic.Int32
 	requests atomic.Uint64 // attempts made
 	failures atomic.Uint64 // attempts that gave no answer, and answers that broke off
+	latency  latency
 	suspect  chan struct{} // wakes the health check; capacity 1
 
 	mu      sync.Mutex
@@ -74,7 +78,8 @@ type state struct {
 }
 
 func newState() *state {
-	s := &state{suspect: make(chan struct{}, 1), since: time.Now(), waiting: make(map[*exchange]context.CancelCauseFunc)}
+	now := time.Now()
+	s := &state{latency: latency{born: now}, suspect: make(chan struct{}, 1), since: now, waiting: make(map[*exchange]context.CancelCauseFunc)}
 	s.health.Store(int32(unknown))
 	return s
 }

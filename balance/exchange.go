@@ -112,11 +112,12 @@ func (x *exchange) collect(sc *scratch, members []*backend, full []*state) (leve
 		}
 	}
 	sc.members, sc.candidates = sc.members[:0], sc.candidates[:0]
+	now := time.Now()
 	for _, e := range members {
 		if health(e.state.health.Load()) < level || !usable(e) || slices.Contains(full, e.state) {
 			continue
 		}
-		if c := e.candidate(); x.b.o.Admitter.Admit(x.in, c) {
+		if c := e.candidate(now); x.b.o.Admitter.Admit(x.in, c) {
 			sc.members = append(sc.members, e)
 			sc.candidates = append(sc.candidates, c)
 		}
@@ -209,6 +210,11 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 		e.state.wait(x, cancel)
 	}
 	res, err := transport.RoundTrip(out)
+	now := time.Now()
+	took := now.Sub(start)
+	if body == nil {
+		e.state.latency.observe(now, took, err != nil)
+	}
 	if movable && !e.state.waited(x) {
 		if err == nil {
 			res.Body.Close() // it comes too late, and its context has ended
@@ -226,11 +232,11 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 			e.state.doubt()
 		}
 		err = fmt.Errorf("balance: backend %s: %w", e.Name, err)
-		x.b.o.Events.attempt(x.in, e.Name, 0, time.Since(start), err)
+		x.b.o.Events.attempt(x.in, e.Name, 0, took, err)
 		return nil, err
 	}
 	view.settle()
-	x.b.o.Events.attempt(x.in, e.Name, res.StatusCode, time.Since(start), nil)
+	x.b.o.Events.attempt(x.in, e.Name, res.StatusCode, took, nil)
 	x.picked = nil // the answer will leave
 	x.open = &answer{x: x, backend: e, body: res.Body, cancel: cancel}
 	res.Body = x.open

@@ -1,13 +1,17 @@
 package balance
 
 import (
+	"math"
 	"math/rand/v2"
-	"sync/atomic"
 )
 
-// PowerOfTwo is a [Picker]: it draws two candidates, by weight, and takes the one with fewer requests
-// in flight for its weight. That is nearly as good as asking all of them, and several balancers that
-// do not know of each other do not fall upon the same backend. The zero value is ready.
+// PowerOfTwo is a [Picker]: it draws two candidates, by weight, and takes the one that costs less.
+// That is nearly as good as asking all of them, and several balancers that do not know of each other
+// do not fall upon the same backend. The zero value is ready.
+//
+// The cost of a candidate is its latency, times the requests it would have in flight for its weight.
+// Latencies count as equal when one of them is not known or the greater is less than twice the other:
+// they vary by so much in good health, and a backend without load must not lose its share for it.
 type PowerOfTwo struct{}
 
 // Pick implements [Picker].
@@ -17,32 +21,39 @@ func (PowerOfTwo) Pick(_ Info, candidates []Candidate) int {
 	}
 	total := totalWeight(candidates)
 	first := at(candidates, rand.Int64N(total), -1)
-	second := at(candidates, rand.Int64N(total-weight(candidates[first])), first)
-	a, b := candidates[first], candidates[second]
-	if int64(b.InFlight)*weight(a) < int64(a.InFlight)*weight(b) {
+	second := at(candidates, rand.Int64N(total-weight(&candidates[first])), first)
+	if cheaper(&candidates[second], &candidates[first]) {
 		return second
 	}
 	return first // also when equal: it was drawn by weight
 }
 
-// RoundRobin is a [Picker] that takes the candidates in turn, each as often as its weight says. The
-// zero value is ready; it must not be copied after its first use.
-type RoundRobin struct {
-	next atomic.Uint64
+// cheaper reports whether a costs less than b.
+func cheaper(a, b *Candidate) bool {
+	if a.Latency <= 0 || b.Latency <= 0 || a.Latency/2 < b.Latency && b.Latency/2 < a.Latency {
+		return idler(a, b)
+	}
+	return cost(a) < cost(b)
 }
 
-// Pick implements [Picker].
-func (r *RoundRobin) Pick(_ Info, candidates []Candidate) int {
-	n := r.next.Add(1) - 1
-	return at(candidates, int64(n%uint64(totalWeight(candidates))), -1)
+// cost counts the requests that c would serve for its weight so that weights are not counted twice:
+// they have decided the draw already, and an idle candidate costs its latency whatever its weight.
+func cost(c *Candidate) float64 {
+	return float64(c.Latency) * (1 + float64(c.InFlight)/float64(weight(c)))
 }
 
-// weight is that of c. Candidates made by others than this package may have forgotten it.
-func weight(c Candidate) int64 { return int64(max(c.Weight, 1)) }
+// idler reports whether a has fewer requests in flight for its weight than b.
+func idler(a, b *Candidate) bool {
+	return int64(a.InFlight)*weight(b) < int64(b.InFlight)*weight(a)
+}
+
+// weight is that of c. Candidates made by others than this package may have forgotten it, or
+// exaggerate.
+func weight(c *Candidate) int64 { return min(max(int64(c.Weight), 1), math.MaxInt32) }
 
 func totalWeight(candidates []Candidate) (sum int64) {
 	for i := range candidates {
-		sum += weight(candidates[i])
+		sum += weight(&candidates[i])
 	}
 	return sum
 }
@@ -54,7 +65,7 @@ func at(candidates []Candidate, n int64, but int) int {
 		if i == but {
 			continue
 		}
-		if n -= weight(candidates[i]); n < 0 {
+		if n -= weight(&candidates[i]); n < 0 {
 			return i
 		}
 	}

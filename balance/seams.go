@@ -34,6 +34,11 @@ type Candidate struct {
 	InFlight int
 	// MaxInFlight is how many it may serve at a time; 0: any number.
 	MaxInFlight int
+	// Latency is about how long it takes until its answers begin; 0: not known. A slow answer raises
+	// it at once, quick ones lower it slowly, and it halves in 10 s when there are none. Requests with
+	// a body are not in it, since clients upload at their own pace, nor are those that
+	// [Balancer.ServeHTTP] gives to a Handler, which may wait for the client.
+	Latency time.Duration
 }
 
 // Picker chooses one backend for a request.
