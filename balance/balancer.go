@@ -24,7 +24,8 @@ var (
 // Options are what may be left out; the zero value is good. Durations that are 0 have the default
 // that is given with them.
 type Options struct {
-	// Picker chooses backends; nil: [PowerOfTwo].
+	// Picker chooses backends; nil: [PowerOfTwo]. Others are [RoundRobin], [LeastInFlight], [Random] and
+	// [Rendezvous].
 	Picker Picker
 	// Admitter limits them; nil: Backend.MaxInFlight is the limit.
 	Admitter Admitter

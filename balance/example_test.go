@@ -2,10 +2,10 @@ package balance_test
 
 import (
 	"fmt"
-	"hash/fnv"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/sugarlabs/beamrider/balance"
 )
@@ -57,52 +57,82 @@ type first struct{}
 
 func (first) Pick(balance.Info, []balance.Candidate) int { return 0 }
 
-// sticky is a Picker that keeps requests with the same key on the same backend, by rendezvous
-// hashing: each backend's name is hashed with the key, and the greatest hash wins.
-type sticky struct{}
+// near is a Picker that prefers backends at a site, told by how their names begin, and asks others
+// when all of those are busy.
+type near struct {
+	site string
+	busy int // so many requests in flight are too many
+}
 
-func (sticky) Pick(in balance.Info, candidates []balance.Candidate) int {
-	best, greatest := 0, uint64(0)
+func (p near) Pick(in balance.Info, candidates []balance.Candidate) int {
+	best := -1
 	for i, c := range candidates {
-		h := fnv.New64a()
-		io.WriteString(h, c.Name+" "+in.Key)
-		if n := h.Sum64(); n > greatest {
-			best, greatest = i, n
+		if strings.HasPrefix(c.Name, p.site) && c.InFlight < p.busy && (best < 0 || c.InFlight < candidates[best].InFlight) {
+			best = i
 		}
+	}
+	if best < 0 {
+		return balance.PowerOfTwo{}.Pick(in, candidates)
 	}
 	return best
 }
 
+// A picker of one's own. What it does is easy to try without any server.
 func ExamplePicker() {
-	b, err := balance.New([]balance.Backend{
-		{Name: "a", Handler: greet("a")},
-		{Name: "b", Handler: greet("b")},
-		{Name: "c", Handler: greet("c")},
-	}, &balance.Options{
-		Picker:   sticky{},
-		Classify: func(in *balance.Info) { in.Key = in.Header("X-User") },
-	})
+	var p balance.Picker = near{site: "paris-", busy: 2}
+	pool := []balance.Candidate{{Name: "lima"}, {Name: "paris-1", InFlight: 1}}
+	fmt.Println(pool[p.Pick(balance.Info{}, pool)].Name)
+	pool[1].InFlight = 2
+	fmt.Println(pool[p.Pick(balance.Info{}, pool)].Name)
+	// Output:
+	// paris-1
+	// lima
+}
+
+// Each file is asked of the same backend, whose memory then holds it: Options.Classify makes the path
+// the key.
+func ExampleNewRendezvous() {
+	p, err := balance.NewRendezvous(1.5)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	same := true
-	for _, user := range []string{"Ada", "Grace", "Barbara"} {
-		var first string
-		for range 3 {
-			r := httptest.NewRequest("GET", "/"+user, nil)
-			r.Header.Set("X-User", user)
-			w := httptest.NewRecorder()
-			b.ServeHTTP(w, r)
-			if first == "" {
-				first = w.Body.String()
-			}
-			same = same && w.Body.String() == first
-		}
+	b, err := balance.New([]balance.Backend{
+		{Name: "a", Handler: greet("a")},
+		{Name: "b", Handler: greet("b")},
+		{Name: "c", Handler: greet("c")},
+	}, &balance.Options{Picker: p, Classify: func(in *balance.Info) { in.Key = in.Path }})
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	fmt.Println("each user meets one backend:", same)
+	for _, path := range []string{"/1.xo", "/2.xo", "/3.xo", "/1.xo", "/2.xo", "/3.xo"} {
+		w := httptest.NewRecorder()
+		b.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		fmt.Println(w.Body)
+	}
 	// Output:
-	// each user meets one backend: true
+	// b, 1.xo
+	// c, 2.xo
+	// c, 3.xo
+	// b, 1.xo
+	// c, 2.xo
+	// c, 3.xo
+}
+
+// Weights are kept within each turn.
+func ExampleRoundRobin() {
+	var p balance.RoundRobin
+	pool := []balance.Candidate{{Name: "big", Weight: 3}, {Name: "old", Weight: 1}, {Name: "small", Weight: 1}}
+	for range 5 {
+		fmt.Println(pool[p.Pick(balance.Info{}, pool)].Name)
+	}
+	// Output:
+	// big
+	// old
+	// big
+	// small
+	// big
 }
 
 // A client that asks a pool without a server in between.

@@ -66,13 +66,10 @@ func unpack(p uint64) (seconds float64, tick uint32) {
 	return float64(math.Float32frombits(uint32(p >> 32))), uint32(p)
 }
 
-// fade returns what is left of 1 after so many ticks: exact at whole half-lives and straight in
-// between, at most a sixteenth off, which costs a tenth of a power.
+// fade returns what is left of 1 after so many ticks.
 func fade(ticks uint32) float64 {
-	const half = uint32(latencyHalfLife / latencyTick)
-	n := ticks / half
-	if n > 62 {
-		return 0
+	if ticks == 0 {
+		return 1 // most picks of a busy pool
 	}
-	return (1 - 0.5*float64(ticks%half)/float64(half)) / float64(uint64(1)<<n)
+	return math.Exp2(-float64(ticks) / float64(latencyHalfLife/latencyTick))
 }

@@ -47,18 +47,35 @@ func (r *RoundRobin) step(turn uint64) uint64 {
 	return step
 }
 
-// stride returns the number nearest to a golden section of turn that has no divisor in common with it.
+// stride returns a number near a golden section of turn that has no divisor in common with it. Of
+// those near it takes one that walks evenly: that is told by the quotients of Euclid's algorithm,
+// which are all 1 for the golden section itself. A great one means that a few steps come back to
+// almost the same place, so that the walk stays long in one part of the row.
 func stride(turn uint64) uint64 {
 	golden := max(uint64(float64(turn)/math.Phi+0.5), 1)
-	for d := uint64(0); d < golden; d++ {
-		if gcd(golden+d, turn) == 1 {
-			return golden + d
+	best, least := uint64(1), uint64(math.MaxUint64) // 1 walks through the row as it stands
+	for d := range uint64(64) {
+		step := golden + (d+1)/2 // d goes 0, +1, -1, +2, -2, ...
+		if d%2 == 0 {
+			step = golden - d/2
 		}
-		if gcd(golden-d, turn) == 1 {
-			return golden - d
+		if step < 1 || step > turn {
+			continue // less than 1 wraps around and is too great
+		}
+		greatest := uint64(0)
+		a, b := turn, step
+		for b != 0 {
+			greatest = max(greatest, a/b)
+			a, b = b, a%b
+		}
+		if a == 1 && greatest < least {
+			best, least = step, greatest
+		}
+		if least <= 4 {
+			break
 		}
 	}
-	return 1 // a turn of 1 has found its 1 above
+	return best
 }
 
 func gcd(a, b uint64) uint64 {
