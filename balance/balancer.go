@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -281,9 +282,22 @@ func closeBody(r *http.Request) {
 }
 
 func (b *Balancer) info(r *http.Request, host string) Info {
-	in := Info{Method: r.Method, Host: host, Path: r.URL.Path, Header: r.Header.Get}
+	in := Info{Method: r.Method, Scheme: "http", Host: host, Path: r.URL.Path, Target: r.RequestURI, Header: r.Header.Get, Values: r.Header.Values}
 	if in.Method == "" {
 		in.Method = http.MethodGet
+	}
+	if !strings.HasPrefix(in.Target, "/") { // a client's request, or one in absolute form
+		in.Target = r.URL.RequestURI()
+	}
+	if r.TLS != nil {
+		in.Scheme = "https"
+	}
+	var trusted bool
+	if in.Client, trusted = b.peer(r.RemoteAddr); trusted {
+		in.Client = b.forwardedFor(in.Client, r.Header["X-Forwarded-For"])
+		if v := r.Header.Get("X-Forwarded-Proto"); v == "http" || v == "https" {
+			in.Scheme = v
+		}
 	}
 	if b.o.Classify != nil {
 		c := in

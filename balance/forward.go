@@ -53,7 +53,7 @@ func (b *Balancer) setForwarded(h http.Header, in *http.Request) {
 		proto = "https"
 	}
 	forwarded := address
-	if b.trusted(address) {
+	if _, trusted := b.peer(in.RemoteAddr); trusted {
 		if prior := strings.Join(in.Header["X-Forwarded-For"], ", "); prior != "" {
 			forwarded = prior + ", " + address
 		}
@@ -74,21 +74,48 @@ func (b *Balancer) setForwarded(h http.Header, in *http.Request) {
 	}
 }
 
-func (b *Balancer) trusted(address string) bool {
-	if len(b.o.Trusted) == 0 {
-		return false
-	}
-	ip, err := netip.ParseAddr(address)
+// peer returns the address of who has connected, not valid if that is not an address of the network,
+// and whether it is a proxy that is believed.
+func (b *Balancer) peer(remote string) (address netip.Addr, trusted bool) {
+	p, err := netip.ParseAddrPort(remote)
 	if err != nil {
-		return false
+		return netip.Addr{}, false // a request behind a fake address (a Unix socket)
 	}
-	ip = ip.Unmap().WithZone("")
+	address = p.Addr().Unmap()
+	return address, b.trusted(address)
+}
+
+func (b *Balancer) trusted(address netip.Addr) bool {
+	address = address.WithZone("")
 	for _, p := range b.o.Trusted {
-		if p.Contains(ip) {
+		if p.Contains(address) {
 			return true
 		}
 	}
 	return false
+}
+
+// forwardedFor returns the last address that the trusted proxies have vouched for.
+func (b *Balancer) forwardedFor(peer netip.Addr, fields []string) netip.Addr {
+	for i := len(fields) - 1; i >= 0; i-- {
+		for rest := fields[i]; rest != ""; {
+			last := rest
+			if at := strings.LastIndexByte(rest, ','); at >= 0 {
+				rest, last = rest[:at], rest[at+1:]
+			} else {
+				rest = ""
+			}
+			address, err := netip.ParseAddr(strings.TrimSpace(last))
+			if err != nil {
+				return peer // what stands before is not better
+			}
+			peer = address.Unmap()
+			if !b.trusted(peer) {
+				return peer
+			}
+		}
+	}
+	return peer
 }
 
 // serveHandler lets the picked backend, which is a Handler, answer. The error says that the answer

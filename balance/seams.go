@@ -3,6 +3,7 @@ package balance
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
@@ -10,10 +11,17 @@ import (
 type Info struct {
 	// Method is the request's method, such as "GET".
 	Method string
+	// Scheme is how the client asked, "http" or "https", as far as the proxies of Options.Trusted say.
+	Scheme string
 	// Host is the host the client asked for, with a port if it named one.
 	Host string
 	// Path is the decoded path, such as "/file/1.xo".
 	Path string
+	// Target is path and query as the client sent them, such as "/search?q=a%20b".
+	Target string
+	// Client is the client's address, as far as the proxies of Options.Trusted say; not valid if it is
+	// not known.
+	Client netip.Addr
 	// Key is the same for requests that should meet the same backend; "" for those that need not.
 	// Options.Classify sets it.
 	Key string
@@ -22,6 +30,8 @@ type Info struct {
 	// Header returns the first value of a request's header field, "" if there is none. It is never
 	// nil and may be called only until the request is answered.
 	Header func(name string) string
+	// Values returns all values of a header field, for which the same is true. They must not be changed.
+	Values func(name string) []string
 }
 
 // Candidate is a backend that may be given a request.
