@@ -356,6 +356,12 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err e
 	if x.picked.Handler != nil {
 		return x.serveHandler(w, r)
 	}
+	if r.Body != nil && r.Body != http.NoBody {
+		// A backend may answer before it has read all; without this the server would close the body at
+		// the first byte of the answer, and the transport would break the answer off. Servers that do
+		// not know of it have nothing to turn off.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
 	proxy := httputil.ReverseProxy{
 		Rewrite:    b.rewrite,
 		Transport:  x,

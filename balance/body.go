@@ -16,6 +16,7 @@ type upload struct {
 	mu     sync.Mutex
 	body   io.ReadCloser
 	read   bool  // somebody has begun to read
+	whole  bool  // somebody has read to the end
 	err    error // the client's end of it broke
 	closed bool
 }
@@ -97,12 +98,22 @@ func (v *view) Read(p []byte) (int, error) {
 		v.of.mu.Unlock()
 		return 0, errViewClosed
 	}
+	if v.of.whole {
+		// A transport asks once more whether this was all. By then the server may have closed the body,
+		// since the answer has begun, and reading it would be an error.
+		v.of.mu.Unlock()
+		return 0, io.EOF
+	}
 	v.of.read = true
 	v.of.mu.Unlock()
 	n, err := v.of.body.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil {
 		v.of.mu.Lock()
 		defer v.of.mu.Unlock()
+		if err == io.EOF {
+			v.of.whole = true
+			return n, err
+		}
 		// Whoever closes the body makes reads fail, which is no fault of the client.
 		if v.of.err == nil && !v.closed {
 			v.of.err = err
