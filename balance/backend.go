@@ -24,8 +24,8 @@ type Backend struct {
 	Handler http.Handler
 	// Weight is the share of requests it gets compared with others: 1 to 1,000,000, 0 means 1.
 	Weight int
-	// MaxInFlight is how many requests it may serve at a time; further ones go to others and are
-	// refused when those are full too. 0: any number.
+	// MaxInFlight is how many requests it may serve at a time; further ones go to others, and wait when
+	// those are full too ([QueueOptions]). 0: any number.
 	MaxInFlight int
 }
 
@@ -67,6 +67,7 @@ type state struct {
 	requests atomic.Uint64 // attempts made
 	failures atomic.Uint64 // attempts that gave no answer, and answers that broke off
 	latency  latency
+	queue    *queue        // whose requests may have the places that become free
 	suspect  chan struct{} // wakes the health check; capacity 1
 
 	mu      sync.Mutex
@@ -77,9 +78,9 @@ type state struct {
 	since   time.Time // of the present health
 }
 
-func newState() *state {
+func newState(q *queue) *state {
 	now := time.Now()
-	s := &state{latency: latency{born: now}, suspect: make(chan struct{}, 1), since: now, waiting: make(map[*exchange]context.CancelCauseFunc)}
+	s := &state{queue: q, latency: latency{born: now}, suspect: make(chan struct{}, 1), since: now, waiting: make(map[*exchange]context.CancelCauseFunc)}
 	s.health.Store(int32(unknown))
 	return s
 }
@@ -89,13 +90,20 @@ func newState() *state {
 func (s *state) enter() (before int, ok bool) {
 	n := s.inFlight.Add(1)
 	if s.draining.Load() {
-		s.leave()
+		s.back()
 		return 0, false
 	}
 	return int(n - 1), true
 }
 
+// leave ends what enter began; whoever waits may have its place.
 func (s *state) leave() {
+	s.back()
+	s.queue.dispatch()
+}
+
+// back is leave for who has only looked in, and says itself that the place is free.
+func (s *state) back() {
 	if s.inFlight.Add(-1) != 0 || !s.draining.Load() {
 		return
 	}
@@ -159,7 +167,7 @@ func (p *pool) find(name string) *backend {
 
 // newPool checks the list, reports all mistakes, and takes over the states of old members that have
 // kept their name and address.
-func newPool(list []Backend, old *pool) (*pool, error) {
+func newPool(list []Backend, old *pool, q *queue) (*pool, error) {
 	var errs []error
 	if len(list) > maxBackends {
 		return nil, fmt.Errorf("balance: there are %d backends; a pool has at most %d", len(list), maxBackends)
@@ -196,7 +204,7 @@ func newPool(list []Backend, old *pool) (*pool, error) {
 		if o := old.find(b.Name); o != nil && o.URL == b.URL && (o.Handler == nil) == (b.Handler == nil) {
 			e.state = o.state
 		} else {
-			e.state = newState()
+			e.state = newState(q)
 		}
 		p.members = append(p.members, e)
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	Checker Checker
 	// Cache stands before them in [Balancer.ServeHTTP]; nil: none.
 	Cache Cache
+	// Queue is where requests wait while all backends are full.
+	Queue QueueOptions
 	// Events tell what happens.
 	Events Events
 	// Classify, if not nil, sets Key and Priority of a request. It must not block.
@@ -60,7 +62,8 @@ type Options struct {
 	// IdleTimeout bounds how long a backend may send nothing within an answer; 60 s. Upgraded
 	// connections may be idle for as long as both sides like.
 	IdleTimeout time.Duration
-	// RetryAfter is what clients are told when they are refused, rounded up to seconds; 1 s.
+	// RetryAfter is what clients are told when they are refused, rounded up to seconds; 1 s. While
+	// requests wait in the queue it is as long as those will take, at most 30 s.
 	RetryAfter time.Duration
 
 	// CheckInterval is the time between health checks of a backend, varied by a tenth so that
@@ -128,6 +131,7 @@ func (o *Options) withDefaults() (Options, error) {
 			errs = append(errs, fmt.Errorf("balance: Options.%s is %d; it must be between %d and %d, or 0 for %d", n.name, *n.value, n.least, n.most, n.def))
 		}
 	}
+	errs = append(errs, c.Queue.check())
 	c.Trusted = append([]netip.Prefix(nil), c.Trusted...)
 	for _, p := range c.Trusted {
 		if !p.IsValid() {
@@ -144,6 +148,7 @@ type Balancer struct {
 	own       *http.Transport // nil if the transport is the caller's
 	buffers   bufferPool
 
+	queue   *queue
 	setting sync.Mutex // held by Set
 	pool    atomic.Pointer[pool]
 	changed chan struct{} // tells Run of a new pool; capacity 1
@@ -158,11 +163,12 @@ type Balancer struct {
 // A backend that cannot be reached is no error; a pool may be empty, and refuses all requests then.
 func New(backends []Backend, o *Options) (*Balancer, error) {
 	opts, err := o.withDefaults()
-	p, poolErr := newPool(backends, &pool{})
+	q := newQueue(opts.Queue)
+	p, poolErr := newPool(backends, &pool{}, q)
 	if err := errors.Join(err, poolErr); err != nil {
 		return nil, err
 	}
-	b := &Balancer{o: opts, changed: make(chan struct{}, 1)}
+	b := &Balancer{o: opts, queue: q, changed: make(chan struct{}, 1)}
 	b.pool.Store(p)
 	b.budget.tenths.Store(budgetTenths)
 	b.transport = opts.Transport
@@ -191,11 +197,12 @@ func New(backends []Backend, o *Options) (*Balancer, error) {
 func (b *Balancer) Set(backends []Backend) error {
 	b.setting.Lock()
 	defer b.setting.Unlock()
-	p, err := newPool(backends, b.pool.Load())
+	p, err := newPool(backends, b.pool.Load(), b.queue)
 	if err != nil {
 		return err
 	}
 	b.pool.Store(p)
+	b.queue.dispatch()
 	select {
 	case b.changed <- struct{}{}:
 	default: // Run has been told and has not looked yet
@@ -219,6 +226,7 @@ func (b *Balancer) Drain(ctx context.Context, name string) error {
 	s.waiters = append(s.waiters, done)
 	s.mu.Unlock()
 	defer s.forget(done)
+	b.queue.dispatch() // who waits for this one alone, waits in vain
 	if s.inFlight.Load() == 0 {
 		return nil
 	}
@@ -250,6 +258,7 @@ func (b *Balancer) Undrain(name string) error {
 		return fmt.Errorf("balance: undrain %q: %w; see the status page for the names there are", name, ErrUnknownBackend)
 	}
 	e.state.draining.Store(false)
+	b.queue.dispatch()
 	return nil
 }
 
@@ -349,21 +358,22 @@ func withFields(r *http.Request, change http.Header) *http.Request {
 // serve lets backends answer. The error says that the answer is cut short.
 func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err error) {
 	x := &exchange{b: b, in: in}
-	if err := x.next(); err != nil {
+	if err := x.next(r.Context()); err != nil {
 		b.refuse(w, r, in, err)
 		return nil
 	}
 	if x.picked.Handler != nil {
 		return x.serveHandler(w, r)
 	}
-	if r.Body != nil && r.Body != http.NoBody {
+	duplex := r.Body != nil && r.Body != http.NoBody
+	if duplex {
 		// A backend may answer before it has read all; without this the server would close the body at
 		// the first byte of the answer, and the transport would break the answer off. Servers that do
 		// not know of it have nothing to turn off.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
 	proxy := httputil.ReverseProxy{
-		Rewrite:    b.rewrite,
+		Rewrite:    x.rewrite,
 		Transport:  x,
 		BufferPool: &b.buffers,
 		ErrorLog:   discardLog,
@@ -389,5 +399,8 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err e
 		}
 	}()
 	proxy.ServeHTTP(&writer{w}, r)
+	if duplex {
+		x.finishUpload(w, r)
+	}
 	return err
 }

@@ -156,8 +156,8 @@ func TestLimit(t *testing.T) {
 		h := newBlocking()
 		var refused []string
 		b := mustNew(t, []Backend{{Name: "a", Handler: h, MaxInFlight: 2}, {Name: "b", Handler: h, MaxInFlight: 1}}, &Options{
-			RetryAfter: 1500 * time.Millisecond,
-			Events:     Events{Refused: func(in Info, err error) { refused = append(refused, in.Path+": "+err.Error()) }},
+			RetryAfter: 1500 * time.Millisecond, Queue: QueueOptions{Max: -1},
+			Events: Events{Refused: func(in Info, err error) { refused = append(refused, in.Path+": "+err.Error()) }},
 		})
 		// b being unhealthy must not make it the way out when a is full.
 		done := make(chan int)
@@ -206,7 +206,7 @@ func TestLimit(t *testing.T) {
 func TestLimitIsExact(t *testing.T) {
 	const limit, clients = 3, 16
 	h := newBlocking()
-	b := mustNew(t, []Backend{{Name: "a", Handler: h, MaxInFlight: limit}}, nil)
+	b := mustNew(t, []Backend{{Name: "a", Handler: h, MaxInFlight: limit}}, &Options{Queue: QueueOptions{Max: -1}})
 	codes := make(chan int)
 	for range clients {
 		go func() {

@@ -65,7 +65,7 @@ func BenchmarkNext(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			x := exchange{b: bal}
-			if err := x.next(); err != nil {
+			if err := x.next(b.Context()); err != nil {
 				b.Error(err)
 			}
 			x.leave()

@@ -74,6 +74,26 @@ func (u *upload) end() {
 	u.close()
 }
 
+// finishUpload takes what the client still sends of a request that is answered. A server that may read
+// and write at a time leaves it to the handler: if it came to the end by itself after the handler has
+// returned, it would begin to read the connection for the next request twice.
+func (x *exchange) finishUpload(w http.ResponseWriter, r *http.Request) {
+	if !x.body.ended() {
+		// The client shall not wait for the answer meanwhile. That it has gone is found out below.
+		_ = http.NewResponseController(w).Flush()
+	}
+	r.Body.Close() // a request's body has nothing to say when it is closed
+}
+
+func (u *upload) ended() bool {
+	if u == nil {
+		return false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.whole
+}
+
 func (u *upload) close() {
 	if !u.closed {
 		u.closed = true

@@ -16,6 +16,16 @@
 // backends are never used. A pool with one backend therefore works the same with and without health
 // checks.
 //
+// # Who waits
+//
+// While all backends serve as many requests as they may (Backend.MaxInFlight), others wait in a queue of
+// bounded length, and a backend that becomes free takes the one whose turn it is. Higher priorities,
+// which Options.Classify gives, have a head start, so nobody starves. A request is refused at once when
+// the wait would be too long for it, as far as the recent pace tells, or too many wait; 503 with
+// Retry-After says when to come again. [QueueOptions] has the limits. Backends learn how crowded it is by the
+// fields X-Queue-Count (requests that wait), X-Queue-Age (how long the next of them has, in seconds) and
+// X-Queue-Wait (how long this one has, in milliseconds), which are there only when somebody waits or has.
+//
 // # What is tried again
 //
 // A request goes to another backend when no connection to the first could be made, and, if its

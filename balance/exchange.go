@@ -34,11 +34,15 @@ type exchange struct {
 	b         *Balancer
 	ctx       context.Context // the request's; set by RoundTrip
 	in        Info
-	inProcess bool     // RoundTrip calls Handlers itself
-	picked    *backend // entered; the exchange owes it a leave
-	tried     []*state // begins in room
+	inProcess bool          // RoundTrip calls Handlers itself
+	picked    *backend      // entered; the exchange owes it a leave
+	backed    bool          // pick has looked into a backend and gone again
+	came      time.Time     // when it joined the queue first
+	queued    time.Duration // how long it has waited there
+	tried     []*state      // begins in room
 	room      [3]*state
 	seen      bool    // a backend may have got something of the request
+	body      *upload // what the client sends
 	open      *answer // the answer that is being read
 	broken    error   // why it broke off
 }
@@ -51,8 +55,26 @@ type scratch struct {
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// next picks a backend that was not tried yet and enters it. The error matches ErrNoBackend.
-func (x *exchange) next() error {
+// next enters a backend that was not tried yet, and waits for one if all are full. The error matches
+// ErrNoBackend unless ctx has ended.
+func (x *exchange) next(ctx context.Context) error {
+	q := x.b.queue
+	if q.waiting.Load() == 0 { // else it is not x's turn
+		err := x.pick()
+		if x.backed {
+			// For a moment it has held a place that was another's.
+			x.backed = false
+			q.dispatch()
+		}
+		if err != errFull {
+			return err
+		}
+	}
+	return q.wait(ctx, x)
+}
+
+// pick is next without waiting: it fails with errFull then.
+func (x *exchange) pick() error {
 	sc := scratches.Get().(*scratch)
 	defer func() {
 		clear(sc.members[:cap(sc.members)]) // no backend is kept alive from here
@@ -60,11 +82,17 @@ func (x *exchange) next() error {
 	}()
 	members := x.b.pool.Load().members
 	var full []*state // found full or draining at the last moment
-	for {
-		level := x.collect(sc, members, full)
+	for looks := 0; ; looks++ {
+		level, refused := x.collect(sc, members, full)
 		if len(sc.members) == 0 {
-			if len(x.tried) == 0 && level != 0 {
-				return fmt.Errorf("%w: all are serving as many requests as they may", ErrNoBackend)
+			if level != 0 && looks < 3 && (len(full) > 0 || !refused) {
+				// The health of all has changed while they were looked through, or what was full or
+				// draining when it was its turn is not any more.
+				full = full[:0]
+				continue
+			}
+			if level != 0 && x.busy(members) {
+				return errFull
 			}
 			return ErrNoBackend
 		}
@@ -77,10 +105,11 @@ func (x *exchange) next() error {
 		if ok && before != c.InFlight {
 			c.InFlight = before
 			if ok = x.b.o.Admitter.Admit(x.in, c); !ok {
-				e.state.leave()
+				e.state.back()
 			}
 		}
 		if !ok {
+			x.backed = true
 			full = append(full, e.state)
 			continue
 		}
@@ -99,30 +128,39 @@ func (x *exchange) next() error {
 	}
 }
 
+// busy reports whether waiting makes sense: something is in flight where x might go, and will end. An
+// Admitter that refuses although nothing is, refuses for good.
+func (x *exchange) busy(members []*backend) bool {
+	return slices.ContainsFunc(members, func(e *backend) bool { return x.usable(e) && e.state.inFlight.Load() > 0 })
+}
+
+func (x *exchange) usable(e *backend) bool {
+	return !e.state.draining.Load() && !slices.Contains(x.tried, e.state)
+}
+
 // collect puts into sc those of the best health among the members that may be used, and returns that
 // health; 0 if there are none. Full ones are left out only then, so that load never moves to
-// unhealthy backends.
-func (x *exchange) collect(sc *scratch, members []*backend, full []*state) (level health) {
-	usable := func(e *backend) bool {
-		return !e.state.draining.Load() && !slices.Contains(x.tried, e.state)
-	}
+// unhealthy backends; refused says that the Admitter has left some out.
+func (x *exchange) collect(sc *scratch, members []*backend, full []*state) (level health, refused bool) {
 	for _, e := range members {
-		if h := health(e.state.health.Load()); h > level && usable(e) {
+		if h := health(e.state.health.Load()); h > level && x.usable(e) {
 			level = h
 		}
 	}
 	sc.members, sc.candidates = sc.members[:0], sc.candidates[:0]
 	now := time.Now()
 	for _, e := range members {
-		if health(e.state.health.Load()) < level || !usable(e) || slices.Contains(full, e.state) {
+		if health(e.state.health.Load()) < level || !x.usable(e) || slices.Contains(full, e.state) {
 			continue
 		}
 		if c := e.candidate(now); x.b.o.Admitter.Admit(x.in, c) {
 			sc.members = append(sc.members, e)
 			sc.candidates = append(sc.candidates, c)
+		} else {
+			refused = true
 		}
 	}
-	return level
+	return level, refused
 }
 
 // leave ends an attempt.
@@ -145,15 +183,18 @@ func (x *exchange) end() {
 func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	x.ctx = r.Context()
 	body := newUpload(r.Body)
+	x.body = body
 	fail := func(err error) (*http.Response, error) {
 		x.leave()
 		body.end()
 		return nil, err
 	}
 	if x.picked == nil {
-		if err := x.next(); err != nil {
-			x.b.refused.Add(1)
-			x.b.o.Events.refused(x.in, err)
+		if err := x.next(x.ctx); err != nil {
+			if errors.Is(err, ErrNoBackend) {
+				x.b.refused.Add(1)
+				x.b.o.Events.refused(x.in, err)
+			}
 			return fail(err)
 		}
 	}
@@ -162,7 +203,7 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, errInProcess // serve calls it, with the body untouched
 		}
 		res, err := x.attempt(r, body)
-		if err == nil && x.elsewhere(res, body) && x.next() == nil {
+		if err == nil && x.elsewhere(res, body) && x.pick() == nil {
 			// What it said to the reader nobody has read.
 			res.Body.Close()
 			x.open = nil
@@ -179,7 +220,7 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 			return fail(x.told(err))
 		}
 		x.leave()
-		if x.next() != nil {
+		if x.next(x.ctx) != nil {
 			x.b.failures.Add(1)
 			return fail(x.told(err)) // what the last one said tells more
 		}

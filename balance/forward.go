@@ -34,11 +34,12 @@ func (w *writer) WriteHeader(status int) {
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // rewrite makes the request for backends. Their address comes later, with each attempt.
-func (b *Balancer) rewrite(pr *httputil.ProxyRequest) {
+func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	// ReverseProxy drops parameters of the query that Go does not parse. Nothing here decides by
 	// the query, so backends get it as the client sent it.
 	pr.Out.URL.RawQuery = pr.In.URL.RawQuery
-	b.setForwarded(pr.Out.Header, pr.In)
+	x.b.setForwarded(pr.Out.Header, pr.In)
+	x.setQueue(pr.Out.Header)
 }
 
 // setForwarded replaces the X-Forwarded fields in h by those for the request in.
@@ -144,12 +145,18 @@ func (x *exchange) serveHandler(w http.ResponseWriter, r *http.Request) (err err
 		r.Header = make(http.Header)
 	}
 	x.b.setForwarded(r.Header, r)
+	x.setQueue(r.Header)
 	e.Handler.ServeHTTP(w, r)
 	return nil
 }
 
 // refuse answers a request that no backend may take.
 func (b *Balancer) refuse(w http.ResponseWriter, r *http.Request, in Info, err error) {
+	if !errors.Is(err, ErrNoBackend) {
+		b.failures.Add(1)
+		b.failed(w, r, in, err)
+		return
+	}
 	b.refused.Add(1)
 	b.o.Events.refused(in, err)
 	b.later(w, r)
@@ -157,7 +164,7 @@ func (b *Balancer) refuse(w http.ResponseWriter, r *http.Request, in Info, err e
 
 // later asks the client to come again: nobody has seen the request.
 func (b *Balancer) later(w http.ResponseWriter, r *http.Request) {
-	seconds := (b.o.RetryAfter + time.Second - 1) / time.Second
+	seconds := (b.queue.retryAfter(b.o.RetryAfter) + time.Second - 1) / time.Second
 	w.Header().Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	explain(w, r, http.StatusServiceUnavailable, fmt.Sprintf("All servers are busy or being looked after. Please try again in %d s.", seconds))
 }

@@ -187,6 +187,7 @@ func (b *Balancer) judge(name string, s *state, passed, failed int, reason error
 		b.o.Logger.LogAttrs(context.Background(), slog.LevelWarn, "a backend is unhealthy", slog.String("backend", name), slog.Any("error", reason))
 	}
 	b.o.Events.health(name, now == up, reason)
+	b.queue.dispatch() // others than before may be candidates
 	if now == down && b.othersHealthy(s) {
 		s.move(&b.budget)
 	}

@@ -21,6 +21,8 @@ type Stats struct {
 	Failed   uint64 `json:"failed"`    // requests that no backend has answered; clients that went away too
 	Cut      uint64 `json:"cut"`       // answers that a backend broke off
 	FailOpen uint64 `json:"fail_open"` // attempts at unhealthy backends for want of others
+
+	Queue QueueStats `json:"queue"`
 }
 
 type counters struct {
@@ -33,6 +35,7 @@ func (b *Balancer) Stats() Stats {
 	return Stats{
 		Requests: b.requests.Load(), Retries: b.retries.Load(), Refused: b.refused.Load(),
 		Failed: b.failures.Load(), Cut: b.cut.Load(), FailOpen: b.failOpen.Load(),
+		Queue: b.queue.snapshot(),
 	}
 }
 

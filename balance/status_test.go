@@ -100,7 +100,7 @@ func FuzzBackend(f *testing.F) {
 		f.Add("a", s)
 	}
 	f.Fuzz(func(t *testing.T, name, address string) {
-		p, err := newPool([]Backend{{Name: name, URL: address}}, &pool{})
+		p, err := newPool([]Backend{{Name: name, URL: address}}, &pool{}, newQueue(QueueOptions{}))
 		if err != nil {
 			return
 		}

@@ -1,0 +1,372 @@
+package balance
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// QueueOptions say how requests wait while all backends serve as many as they may. Without
+// Backend.MaxInFlight, or an Admitter that refuses, nobody ever waits.
+type QueueOptions struct {
+	// Max is how many requests may wait, up to 100,000; 0 means 1000, -1 that nobody waits: requests
+	// that find all backends full are refused at once. When it is reached, a request of higher
+	// priority takes the place of the one that would be served last.
+	Max int
+	// MaxWait is how long a request may wait; 0 means 10 s. A request whose turn would come later than
+	// that, or after the end of its context, as far as the recent pace tells, is refused at once.
+	MaxWait time.Duration
+	// Ageing is how long a request waits until it counts as much as one of the next higher priority
+	// that has just come; 0 means 5 s. So nobody starves.
+	Ageing time.Duration
+}
+
+func (o *QueueOptions) check() error {
+	var errs []error
+	if o.Max == 0 {
+		o.Max = 1000
+	}
+	if o.Max < -1 || o.Max > 100_000 {
+		errs = append(errs, fmt.Errorf("balance: Options.Queue.Max is %d; it must be between 1 and 100000, -1 for no queue, or 0 for 1000", o.Max))
+	}
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		def   time.Duration
+	}{{"MaxWait", &o.MaxWait, 10 * time.Second}, {"Ageing", &o.Ageing, 5 * time.Second}} {
+		if *d.value == 0 {
+			*d.value = d.def
+		}
+		if *d.value < time.Millisecond || *d.value > 24*time.Hour {
+			errs = append(errs, fmt.Errorf("balance: Options.Queue.%s is %v; it must be between 1ms and 24h, or 0 for %v", d.name, *d.value, d.def))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Why a request was refused; each matches [ErrNoBackend].
+var (
+	errFull     = fmt.Errorf("%w: all are serving as many requests as they may", ErrNoBackend)
+	errCrowded  = fmt.Errorf("%w: all are serving as many requests as they may, and too many wait already", ErrNoBackend)
+	errHopeless = fmt.Errorf("%w: all are serving as many requests as they may, and the wait would be too long", ErrNoBackend)
+	errOverstay = fmt.Errorf("%w: it has waited as long as it may", ErrNoBackend)
+	errPushed   = fmt.Errorf("%w: requests of higher priority have taken its place in the queue", ErrNoBackend)
+)
+
+// A waiter is a request that waits for a backend.
+type waiter struct {
+	x     *exchange
+	turn  time.Duration // when it came, less its head start; since the queue's birth
+	nth   uint64        // tells those apart whose turn is the same
+	index int           // in the heap, -1: not there any more
+	ready chan error    // capacity 1: it has a backend now, or none will come
+}
+
+// A queue is where requests wait until a backend is free. The backend takes the one whose turn it is,
+// so that nobody who comes later, and finds a place just then, goes first. This is the pull model of
+// Perlbal, whose backends ask for the next client when they are bored.
+type queue struct {
+	o       QueueOptions
+	born    time.Time
+	waiting atomic.Int64 // len(heap), for those who find room and need not take the lock
+
+	mu    sync.Mutex
+	heap  turns
+	came  uint64 // how many have joined
+	pace  pace
+	stats QueueStats
+}
+
+// QueueStats tell how the queue has been doing since [New].
+type QueueStats struct {
+	// Waiting is how many requests wait now, and Age how long the next of them has.
+	Waiting int           `json:"waiting"`
+	Age     time.Duration `json:"age_ns"`
+	// Queued counts the requests that had to wait; Served those of them that were given to a backend
+	// after waits of Waited in sum and Longest at most.
+	Queued  uint64        `json:"queued"`
+	Served  uint64        `json:"served"`
+	Waited  time.Duration `json:"waited_ns"`
+	Longest time.Duration `json:"longest_ns"`
+	// Those that were refused: because too many waited (Crowded), because the wait would have been too
+	// long (Hopeless) or was (Overstayed), in favour of higher priority (Pushed). Left have gone by
+	// themselves.
+	Crowded    uint64 `json:"crowded"`
+	Hopeless   uint64 `json:"hopeless"`
+	Overstayed uint64 `json:"overstayed"`
+	Pushed     uint64 `json:"pushed"`
+	Left       uint64 `json:"left"`
+	// Pace is how many a second have been given to backends of late, while others waited; 0: not known.
+	Pace float64 `json:"pace_per_s"`
+}
+
+func newQueue(o QueueOptions) *queue { return &queue{o: o, born: time.Now()} }
+
+func (q *queue) snapshot() QueueStats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.stats
+	s.Waiting = len(q.heap)
+	if s.Waiting > 0 {
+		s.Age = time.Since(q.heap[0].x.came)
+	}
+	if interval := q.pace.interval(time.Now()); interval > 0 {
+		s.Pace = float64(time.Second) / float64(interval)
+	}
+	return s
+}
+
+// wait returns when x has a backend, or with the reason why it gets none.
+func (q *queue) wait(ctx context.Context, x *exchange) error {
+	if q.o.Max < 0 {
+		return errFull
+	}
+	now := time.Now()
+	if x.came.IsZero() { // else it has failed somewhere and keeps its turn
+		x.came = now
+	}
+	w := &waiter{x: x, ready: make(chan error, 1)}
+	// All grow older at the same pace, so a priority is worth a head start, and the order of two
+	// requests never changes.
+	w.turn = x.came.Sub(q.born) - time.Duration(x.in.Priority)*q.o.Ageing
+	patience := q.o.MaxWait
+	if end, ok := ctx.Deadline(); ok {
+		patience = min(patience, end.Sub(now))
+	}
+	if err := q.join(w, now, patience); err != nil {
+		return err
+	}
+	q.dispatch() // a place may have become free since x has looked for one
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	var why error
+	select {
+	case err := <-w.ready:
+		return err
+	case <-ctx.Done():
+		why = context.Cause(ctx)
+	case <-timer.C:
+		why = errOverstay
+	}
+	if q.quit(w, why) {
+		return why
+	}
+	err := <-w.ready // somebody was faster
+	if err == nil && ctx.Err() != nil {
+		x.leave()
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (q *queue) join(w *waiter, now time.Time, patience time.Duration) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.came++
+	w.nth = q.came
+	before := 0
+	var last *waiter
+	for _, o := range q.heap {
+		if o.before(w) {
+			before++
+		}
+		if last == nil || last.before(o) {
+			last = o
+		}
+	}
+	if time.Duration(before)*q.pace.interval(now) > patience {
+		q.stats.Hopeless++
+		return errHopeless
+	}
+	if len(q.heap) >= q.o.Max {
+		if last.before(w) || last.x.in.Priority >= w.x.in.Priority {
+			q.stats.Crowded++
+			return errCrowded
+		}
+		q.stats.Pushed++
+		q.remove(last, errPushed)
+	}
+	heap.Push(&q.heap, w)
+	q.waiting.Store(int64(len(q.heap)))
+	q.stats.Queued++
+	return nil
+}
+
+// remove takes w out of the queue and tells it why: nil if it has a backend.
+func (q *queue) remove(w *waiter, why error) {
+	heap.Remove(&q.heap, w.index)
+	q.waiting.Store(int64(len(q.heap)))
+	w.ready <- why
+}
+
+// quit is for w itself, which does not want to wait any more; false: it has been removed already.
+func (q *queue) quit(w *waiter, why error) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.index < 0 {
+		return false
+	}
+	if why == errOverstay {
+		q.stats.Overstayed++
+	} else {
+		q.stats.Left++
+	}
+	q.remove(w, why)
+	return true
+}
+
+// triedAtOnce is how many of the first in the queue are tried when there may be a place: what the first
+// of them cannot use, because it has been there and failed, another one can.
+const triedAtOnce = 8
+
+// dispatch gives backends to those whose turn it is, as long as there are places. It is called
+// whenever there may be one.
+func (q *queue) dispatch() {
+	if q.waiting.Load() == 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var passed [triedAtOnce]*waiter
+	n := 0
+	for len(q.heap) > 0 && n < triedAtOnce {
+		w := q.heap[0]
+		switch err := w.x.pick(); err {
+		case errFull:
+			passed[n] = w
+			n++
+			heap.Pop(&q.heap)
+		case nil:
+			now := time.Now()
+			w.x.queued = now.Sub(w.x.came)
+			q.stats.Served++
+			q.stats.Waited += w.x.queued
+			q.stats.Longest = max(q.stats.Longest, w.x.queued)
+			q.remove(w, nil)
+			q.pace.handed(now, len(q.heap)+n > 0)
+		default:
+			q.remove(w, err)
+		}
+	}
+	for _, w := range passed[:n] {
+		heap.Push(&q.heap, w)
+	}
+	q.waiting.Store(int64(len(q.heap)))
+}
+
+// pace is how fast the queue has moved of late.
+type pace struct {
+	last    time.Time // somebody was handed to a backend while others went on waiting
+	average time.Duration
+	samples int
+}
+
+// paceSamples is how many are averaged, and paceNeeded how many are needed to say anything: places
+// become free several at a time.
+const (
+	paceSamples = 32
+	paceNeeded  = 8
+)
+
+func (p *pace) handed(now time.Time, others bool) {
+	if !p.last.IsZero() {
+		p.samples = min(p.samples+1, paceSamples)
+		p.average += (now.Sub(p.last) - p.average) / time.Duration(p.samples)
+	}
+	p.last = now
+	if !others {
+		p.last = time.Time{} // the time until the next one is not the backends'
+	}
+}
+
+// interval is the time between two who are handed to backends; 0: not known.
+func (p *pace) interval(now time.Time) time.Duration {
+	if p.samples < paceNeeded {
+		return 0
+	}
+	if p.last.IsZero() {
+		return p.average
+	}
+	return max(p.average, now.Sub(p.last)) // it may have stopped moving
+}
+
+func (w *waiter) before(o *waiter) bool {
+	return w.turn < o.turn || w.turn == o.turn && w.nth < o.nth
+}
+
+// turns is a heap, first come first served.
+type turns []*waiter
+
+func (t turns) Len() int           { return len(t) }
+func (t turns) Less(i, j int) bool { return t[i].before(t[j]) }
+
+func (t turns) Swap(i, j int) {
+	t[i], t[j] = t[j], t[i]
+	t[i].index, t[j].index = i, j
+}
+
+func (t *turns) Push(w any) {
+	x := w.(*waiter)
+	x.index = len(*t)
+	*t = append(*t, x)
+}
+
+func (t *turns) Pop() any {
+	old := *t
+	w := old[len(old)-1]
+	old[len(old)-1] = nil
+	*t = old[:len(old)-1]
+	w.index = -1
+	return w
+}
+
+// maxRetryAfter is the most that clients are asked to wait for their next attempt.
+const maxRetryAfter = 30 * time.Second
+
+// retryAfter is when a refused client should come again: not before those who wait now are served,
+// and not all clients in the same second.
+func (q *queue) retryAfter(least time.Duration) time.Duration {
+	if q.waiting.Load() == 0 {
+		return least
+	}
+	q.mu.Lock()
+	wait := time.Duration(len(q.heap)) * q.pace.interval(time.Now())
+	q.mu.Unlock()
+	wait = min(max(wait, least), max(least, maxRetryAfter))
+	return wait + time.Duration(rand.Int64N(int64(wait)/2+1))
+}
+
+// The fields that tell a backend of the queue before it. The first two are Perlbal's.
+const (
+	queueCount = "X-Queue-Count" // requests that wait
+	queueAge   = "X-Queue-Age"   // how long the next of them has, in seconds
+	queueWait  = "X-Queue-Wait"  // how long this one has, in milliseconds
+)
+
+// setQueue tells the backend how crowded it is, if it is: it may do less then. What a client says is
+// not believed.
+func (x *exchange) setQueue(h http.Header) {
+	h.Del(queueCount)
+	h.Del(queueAge)
+	h.Del(queueWait)
+	q := x.b.queue
+	if x.queued == 0 && q.waiting.Load() == 0 {
+		return
+	}
+	q.mu.Lock()
+	count, age := len(q.heap), time.Duration(0)
+	if count > 0 {
+		age = time.Since(q.heap[0].x.came)
+	}
+	q.mu.Unlock()
+	h.Set(queueCount, strconv.Itoa(count))
+	h.Set(queueAge, strconv.FormatInt(int64(age/time.Second), 10))
+	h.Set(queueWait, strconv.FormatInt(x.queued.Milliseconds(), 10))
+}
