@@ -32,7 +32,7 @@ type Options struct {
 	Admitter Admitter
 	// Checker judges their health while [Balancer.Run] runs; nil: [HTTPCheck] of the path /.
 	Checker Checker
-	// Cache stands before them in [Balancer.ServeHTTP]; nil: none.
+	// Cache stands before them in [Balancer.ServeHTTP]; nil: none. Package balance/cache has one.
 	Cache Cache
 	// Queue is where requests wait while all backends are full.
 	Queue QueueOptions
@@ -324,35 +324,15 @@ func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := b.info(r, r.Host)
-	if b.o.Cache == nil || in.Method != http.MethodGet && in.Method != http.MethodHead || r.Header.Get("Upgrade") != "" {
-		if err := b.serve(w, r, in); err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		return
+	var err error
+	if b.o.Cache == nil {
+		err = b.serve(w, r, in)
+	} else {
+		err = b.o.Cache.Serve(r.Context(), w, in, &fetcher{b, r, in})
 	}
-	err := b.o.Cache.Serve(r.Context(), w, in, func(w http.ResponseWriter, change http.Header) error {
-		return b.serve(w, withFields(r, change), in)
-	})
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-}
-
-// withFields returns r with fields of its header set, or removed where the list is empty.
-func withFields(r *http.Request, change http.Header) *http.Request {
-	if len(change) == 0 {
-		return r
-	}
-	r = r.WithContext(r.Context())
-	r.Header = r.Header.Clone()
-	for name, values := range change {
-		if len(values) == 0 {
-			r.Header.Del(name)
-		} else {
-			r.Header[http.CanonicalHeaderKey(name)] = values
-		}
-	}
-	return r
 }
 
 // serve lets backends answer. The error says that the answer is cut short.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -311,18 +312,34 @@ func TestSet(t *testing.T) {
 }
 
 // memory is a cache that keeps everything and asks whether it still holds.
-type memory struct{ body, tag string }
+type memory struct {
+	body, tag string
+	after     sync.WaitGroup
+}
 
-func (m *memory) Serve(_ context.Context, w http.ResponseWriter, in Info, fetch func(http.ResponseWriter, http.Header) error) error {
-	if in.Path == "/cut" {
-		return fetch(w, nil)
+func (m *memory) Serve(ctx context.Context, w http.ResponseWriter, in Info, backend Fetcher) error {
+	if in.Path == "/cut" || backend.HasBody() {
+		return backend.Fetch(ctx, w, nil)
+	}
+	if in.Path == "/after" {
+		// The request that the client has sent is answered when nobody waits for it any more.
+		later, in := backend.Detach()
+		m.after.Go(func() {
+			kept := httptest.NewRecorder()
+			if err := later.Fetch(context.Background(), kept, nil); err != nil {
+				m.tag = err.Error()
+				return
+			}
+			m.tag = in.Method + " " + in.Header("X-Drop") + " " + kept.Body.String()
+		})
+		return nil
 	}
 	kept := httptest.NewRecorder()
 	change := http.Header{"X-Drop": nil}
 	if m.tag != "" {
 		change.Set("If-None-Match", m.tag)
 	}
-	if err := fetch(kept, change); err != nil {
+	if err := backend.Fetch(ctx, kept, change); err != nil {
 		return err
 	}
 	if kept.Code == http.StatusNotModified {
@@ -342,24 +359,34 @@ func TestCache(t *testing.T) {
 			return
 		}
 		w.Header().Set("Etag", `"1"`)
-		if r.Header.Get("X-Drop") != "" {
+		if r.Header.Get("X-Drop") != "" && r.URL.Path != "/after" {
 			t.Error("a field that the cache removes has arrived")
 		}
 		if r.Header.Get("If-None-Match") != "" {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
-		fmt.Fprintf(w, "%s %s", r.Method, r.URL.Path)
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		fmt.Fprintf(w, "%s %s%s", r.Method, r.URL.Path, body)
 	}))
-	b := mustNew(t, []Backend{{Name: "a", URL: back.URL}}, &Options{Cache: &memory{}})
+	m := new(memory)
+	b := mustNew(t, []Backend{{Name: "a", URL: back.URL}}, &Options{Cache: m})
 	front := serve(t, b)
 	for _, tt := range []struct{ method, path, want, err string }{
-		{"POST", "/p", "POST /p", ""},
+		{"PUT", "/p", "PUT /p body", ""},
 		{"GET", "/p", "new GET /p", ""},
 		{"GET", "/p", "kept GET /p", ""},
 		{"GET", "/cut", "", "EOF"},
+		{"GET", "/after", "", ""},
 	} {
-		r := request(t, tt.method, front.URL+tt.path, nil)
+		var body io.Reader
+		if tt.method == "PUT" {
+			body = strings.NewReader(" body")
+		}
+		r := request(t, tt.method, front.URL+tt.path, body)
 		if tt.method == "GET" {
 			r.Header.Set("X-Drop", "1")
 		}
@@ -367,5 +394,9 @@ func TestCache(t *testing.T) {
 		if got.Body != tt.want || got.Err != tt.err {
 			t.Errorf("%s %s: %+v, want %q %q", tt.method, tt.path, got, tt.want, tt.err)
 		}
+	}
+	m.after.Wait()
+	if want := "GET 1 GET /after"; m.tag != want {
+		t.Errorf("a fetch after the answer: %q, want %q", m.tag, want)
 	}
 }

@@ -74,15 +74,31 @@ type Checker interface {
 	Check(ctx context.Context, backend Backend) error
 }
 
-// Cache may answer GET and HEAD requests in the place of backends.
+// Cache stands between clients and backends: it may answer a request in their place, and learns of
+// every request that could change what it holds. The rules of caching are its own matter.
 type Cache interface {
-	// Serve answers one request, from what it holds or by fetch, which asks a backend and writes its
-	// answer to the writer it is given. With change, fetch sets fields of the request's header, or
-	// removes them where the list is empty; it takes ownership of change. The error of fetch says that
-	// the answer was cut short: it must not be stored as whole. Serve returns an error when what it
-	// wrote to w is cut short; the connection to the client is then broken off. fetch must not
-	// be called after Serve has returned, nor twice at a time.
-	Serve(ctx context.Context, w http.ResponseWriter, in Info, fetch func(w http.ResponseWriter, change http.Header) error) error
+	// Serve answers one request, of any method but CONNECT, from what it holds or by what backend
+	// answers. ctx ends when the client goes away. The error says that what was written to w is cut
+	// short; the connection to the client is then broken off.
+	Serve(ctx context.Context, w http.ResponseWriter, in Info, backend Fetcher) error
+}
+
+// A Fetcher asks the backends of a pool for the answer to one request.
+type Fetcher interface {
+	// Fetch has a backend answer to w. ctx takes the place of the request's: it may end earlier, or
+	// outlive the client. With change, fields of the request's header are set, or removed where the
+	// list is empty; it must not be changed any more. The error says that the answer was cut short:
+	// what has been written must not be taken for whole. When ctx ends, an answer that has not begun
+	// may be left out without an error.
+	//
+	// Fetch may be called again when it has returned, unless there is a body, and by any goroutine as
+	// long as Cache.Serve has not returned.
+	Fetch(ctx context.Context, w http.ResponseWriter, change http.Header) error
+	// HasBody says whether the request has a body, which can be read only once.
+	HasBody() bool
+	// Detach returns a Fetcher and an Info for the same request without its body, which may be used
+	// when Cache.Serve has returned, and until the caller wants.
+	Detach() (Fetcher, Info)
 }
 
 // Events are called when something happens, if they are not nil: synchronously, concurrently, and

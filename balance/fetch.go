@@ -1,0 +1,47 @@
+package balance
+
+import (
+	"context"
+	"net/http"
+)
+
+// A fetcher is one request as a cache sees it.
+type fetcher struct {
+	b  *Balancer
+	r  *http.Request
+	in Info
+}
+
+func (f *fetcher) Fetch(ctx context.Context, w http.ResponseWriter, change http.Header) error {
+	return f.b.serve(w, withFields(ctx, f.r, change), f.in)
+}
+
+func (f *fetcher) HasBody() bool { return f.r.Body != nil && f.r.Body != http.NoBody }
+
+func (f *fetcher) Detach() (Fetcher, Info) {
+	r := f.r.Clone(context.WithoutCancel(f.r.Context()))
+	r.Body, r.GetBody, r.ContentLength, r.TransferEncoding = http.NoBody, nil, 0, nil
+	in := f.in
+	in.Header, in.Values = r.Header.Get, r.Header.Values
+	return &fetcher{f.b, r, in}, in
+}
+
+// withFields returns r with ctx and with fields of its header set, or removed where the list is empty.
+func withFields(ctx context.Context, r *http.Request, change http.Header) *http.Request {
+	if ctx == r.Context() && len(change) == 0 {
+		return r
+	}
+	r = r.WithContext(ctx)
+	if len(change) == 0 {
+		return r
+	}
+	r.Header = r.Header.Clone()
+	for name, values := range change {
+		if len(values) == 0 {
+			r.Header.Del(name)
+		} else {
+			r.Header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	return r
+}
