@@ -21,8 +21,12 @@ type RequestControl struct {
 // ParseRequest reads Cache-Control and, where that is missing, Pragma from the header of a request.
 // Of a directive that is given twice the stricter one holds. Unknown directives are ignored (RFC
 // 9111, section 5.2.3).
-func ParseRequest(h http.Header) (c RequestControl) {
-	directives(h, func(d directive) {
+func ParseRequest(h http.Header) RequestControl {
+	return parseRequest(h["Cache-Control"], h["Pragma"])
+}
+
+func parseRequest(control, pragma []string) (c RequestControl) {
+	directives(control, func(d directive) {
 		t, ok := d.delta()
 		switch d.name {
 		case "no-cache":
@@ -55,8 +59,8 @@ func ParseRequest(h http.Header) (c RequestControl) {
 		}
 	})
 	// Section 5.4: what clients of HTTP/1.0 say instead.
-	if len(h["Cache-Control"]) == 0 {
-		for _, line := range h["Pragma"] {
+	if len(control) == 0 {
+		for _, line := range pragma {
 			for line != "" {
 				var member string
 				member, line = cutMember(line)
@@ -99,7 +103,7 @@ type ResponseControl struct {
 // not with the same value, is zero (RFC 9111, section 4.2.1: "the response should be considered
 // stale"). Unknown directives are ignored (section 5.2.3).
 func ParseResponse(h http.Header) (c ResponseControl) {
-	directives(h, func(d directive) {
+	directives(h["Cache-Control"], func(d directive) {
 		plain := !d.argument && !d.broken
 		switch d.name {
 		case "no-store":

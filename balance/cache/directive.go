@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"net/http"
 	"strings"
 	"time"
 )
@@ -25,10 +24,10 @@ type directive struct {
 	broken   bool   // the syntax is not that of RFC 9111, section 5.2
 }
 
-// directives calls f for the directives in all lines of Cache-Control. Lines are one list (RFC 9110,
+// directives calls f for the directives in all the lines of Cache-Control. Lines are one list (RFC 9110,
 // section 5.3); a quoted string ends with its line.
-func directives(h http.Header, f func(directive)) {
-	for _, line := range h["Cache-Control"] {
+func directives(lines []string, f func(directive)) {
+	for _, line := range lines {
 		for line != "" {
 			var member string
 			member, line = cutMember(line)

@@ -72,8 +72,12 @@ var rules = []Rule{
 		Reason: "who imports nfsstore gets nothing else with it",
 	},
 	{
-		In: []string{"./balance/..."}, Only: []string{"./balance/...", "golang.org/x/sync/..."}, Std: true,
+		In: []string{"./balance/..."}, But: []string{"./balance/cache"}, Only: []string{"./balance/...", "golang.org/x/sync/..."}, Std: true,
 		Reason: "who imports balance gets nothing else with it",
+	},
+	{
+		In: []string{"./balance/cache"}, Only: []string{"./balance", "github.com/maypok86/otter/v2"}, Std: true,
+		Reason: "a cache that is bounded by bytes and keeps what is used often is otter's work; who does not cache does not get it",
 	},
 	{
 		In: []string{"./replica/..."}, But: []string{"./replica/replicatest"},
