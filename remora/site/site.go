@@ -156,6 +156,10 @@ func (s *Site) Client(r *http.Request) netip.Addr {
 // somebody beyond.
 func (s *Site) Inside(r *http.Request) bool { return s.trusted(s.Client(r)) }
 
+// Proxied reports whether one of the trusted proxies has sent the request, for itself or for somebody
+// beyond.
+func (s *Site) Proxied(r *http.Request) bool { return s.trusted(peer(r)) }
+
 func peer(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

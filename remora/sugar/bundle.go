@@ -26,6 +26,10 @@ const (
 	cacheForever = "public, max-age=31536000, immutable"
 )
 
+// HeaderDownloaded, in a HEAD request for a bundle from one of our own proxies, says that a client has
+// got the bundle there: it counts as a download of the client in X-Forwarded-For.
+const HeaderDownloaded = "Remora-Downloaded"
+
 const noBundle = "There is no such bundle here, or it was taken back."
 
 // serveNamed answers /activities/{id}/{filename}.
@@ -140,6 +144,8 @@ func (h *Handler) serveBundle(w http.ResponseWriter, r *http.Request, a *remora.
 	if r.Method == http.MethodGet {
 		from, client := downloadSource(r, source), h.site.Client(r)
 		content.begun = func() { h.counter.Count(v.ID, from, client) }
+	} else if r.Header.Get(HeaderDownloaded) != "" && h.site.Proxied(r) {
+		h.counter.Count(v.ID, downloadSource(r, source), h.site.Client(r))
 	}
 	if rng := r.Header.Get("Range"); rng != "" && !strings.HasPrefix(rng, "bytes=") {
 		// A unit that is not understood is ignored (RFC 9110, section 14.2); ServeContent would answer 416.
