@@ -1,0 +1,133 @@
+// Package frontdoor is the balancer of a deployment: it spreads requests over front ends, keeps their
+// answers if it may, and hears from them what has changed.
+package frontdoor
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sugarlabs/beamrider/balance"
+	"github.com/sugarlabs/beamrider/internal/probe"
+	"github.com/sugarlabs/beamrider/remora/peer"
+	"github.com/sugarlabs/beamrider/remora/site"
+	"github.com/sugarlabs/beamrider/remora/sugar"
+)
+
+// How front ends are watched.
+const (
+	checkInterval = 500 * time.Millisecond
+	checkTimeout  = time.Second
+	checkFall     = 2
+	dialTimeout   = 500 * time.Millisecond // front ends are on the same network
+)
+
+// LameDuck is how long a front end that is told to stop goes on, so that by then every balancer has
+// seen that it is not ready.
+const LameDuck = (checkFall + 1) * checkInterval
+
+// A FrontEnd is one of another process.
+type FrontEnd struct{ Name, URL string }
+
+// Config says what a Door does.
+type Config struct {
+	Site    *site.Site
+	Local   http.Handler // the front end of this process; nil: none
+	Others  []FrontEnd
+	Proxies []netip.Prefix // before this balancer, whose X-Forwarded fields are believed
+	// InFlight bounds how many requests each front end serves at a time; others wait. 0: any number.
+	InFlight int
+	// Kept is how many bytes of answers are kept, 0: none.
+	Kept   int64
+	Logger *slog.Logger
+}
+
+// A Door is the balancer of a deployment.
+type Door struct {
+	c        Config
+	pool     *balance.Balancer
+	mux      *http.ServeMux
+	follower *peer.Follower
+	kept     *kept // nil: none
+	hits     *hits
+}
+
+// New checks the configuration. It starts nothing.
+func New(c Config) (*Door, error) {
+	d := &Door{c: c, mux: http.NewServeMux()}
+	o := &balance.Options{
+		Checker: &balance.HTTPCheck{Path: "/readyz"}, CheckInterval: checkInterval, CheckTimeout: checkTimeout, Fall: checkFall, DialTimeout: dialTimeout,
+		Trusted: c.Proxies, Logger: c.Logger,
+		// A front end that cannot read a file just now is not the only one.
+		Elsewhere: func(in balance.Info, status int) bool { return status == http.StatusServiceUnavailable },
+	}
+	if c.Kept > 0 {
+		var err error
+		d.kept, err = newKept(c.Kept,
+			func(in balance.Info, status int, bytes int64) { d.hits.note(in, status, bytes) },
+			func() time.Time { return d.follower.Status().Contact })
+		if err != nil {
+			return nil, err
+		}
+		o.Cache = d.kept
+	}
+	var err error
+	if d.pool, err = balance.New(d.backends(c.Others), o); err != nil {
+		return nil, err
+	}
+	front := d.pool.RoundTripper()
+	d.hits = newHits(front, c.Logger)
+	d.follower, err = peer.NewFollower(peer.FollowerConfig{Transport: front, Logger: c.Logger, OnChange: func(e peer.Event) {
+		c.Logger.Debug("front ends show changes", "seq", e.Position.Seq, "changes", len(e.Changes), "all", e.Gap)
+		if d.kept != nil {
+			d.kept.changed(e)
+		}
+	}})
+	if err != nil {
+		return nil, err
+	}
+	d.mux.Handle("/internal/balancer", probe.Inside(c.Site, d.pool.StatusHandler()))
+	d.mux.HandleFunc("GET /internal/balancer/live", probe.Live)
+	return d, nil
+}
+
+func (d *Door) backends(others []FrontEnd) (list []balance.Backend) {
+	if d.c.Local != nil {
+		list = append(list, balance.Backend{Name: "here", Handler: d.c.Local, MaxInFlight: d.c.InFlight})
+	}
+	for _, f := range others {
+		list = append(list, balance.Backend{Name: f.Name, URL: f.URL, MaxInFlight: d.c.InFlight})
+	}
+	return list
+}
+
+// Set replaces the front ends of other processes. On error nothing has changed.
+func (d *Door) Set(others []FrontEnd) error { return d.pool.Set(d.backends(others)) }
+
+// Run does what goes on besides requests until ctx ends, and returns when all of it has ended.
+func (d *Door) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.pool.Run(ctx) })
+	g.Go(func() error { return d.follower.Run(ctx) })
+	if d.kept != nil {
+		g.Go(func() error { return d.hits.Run(ctx) })
+		defer d.kept.Close()
+	}
+	return g.Wait()
+}
+
+// ServeHTTP keeps for the balancer what is asked of it alone, and gives the rest to a front end.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h, pattern := d.mux.Handler(r); pattern != "" {
+		h.ServeHTTP(w, r)
+		return
+	}
+	if r.Header.Get(sugar.HeaderDownloaded) != "" {
+		r.Header.Del(sugar.HeaderDownloaded) // for proxies alone to say, and this one says it by itself
+	}
+	d.pool.ServeHTTP(w, r)
+}
