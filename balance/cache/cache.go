@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"hash/maphash"
 	"net/http"
 	"strconv"
 	"sync"
@@ -17,13 +16,13 @@ import (
 // Cache is a shared HTTP cache in memory. It implements [balance.Cache]; its methods may be called
 // concurrently.
 type Cache struct {
-	o       Options
-	store   *otter.Cache[key, *resource]
-	index   index
-	marks   marks
-	all     atomic.Uint64 // how often everything was purged
-	pending atomic.Int64  // bytes reserved of Options.PendingBytes
-	count   counters
+	o         Options
+	store     *otter.Cache[key, *resource]
+	index     index
+	interests interests
+	all       atomic.Uint64 // how often everything was purged
+	pending   atomic.Int64  // bytes reserved of Options.PendingBytes
+	count     counters
 
 	mu         sync.Mutex
 	flights    map[flightKey]*flight // those that others may join
@@ -45,7 +44,7 @@ func New(o *Options) (*Cache, error) {
 	}
 	c := &Cache{o: opts, flights: make(map[flightKey]*flight)}
 	c.index.keys = make(map[string]map[key]int)
-	c.marks.seed = maphash.MakeSeed()
+	c.interests.keys = make(map[key]*interest)
 	if c.store, err = newStore(c); err != nil {
 		return nil, err
 	}
@@ -147,9 +146,14 @@ func (v *visit) get(forward string, prior *entry, alone bool) error {
 	if forward == "vary-miss" {
 		k.choice = v.choice()
 	}
-	f, first := v.c.join(k, v, forward, prior)
+	f, first, came := v.c.join(k, v, forward, prior)
 	if first {
 		return v.fetch(f, forward, prior)
+	}
+	if came != nil {
+		now := time.Now()
+		v.c.count.collapsed.Add(1)
+		return v.answer(came, now, outcome{forward: forward, ttl: came.ttl(now), known: true, collapsed: true})
 	}
 	done, err := f.follow(v, forward)
 	if done {

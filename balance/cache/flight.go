@@ -79,18 +79,23 @@ type flight struct {
 	late      *time.Timer // ends it when no client waits
 }
 
-// join returns the flight for k to follow, or makes the first. Nobody joins one whose answer will not
-// be stored.
-func (c *Cache) join(k flightKey, v *visit, forward string, prior *entry) (f *flight, first bool) {
+// join returns the flight for k to follow, or makes the first, unless its answer has come since v has
+// looked. Nobody joins one whose answer will not be stored.
+func (c *Cache) join(k flightKey, v *visit, forward string, prior *entry) (f *flight, first bool, came *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.flights[k]; f != nil && f.moment == c.now(k.key) && f.follows() {
-		return f, false
+	if f := c.flights[k]; f != nil && c.unchanged(f.moment) && f.moment.tags == c.index.purges.Load() && f.follows() {
+		return f, false, nil
+	}
+	if r, ok := c.store.GetIfPresent(k.key); ok {
+		if e, _ := c.find(r, &v.q); e != nil && e != prior && e.reuse(&v.q, time.Now()) == fresh {
+			return nil, false, e
+		}
 	}
 	f = &flight{c: c, id: k, prior: prior, forward: forward, decided: make(chan struct{}), done: make(chan struct{})}
 	c.flights[k] = f
-	f.moment = c.now(k.key)
-	return f, true
+	f.moment = c.begin(k.key)
+	return f, true, nil
 }
 
 // follows counts one more follower, unless it is too late.
@@ -140,7 +145,7 @@ func (v *visit) fetch(f *flight, forward string, prior *entry) error {
 	c := v.c
 	ctx := v.ctx
 	if f == nil {
-		f = &flight{c: c, prior: prior, forward: forward, moment: c.now(v.key)}
+		f = &flight{c: c, prior: prior, forward: forward, moment: c.begin(v.key)}
 		f.id.key = v.key
 	} else {
 		// The fetch may outlive the client.
@@ -223,6 +228,7 @@ func (f *flight) finish(err error) error {
 	} else if f.phase == storing {
 		f.c.count.cut.Add(1)
 	}
+	f.c.finish(f.id.key, f.moment)
 	f.ended = true
 	if f.phase != confirmed {
 		f.err = err
@@ -376,7 +382,7 @@ func (c *Cache) refresh(v *visit, e *entry) bool {
 	}
 	c.running++
 	f := &flight{c: c, id: k, prior: e, forward: "stale", decided: make(chan struct{}), done: make(chan struct{})}
-	f.moment = c.now(k.key)
+	f.moment = c.begin(k.key)
 	c.flights[k] = f
 	ctx, cancel := context.WithTimeout(c.base, c.o.FetchTimeout)
 	backend, in := v.backend.Detach()

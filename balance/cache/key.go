@@ -1,9 +1,9 @@
 package cache
 
 import (
-	"hash/maphash"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sugarlabs/beamrider/balance"
@@ -57,13 +57,44 @@ func infoOf(u *url.URL) balance.Info {
 	}
 }
 
-// marks count invalidations, so that a response whose request was sent before one is not stored after
-// it. Keys share counters; that a response is not stored for another key's sake is rare and harmless.
-type marks struct {
-	seed  maphash.Seed
-	count [1024]atomic.Uint64
+// An interest is in the changes of a key, while requests for it are on their way: a response whose
+// request was sent before a change is not stored after it.
+type interest struct {
+	requests int // guarded by interests.mu
+	changes  atomic.Uint32
 }
 
-func (m *marks) of(k key) *atomic.Uint64 {
-	return &m.count[maphash.Comparable(m.seed, k)%uint64(len(m.count))]
+type interests struct {
+	mu   sync.Mutex
+	keys map[key]*interest
+}
+
+// begin returns the interest that is shared by all who are interested at the time. Each owes an end.
+func (x *interests) begin(k key) *interest {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	i := x.keys[k]
+	if i == nil {
+		i = new(interest)
+		x.keys[k] = i
+	}
+	i.requests++
+	return i
+}
+
+func (x *interests) end(k key, i *interest) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if i.requests--; i.requests == 0 {
+		delete(x.keys, k)
+	}
+}
+
+// changed tells those who are interested.
+func (x *interests) changed(k key) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if i := x.keys[k]; i != nil {
+		i.changes.Add(1)
+	}
 }

@@ -136,7 +136,8 @@ func (v *visit) head(forward string, prior *entry) error {
 	if prior != nil && v.q.conditional() {
 		change = unconditional // what comes is for the stored response as well
 	}
-	m := c.now(v.key)
+	m := c.begin(v.key)
+	defer c.finish(v.key, m)
 	t := &tap{ResponseWriter: v.w, on: func(status int, h http.Header) {
 		o := outcome{forward: forward}
 		if prior != nil && status == http.StatusOK && prior.status == http.StatusOK && !v.q.authorized {

@@ -90,7 +90,7 @@ func (c *Cache) forget(u *url.URL, target string) (n int) {
 	in := infoOf(u)
 	in.Target = target
 	gone := func(k key) {
-		c.marks.of(k).Add(1)
+		c.interests.changed(k)
 		n += c.drop(k, func(*entry) bool { return true })
 	}
 	if c.o.Key == nil {

@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"context"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -45,61 +43,3 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	h.ServeHTTP(w, r)
 	return w
 }
-
-func TestFirst(t *testing.T) {
-	n := 0
-	_, h := site(t, nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n++
-		w.Header().Set("Cache-Control", "max-age=60")
-		io.WriteString(w, "hello")
-	}))
-	for range 3 {
-		w := serve(h, request("GET", "/a"))
-		t.Log(w.Code, w.Body, w.Header())
-	}
-	if n != 1 {
-		t.Error(n)
-	}
-}
-
-type reply struct {
-	h    http.Header
-	body []byte
-}
-
-func (r reply) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	h := w.Header()
-	for k, v := range r.h {
-		h[k] = v
-	}
-	w.Write(r.body)
-}
-
-// BenchmarkHit compares a hit with a bare handler that writes the same bytes, through a server.
-func BenchmarkHit(b *testing.B) {
-	page := reply{http.Header{
-		"Cache-Control": {"max-age=3600"}, "Content-Type": {"text/html; charset=utf-8"}, "Etag": {`"abc"`},
-		"Content-Length": {"1024"}, "Vary": {"Accept-Encoding"}, "X-Content-Type-Options": {"nosniff"},
-	}, []byte(strings.Repeat("x", 1024))}
-	_, cached := site(b, nil, page)
-	for _, h := range []struct {
-		name string
-		http.Handler
-	}{{"bare", page}, {"cache", cached}} {
-		b.Run(h.name, func(b *testing.B) {
-			b.ReportAllocs()
-			r := request("GET", "/page", "Accept-Encoding: gzip, deflate, br", "User-Agent: x")
-			ctx := context.Background()
-			r = r.WithContext(ctx)
-			for b.Loop() {
-				h.ServeHTTP(&null{h: make(http.Header)}, r)
-			}
-		})
-	}
-}
-
-type null struct{ h http.Header }
-
-func (n *null) Header() http.Header         { return n.h }
-func (n *null) WriteHeader(int)             {}
-func (n *null) Write(p []byte) (int, error) { return len(p), nil }

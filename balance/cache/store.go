@@ -3,6 +3,7 @@ package cache
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/maypok86/otter/v2"
 )
@@ -64,12 +65,22 @@ func (c *Cache) find(r *resource, q *question) (e *entry, any bool) {
 
 // A moment is when a request was sent on, in terms of what may come in between.
 type moment struct {
-	all, key uint64
-	tags     uint64
+	all, tags uint64
+	changes   uint32
+	of        *interest
 }
 
-func (c *Cache) now(k key) moment {
-	return moment{c.all.Load(), c.marks.of(k).Load(), c.index.moment()}
+// begin notes that a request for k is sent on now. It owes an end.
+func (c *Cache) begin(k key) moment {
+	i := c.interests.begin(k)
+	return moment{c.all.Load(), c.index.purges.Load(), i.changes.Load(), i}
+}
+
+func (c *Cache) finish(k key, m moment) { c.interests.end(k, m.of) }
+
+// unchanged says that nothing has come in between but perhaps purges of tags.
+func (c *Cache) unchanged(m moment) bool {
+	return c.all.Load() == m.all && m.of.changes.Load() == m.changes
 }
 
 // put stores e, which is the answer to a request sent at m, in the place of those that the same
@@ -80,7 +91,7 @@ func (c *Cache) put(k key, e, prior *entry, m moment) (stored bool) {
 	}
 	e.all = m.all
 	c.store.Compute(k, func(old *resource, found bool) (*resource, otter.ComputeOp) {
-		if c.all.Load() != m.all || c.marks.of(k).Load() != m.key {
+		if !c.unchanged(m) {
 			return old, otter.CancelOp
 		}
 		variants := []*entry{e}
@@ -122,7 +133,7 @@ func (c *Cache) drop(k key, gone func(e *entry) bool) (n int) {
 			return nil, otter.InvalidateOp
 		}
 		r := c.resourceOf(kept)
-		if !c.index.add(k, r.tags, c.index.moment()) {
+		if !c.index.add(k, r.tags, c.index.purges.Load()) {
 			return nil, otter.InvalidateOp
 		}
 		return r, otter.WriteOp
@@ -146,7 +157,7 @@ type index struct {
 	keys map[string]map[key]int // how many stored resources: one that is being replaced counts with its heir
 	// The last purges, for responses that were on their way: the number of a purge is its place.
 	purged [64]string
-	purges uint64
+	purges atomic.Uint64
 }
 
 // Bounds of the tags of one response; with more it is not stored, since purges would miss it.
@@ -155,12 +166,6 @@ const (
 	maxTagLen = 1 << 10
 )
 
-func (x *index) moment() uint64 {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.purges
-}
-
 // add notes the tags of k, unless one of them was purged since the moment.
 func (x *index) add(k key, tags []string, since uint64) bool {
 	if len(tags) == 0 {
@@ -168,10 +173,11 @@ func (x *index) add(k key, tags []string, since uint64) bool {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.purges-since > uint64(len(x.purged)) {
+	purges := x.purges.Load()
+	if purges-since > uint64(len(x.purged)) {
 		return false
 	}
-	for n := since; n < x.purges; n++ {
+	for n := since; n < purges; n++ {
 		if slices.Contains(tags, x.purged[n%uint64(len(x.purged))]) {
 			return false
 		}
@@ -204,8 +210,8 @@ func (x *index) remove(k key, tags []string) {
 func (x *index) purge(tag string) (keys []key) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.purged[x.purges%uint64(len(x.purged))] = tag
-	x.purges++
+	x.purged[x.purges.Load()%uint64(len(x.purged))] = tag
+	x.purges.Add(1)
 	for k := range x.keys[tag] {
 		keys = append(keys, k)
 	}
