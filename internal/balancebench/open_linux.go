@@ -63,8 +63,16 @@ func faulty(ctx context.Context, b *bench, fault string) (err error) {
 			return err
 		}
 		proxies, err := b.start(ctx, fault, job{backends: x.addresses}, []peer{p})
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err != nil {
-			return err
+			err = killAll(x.backends)
+			pairs = pairs[:len(pairs)-1]
+			if err != nil {
+				return err
+			}
+			continue // it was named
 		}
 		x.proxy = proxies[0]
 		b.results.about(fault, p.name, p.says(), p.note)
@@ -109,6 +117,9 @@ func faulty(ctx context.Context, b *bench, fault string) (err error) {
 		err := pause(ctx, faultLasts)
 		err = errors.Join(err, heal())
 		return errors.Join(err, <-done)
+	}
+	if len(pairs) == 0 {
+		return errors.New("no proxy could be started")
 	}
 	runs := min(b.rounds, faultRuns)
 	for run := range runs {
@@ -168,7 +179,7 @@ func overload(ctx context.Context, b *bench) (err error) {
 			}
 			all := r.all()
 			values := map[string]float64{
-				"high p99 alone ms": alone.High.P99, "high p99 ms": r.High.P99, "high refused": float64(r.High.Refused + r.High.Failed),
+				"high p99 alone ms": alone.High.P99, "high p99 ms": r.High.P99, "high refused %": 100 * float64(r.High.Refused+r.High.Failed) / float64(max(r.High.Sent, 1)),
 				"low p50 ms": r.Low.P50, "failed": float64(all.Failed), "refused": float64(all.Refused), "sent": float64(all.Sent),
 				"longest ms": all.Longest, "goodput of capacity": float64(all.OK) / r.Took / capacity,
 			}

@@ -103,7 +103,7 @@ func haproxyCommands(server string) func(*job) ([]*exec.Cmd, error) {
 		}
 		settings, err := j.file("haproxy.cfg", `global
   nbthread 1
-  maxconn 9000
+  maxconn 4000
   log stdout format raw local0 info
   stats socket `+j.dir+`/haproxy.sock mode 600 level admin expose-fd listeners
 defaults
@@ -277,7 +277,7 @@ type proxy struct {
 // start runs a peer in a folder below dir and returns when it listens.
 func start(ctx context.Context, p peer, dir string, j job) (*proxy, error) {
 	var err error
-	if j.dir, err = folder(dir, strings.NewReplacer(" ", "-", ",", "").Replace(p.name)); err != nil {
+	if j.dir, err = folder(dir, p.name); err != nil {
 		return nil, err
 	}
 	if j.port, err = freePort(); err != nil {

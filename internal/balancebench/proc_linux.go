@@ -35,9 +35,9 @@ func command(core int, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// folder makes a folder that servers may write to.
+// folder makes a folder that servers may write to. Its name has no spaces, which settings would not like.
 func folder(parent, name string) (string, error) {
-	dir := filepath.Join(parent, name)
+	dir := filepath.Join(parent, strings.NewReplacer(" ", "-", ",", "").Replace(name))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}

@@ -120,7 +120,7 @@ func number(f float64) string {
 var columns = []string{
 	"requests/s", "p50 ms", "p99 ms", "CPU s per 100k", "all CPU s per 100k", "bad",
 	"sent", "failed", "refused", "% over 100 ms", "longest ms",
-	"high p99 alone ms", "high p99 ms", "high p99 ratio", "high refused", "low p50 ms", "goodput of capacity",
+	"high p99 alone ms", "high p99 ms", "high p99 ratio", "high refused %", "low p50 ms", "goodput of capacity",
 	"failed in reloads", "reloads", "failed in drains", "drains", "connections lost",
 }
 
@@ -144,6 +144,9 @@ func (b *bench) print(w io.Writer, took time.Duration) {
 	last := ""
 	var used []string
 	for _, x := range b.results.list {
+		if len(x.Samples) == 0 {
+			continue
+		}
 		if x.Workload != last {
 			last = x.Workload
 			used = nil
@@ -230,6 +233,7 @@ var bars = []bar{
 	{"open loop, one of two frozen for 3 s", "failed requests", 0, false, value("freeze", "failed")},
 	{"", "% of requests over 100 ms", 1, false, value("freeze", "% over 100 ms")},
 	{"2× overload with priorities", "p99 of high priority ÷ the same without load", 1.5, false, value("overload", "high p99 ratio")},
+	{"", "% of high priority refused or failed", 1, false, value("overload", "high refused %")},
 	{"", "goodput ÷ capacity", 0.9, true, value("overload", "goodput of capacity")},
 	{"100 reloads at load", "failed requests", 0, false, value("reload", "failed in reloads")},
 	{"100 drains at load", "failed requests", 0, false, value("reload", "failed in drains")},

@@ -51,14 +51,15 @@ var turn struct {
 	n int
 }
 
-// reload sets another pool: the weights change, and one backend in turn is gone until the next time.
+// reload sets another pool: the weights change, and one backend in turn, or none, is gone until the
+// next time.
 func (x *subject) reload(w http.ResponseWriter, _ *http.Request) {
 	turn.Lock()
 	defer turn.Unlock()
 	turn.n++
 	var pool []balance.Backend
 	for i, b := range x.settings.backends {
-		if len(x.settings.backends) > 1 && i == turn.n%(len(x.settings.backends)+1) {
+		if len(x.settings.backends) > 1 && i == turn.n%(len(x.settings.backends)+1)-1 {
 			continue
 		}
 		b.Weight = 1 + (turn.n+i)%5
@@ -74,7 +75,11 @@ func (x *subject) drain(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
 	defer cancel()
 	name := r.FormValue("name")
-	if err := errors.Join(x.balancer.Drain(ctx, name), x.balancer.Undrain(name)); err != nil {
+	err := errors.Join(x.balancer.Drain(ctx, name), x.balancer.Undrain(name))
+	if errors.Is(err, balance.ErrUnknownBackend) {
+		return // a reload has taken it away
+	}
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	}
 }
