@@ -61,27 +61,44 @@ const (
 
 // state is what happens to a backend.
 type state struct {
-	inFlight atomic.Int64
-	draining atomic.Bool
-	health   atomic.Int32
-	requests atomic.Uint64 // attempts made
-	failures atomic.Uint64 // attempts that gave no answer, and answers that broke off
-	latency  latency
-	queue    *queue        // whose requests may have the places that become free
-	suspect  chan struct{} // wakes the health check; capacity 1
+	inFlight  atomic.Int64
+	draining  atomic.Bool
+	health    atomic.Int32
+	requests  atomic.Uint64 // attempts made
+	failures  atomic.Uint64 // attempts that gave no answer, and answers that broke off
+	latency   latency
+	queue     *queue       // whose requests may have the places that become free
+	heard     atomic.Int64 // when it has answered last, in Unix nanoseconds
+	checkTook atomic.Int64 // how long a passed health check takes, in nanoseconds, slow ones more than quick ones
+	probing   atomic.Bool  // it is looked into, since it is silent
+	ejected   atomic.Int64 // until when, in Unix nanoseconds; 0: it is not
+	onTrial   atomic.Bool  // an ejected one has a request
+	record    record
+	suspect   chan struct{} // wakes the health check; capacity 1
 
 	mu      sync.Mutex
 	waiters []chan struct{} // of Drain, closed when nothing is in flight
 	// waiting are the requests without an answer yet that may go to another backend instead.
-	waiting map[*exchange]context.CancelCauseFunc
-	reason  string    // why unhealthy
-	since   time.Time // of the present health
+	waiting   map[*exchange]waiting
+	checked   time.Time     // the last health check has ended
+	checkedIn time.Duration // and taken so long
+	drained   time.Time     // when it was last told to drain
+	calm      time.Time     // until then it is not looked into for its silence
+	pause     time.Duration // how long it was calm last
+	reason    string        // why unhealthy
+	since     time.Time     // of the present health
 }
 
-func newState(q *queue) *state {
+// env is what states share.
+type env struct {
+	queue *queue
+	start Start
+}
+
+func newState(v env) *state {
 	now := time.Now()
-	s := &state{queue: q, latency: latency{born: now}, suspect: make(chan struct{}, 1), since: now, waiting: make(map[*exchange]context.CancelCauseFunc)}
-	s.health.Store(int32(unknown))
+	s := &state{queue: v.queue, latency: latency{born: now}, suspect: make(chan struct{}, 1), since: now, waiting: make(map[*exchange]waiting)}
+	s.health.Store(int32([...]health{StartUnknown: unknown, StartUp: up, StartDown: down}[v.start]))
 	return s
 }
 
@@ -123,10 +140,16 @@ func (s *state) doubt() {
 	}
 }
 
-func (s *state) wait(x *exchange, cancel context.CancelCauseFunc) {
+// A waiting request can be ended to be moved.
+type waiting struct {
+	since  time.Time
+	cancel context.CancelCauseFunc
+}
+
+func (s *state) wait(x *exchange, since time.Time, cancel context.CancelCauseFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting[x] = cancel
+	s.waiting[x] = waiting{since, cancel}
 }
 
 // waited ends wait and reports whether the attempt was left alone meanwhile.
@@ -142,12 +165,12 @@ func (s *state) waited(x *exchange) bool {
 func (s *state) move(b *budget) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for x, cancel := range s.waiting {
+	for x, w := range s.waiting {
 		if !b.spend() {
 			return
 		}
 		delete(s.waiting, x)
-		cancel(errMoved)
+		w.cancel(errMoved)
 	}
 }
 
@@ -167,7 +190,7 @@ func (p *pool) find(name string) *backend {
 
 // newPool checks the list, reports all mistakes, and takes over the states of old members that have
 // kept their name and address.
-func newPool(list []Backend, old *pool, q *queue) (*pool, error) {
+func newPool(list []Backend, old *pool, v env) (*pool, error) {
 	var errs []error
 	if len(list) > maxBackends {
 		return nil, fmt.Errorf("balance: there are %d backends; a pool has at most %d", len(list), maxBackends)
@@ -204,7 +227,7 @@ func newPool(list []Backend, old *pool, q *queue) (*pool, error) {
 		if o := old.find(b.Name); o != nil && o.URL == b.URL && (o.Handler == nil) == (b.Handler == nil) {
 			e.state = o.state
 		} else {
-			e.state = newState(q)
+			e.state = newState(v)
 		}
 		p.members = append(p.members, e)
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	Checker Checker
 	// Cache stands before them in [Balancer.ServeHTTP]; nil: none. Package balance/cache has one.
 	Cache Cache
+	// Outliers say who gets no requests for a while because of how it has dealt with others.
+	Outliers OutlierOptions
 	// Queue is where requests wait while all backends are full.
 	Queue QueueOptions
 	// Events tell what happens.
@@ -69,13 +71,27 @@ type Options struct {
 	// CheckInterval is the time between health checks of a backend, varied by a tenth so that
 	// several balancers do not fall into step; 2 s. After a failed request it is a tenth.
 	CheckInterval time.Duration
+	// CheckFast is that time while a backend is about to be judged otherwise: it was healthy and has
+	// just failed, or was not and has just passed; a fifth of CheckInterval.
+	CheckFast time.Duration
 	// CheckTimeout bounds one check; 2 s.
 	CheckTimeout time.Duration
+	// Start is what a backend is taken for that was never checked.
+	Start Start
 	// Rise is how many checks in a row must pass before an unhealthy backend is healthy again, 1 to
 	// 100; 0 means 2. Fall is how many must fail before a healthy one is unhealthy; 0 means 3. The
-	// first check of all decides alone.
+	// first check of all decides alone where Start is StartUnknown.
 	Rise, Fall int
 }
+
+// Start is what a backend is taken for before its first health check.
+type Start int
+
+const (
+	StartUnknown Start = iota // used when no healthy one can be; its first check decides
+	StartUp                   // healthy until checks fail
+	StartDown                 // unhealthy until checks pass
+)
 
 // withDefaults returns a checked copy.
 func (o *Options) withDefaults() (Options, error) {
@@ -131,7 +147,16 @@ func (o *Options) withDefaults() (Options, error) {
 			errs = append(errs, fmt.Errorf("balance: Options.%s is %d; it must be between %d and %d, or 0 for %d", n.name, *n.value, n.least, n.most, n.def))
 		}
 	}
-	errs = append(errs, c.Queue.check())
+	errs = append(errs, c.Queue.check(), c.Outliers.check())
+	if c.CheckFast == 0 {
+		c.CheckFast = max(c.CheckInterval/5, time.Millisecond)
+	}
+	if c.CheckFast < time.Millisecond || c.CheckFast > c.CheckInterval {
+		errs = append(errs, fmt.Errorf("balance: Options.CheckFast is %v; it must be between 1ms and CheckInterval, which is %v, or 0 for a fifth of that", c.CheckFast, c.CheckInterval))
+	}
+	if c.Start < StartUnknown || c.Start > StartDown {
+		errs = append(errs, fmt.Errorf("balance: Options.Start is %d; it must be StartUnknown, StartUp or StartDown", c.Start))
+	}
 	c.Trusted = append([]netip.Prefix(nil), c.Trusted...)
 	for _, p := range c.Trusted {
 		if !p.IsValid() {
@@ -148,11 +173,12 @@ type Balancer struct {
 	own       *http.Transport // nil if the transport is the caller's
 	buffers   bufferPool
 
-	queue   *queue
-	setting sync.Mutex // held by Set
-	pool    atomic.Pointer[pool]
-	changed chan struct{} // tells Run of a new pool; capacity 1
-	running atomic.Bool
+	queue    *queue
+	ejecting sync.Mutex // held while an outlier is ejected
+	setting  sync.Mutex // held by Set
+	pool     atomic.Pointer[pool]
+	changed  chan struct{} // tells Run of a new pool; capacity 1
+	running  atomic.Bool
 
 	counters
 	budget budget
@@ -164,7 +190,7 @@ type Balancer struct {
 func New(backends []Backend, o *Options) (*Balancer, error) {
 	opts, err := o.withDefaults()
 	q := newQueue(opts.Queue)
-	p, poolErr := newPool(backends, &pool{}, q)
+	p, poolErr := newPool(backends, &pool{}, env{q, opts.Start})
 	if err := errors.Join(err, poolErr); err != nil {
 		return nil, err
 	}
@@ -197,7 +223,7 @@ func New(backends []Backend, o *Options) (*Balancer, error) {
 func (b *Balancer) Set(backends []Backend) error {
 	b.setting.Lock()
 	defer b.setting.Unlock()
-	p, err := newPool(backends, b.pool.Load(), b.queue)
+	p, err := newPool(backends, b.pool.Load(), env{b.queue, b.o.Start})
 	if err != nil {
 		return err
 	}
@@ -220,8 +246,11 @@ func (b *Balancer) Drain(ctx context.Context, name string) error {
 	}
 	s := e.state
 	done := make(chan struct{})
-	s.draining.Store(true)
+	was := s.draining.Swap(true)
 	s.mu.Lock()
+	if !was {
+		s.drained = time.Now()
+	}
 	// Drains that gave up leave their channel behind; it goes with the others at the next idle moment.
 	s.waiters = append(s.waiters, done)
 	s.mu.Unlock()
@@ -280,7 +309,7 @@ func (c client) RoundTrip(r *http.Request) (*http.Response, error) {
 	if host == "" {
 		host = r.URL.Host
 	}
-	x := &exchange{b: c.b, in: c.b.info(r, host), inProcess: true}
+	x := &exchange{b: c.b, in: c.b.info(r, host), bodiless: r.Body == nil || r.Body == http.NoBody, inProcess: true}
 	return x.RoundTrip(r)
 }
 
@@ -337,7 +366,7 @@ func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve lets backends answer. The error says that the answer is cut short.
 func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err error) {
-	x := &exchange{b: b, in: in}
+	x := &exchange{b: b, in: in, bodiless: r.Body == nil || r.Body == http.NoBody}
 	if err := x.next(r.Context()); err != nil {
 		b.refuse(w, r, in, err)
 		return nil

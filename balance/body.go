@@ -210,6 +210,7 @@ func (a *answer) breakOff(err error) {
 	}
 	a.backend.state.failures.Add(1)
 	a.backend.state.doubt()
+	a.x.b.note(a.backend, failed, false, err)
 	a.x.b.cut.Add(1)
 	a.x.b.o.Logger.Warn("a backend broke off its answer", "backend", a.backend.Name, "method", a.x.in.Method, "path", a.x.in.Path, "error", err)
 	a.x.b.o.Events.cut(a.x.in, a.backend.Name, err)

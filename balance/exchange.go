@@ -20,6 +20,11 @@ var (
 	errIdle      = errors.New("balance: the backend sent nothing for too long within its answer")
 )
 
+// A statusError is an answer that speaks against the backend.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("it has answered %d", int(e)) }
+
 // An uploadError says that the client, not the backend, has broken a request off.
 type uploadError struct{ err error }
 
@@ -41,6 +46,8 @@ type exchange struct {
 	queued    time.Duration // how long it has waited there
 	tried     []*state      // begins in room
 	room      [3]*state
+	bodiless  bool    // there is no body to send
+	trial     *state  // the backend is on trial with this request
 	seen      bool    // a backend may have got something of the request
 	body      *upload // what the client sends
 	open      *answer // the answer that is being read
@@ -83,7 +90,8 @@ func (x *exchange) pick() error {
 	members := x.b.pool.Load().members
 	var full []*state // found full or draining at the last moment
 	for looks := 0; ; looks++ {
-		level, refused := x.collect(sc, members, full)
+		now := time.Now()
+		level, refused := x.collect(sc, members, full, now)
 		if len(sc.members) == 0 {
 			if level != 0 && looks < 3 && (len(full) > 0 || !refused) {
 				// The health of all has changed while they were looked through, or what was full or
@@ -107,6 +115,10 @@ func (x *exchange) pick() error {
 			if ok = x.b.o.Admitter.Admit(x.in, c); !ok {
 				e.state.back()
 			}
+		}
+		if ok && !x.tries(e, now) {
+			e.state.back()
+			ok = false
 		}
 		if !ok {
 			x.backed = true
@@ -141,16 +153,15 @@ func (x *exchange) usable(e *backend) bool {
 // collect puts into sc those of the best health among the members that may be used, and returns that
 // health; 0 if there are none. Full ones are left out only then, so that load never moves to
 // unhealthy backends; refused says that the Admitter has left some out.
-func (x *exchange) collect(sc *scratch, members []*backend, full []*state) (level health, refused bool) {
+func (x *exchange) collect(sc *scratch, members []*backend, full []*state, now time.Time) (level health, refused bool) {
 	for _, e := range members {
-		if h := health(e.state.health.Load()); h > level && x.usable(e) {
+		if h := x.level(e, now); h > level && x.usable(e) {
 			level = h
 		}
 	}
 	sc.members, sc.candidates = sc.members[:0], sc.candidates[:0]
-	now := time.Now()
 	for _, e := range members {
-		if health(e.state.health.Load()) < level || !x.usable(e) || slices.Contains(full, e.state) {
+		if x.level(e, now) < level || !x.usable(e) || slices.Contains(full, e.state) {
 			continue
 		}
 		if c := e.candidate(now); x.b.o.Admitter.Admit(x.in, c) {
@@ -166,6 +177,7 @@ func (x *exchange) collect(sc *scratch, members []*backend, full []*state) (leve
 // leave ends an attempt.
 func (x *exchange) leave() {
 	if x.picked != nil {
+		x.endTrial()
 		x.picked.state.leave()
 		x.picked = nil
 	}
@@ -182,6 +194,7 @@ func (x *exchange) end() {
 // RoundTrip makes the attempts for one request. It implements [http.RoundTripper] for one call.
 func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	x.ctx = r.Context()
+	x.bodiless = r.Body == nil || r.Body == http.NoBody
 	body := newUpload(r.Body)
 	x.body = body
 	fail := func(err error) (*http.Response, error) {
@@ -248,13 +261,14 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 	start := time.Now()
 	movable := e.Handler == nil && body == nil && x.idempotent() && len(x.tried) < x.b.o.Attempts
 	if movable {
-		e.state.wait(x, cancel)
+		e.state.wait(x, start, cancel)
 	}
 	res, err := transport.RoundTrip(out)
 	now := time.Now()
 	took := now.Sub(start)
 	if body == nil {
-		e.state.latency.observe(now, took, err != nil)
+		// A quick error is no proof of speed.
+		e.state.latency.observe(now, took, err != nil || res.StatusCode >= 500)
 	}
 	if movable && !e.state.waited(x) {
 		if err == nil {
@@ -262,6 +276,7 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 		}
 		err = errMoved
 	}
+	trial := x.endTrial()
 	if err != nil {
 		view.seal()
 		cancel(nil)
@@ -271,12 +286,21 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 		if r.Context().Err() == nil {
 			e.state.failures.Add(1)
 			e.state.doubt()
+			if trial || !errors.Is(err, errMoved) { // it is known already
+				x.b.note(e, failed, trial, err)
+			}
 		}
 		err = fmt.Errorf("balance: backend %s: %w", e.Name, err)
 		x.b.o.Events.attempt(x.in, e.Name, 0, took, err)
 		return nil, err
 	}
 	view.settle()
+	e.state.heard.Store(now.UnixNano())
+	if o := outcomeOf(res.StatusCode); o == went {
+		x.b.note(e, o, trial, nil)
+	} else {
+		x.b.note(e, o, trial, statusError(res.StatusCode))
+	}
 	x.b.o.Events.attempt(x.in, e.Name, res.StatusCode, took, nil)
 	x.picked = nil // the answer will leave
 	x.open = &answer{x: x, backend: e, body: res.Body, cancel: cancel}

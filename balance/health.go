@@ -83,6 +83,10 @@ func (b *Balancer) Run(ctx context.Context) error {
 	defer loops.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if !b.o.Outliers.Off {
+		loops.Go(func() { b.watchStalls(ctx) })
+		loops.Go(func() { b.judgeOutliers(ctx) })
+	}
 	watched := make(map[*state]context.CancelFunc)
 	for {
 		present := make(map[*state]bool)
@@ -135,7 +139,7 @@ func (b *Balancer) watch(ctx context.Context, name string, s *state) {
 		if e == nil || e.state != s {
 			return // replaced; Run is about to notice
 		}
-		err := b.check(ctx, e.Backend)
+		err := b.check(ctx, e)
 		if ctx.Err() != nil {
 			return
 		}
@@ -146,15 +150,34 @@ func (b *Balancer) watch(ctx context.Context, name string, s *state) {
 		}
 		b.judge(name, s, passed, failed, err)
 		wait := b.o.CheckInterval
+		if healthy := health(s.health.Load()) == up; healthy && failed > 0 || !healthy && passed > 0 {
+			wait = b.o.CheckFast
+		}
 		wait += time.Duration((rand.Float64() - 0.5) / 5 * float64(wait))
 		due = time.Now().Add(wait)
 		timer.Reset(wait)
 	}
 }
 
-// check asks the Checker, whose panic is one backend's failure and not the end of the process.
-func (b *Balancer) check(ctx context.Context, backend Backend) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, b.o.CheckTimeout)
+// check makes a health check and takes note of it.
+func (b *Balancer) check(ctx context.Context, e *backend) error {
+	began := time.Now()
+	err := b.checkWithin(ctx, e.Backend, b.o.CheckTimeout)
+	now := time.Now()
+	took := now.Sub(began)
+	s := e.state
+	if err == nil {
+		s.checkTook.Store(max(int64(took), s.checkTook.Load()*3/4))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checked, s.checkedIn = now, took
+	return err
+}
+
+// checkWithin asks the Checker, whose panic is one backend's failure and not the end of the process.
+func (b *Balancer) checkWithin(ctx context.Context, backend Backend, limit time.Duration) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -174,6 +197,11 @@ func (b *Balancer) judge(name string, s *state, passed, failed int, reason error
 	case failed > 0 && (old == unknown || old == up && failed >= b.o.Fall):
 		now = down
 	}
+	b.turn(name, s, now, reason)
+}
+
+// turn notes the health of a backend, and if it is news, says so and moves requests.
+func (b *Balancer) turn(name string, s *state, now health, reason error) {
 	text := ""
 	if reason != nil {
 		text = reason.Error()
@@ -196,7 +224,7 @@ func (b *Balancer) judge(name string, s *state, passed, failed int, reason error
 // othersHealthy reports whether requests for s have a better place to go to.
 func (b *Balancer) othersHealthy(s *state) bool {
 	for _, e := range b.pool.Load().members {
-		if e.state != s && health(e.state.health.Load()) == up && !e.state.draining.Load() {
+		if e.state != s && health(e.state.health.Load()) == up && e.state.ejected.Load() == 0 && !e.state.draining.Load() {
 			return true
 		}
 	}

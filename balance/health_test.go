@@ -72,7 +72,7 @@ func TestHealth(t *testing.T) {
 		var mu sync.Mutex
 		var news []string
 		b := mustNew(t, []Backend{{Name: "a", Handler: says("a")}, {Name: "b", Handler: says("b")}}, &Options{
-			Checker: c, CheckInterval: time.Second, Rise: 2, Fall: 3, Picker: ordered{},
+			Checker: c, CheckInterval: time.Second, CheckFast: time.Second, Rise: 2, Fall: 3, Picker: ordered{},
 			Events: Events{Health: func(name string, healthy bool, reason error) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -210,7 +210,7 @@ func TestMove(t *testing.T) {
 					return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(word)), ContentLength: -1, Request: r}, nil
 				}
 				b := mustNew(t, []Backend{{Name: "hung", URL: "http://hung"}, {Name: "good", URL: "http://good"}}, &Options{
-					Picker: ordered{}, Checker: c, CheckInterval: time.Second, Fall: 3,
+					Picker: ordered{}, Checker: c, CheckInterval: time.Second, CheckFast: time.Second, Fall: 3, Outliers: OutlierOptions{Off: true},
 					Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 						if r.URL.Host == "good" {
 							return answer(r, "good")

@@ -16,7 +16,7 @@ func near(got, want time.Duration) bool { return got >= want-want/100 && got <= 
 
 func TestLatencyJumpsUpAndFades(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newState(newQueue(QueueOptions{}))
+		s := newState(env{queue: newQueue(QueueOptions{})})
 		want := func(what string, d time.Duration) {
 			t.Helper()
 			if got := s.latency.estimate(time.Now()); !near(got, d) {

@@ -5,6 +5,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestStatusHandler(t *testing.T) {
@@ -17,9 +20,9 @@ func TestStatusHandler(t *testing.T) {
 		method, accept, kind string
 		want                 []string
 	}{
-		{"GET", "", "text/plain", []string{"BACKEND", "a        unhealthy", "no        0          7      3", "http://192.0.2.1:8000", "<script> alert\n", "this process", "requests 0, "}},
-		{"GET", "text/html,application/xhtml+xml,*/*;q=0.8", "text/html", []string{"<td>unhealthy</td>", "&lt;script&gt;", "<td>7</td>", "this process"}},
-		{"GET", "application/json", "application/json", []string{`"name":"a","url":"http://192.0.2.1:8000","weight":3,"max_in_flight":7,"in_flight":0,"draining":false,"health":"unhealthy"`, `"fail_open":0`}},
+		{"GET", "", "text/plain", []string{"None of 2 backends is well", "b is draining", "BACKEND", "a        unhealthy", "7      3", "http://192.0.2.1:8000", "<script> alert\n", "this process", "requests 0, "}},
+		{"GET", "text/html,application/xhtml+xml,*/*;q=0.8", "text/html", []string{`class="unhealthy">unhealthy</td>`, "&lt;script&gt;", `class="n">7</td>`, "this process"}},
+		{"GET", "application/json", "application/json", []string{`"name":"a","url":"http://192.0.2.1:8000","weight":3,"max_in_flight":7,"in_flight":0,"draining":false,"state":"unhealthy"`, `"health":"unhealthy"`, `"fail_open":0`}},
 		{"HEAD", "application/json", "application/json", nil},
 	} {
 		r := httptest.NewRequest(tt.method, "/", nil)
@@ -53,6 +56,29 @@ func TestStatusHandler(t *testing.T) {
 	b.StatusHandler().ServeHTTP(w, httptest.NewRequest("POST", "/", nil))
 	if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d %v", w.Code, w.Header())
+	}
+}
+
+// TestStatusSummary: the first sentence says how things are.
+func TestStatusSummary(t *testing.T) {
+	now := time.Now()
+	a := Status{Name: "a", State: "healthy"}
+	b := Status{Name: "b", State: "ejected", Until: now.Add(12 * time.Second), Reason: "5 failures in a row, the last: EOF"}
+	c := Status{Name: "c", State: "on trial", Until: now.Add(-time.Second)}
+	for _, tt := range []struct {
+		list  []Status
+		queue QueueStats
+		want  string
+	}{
+		{nil, QueueStats{}, "There are no backends: every request is refused."},
+		{[]Status{a}, QueueStats{}, "The backend serves."},
+		{[]Status{a, b, c}, QueueStats{}, "1 of 3 backends serve. b is ejected for another 12s: 5 failures in a row, the last: EOF. c is on trial."},
+		{[]Status{b}, QueueStats{Waiting: 3, Age: 1234 * time.Millisecond}, "The only backend is not well. Unless it is draining it is used all the same. b is ejected for another 12s: 5 failures in a row, the last: EOF. 3 requests wait for a backend, the next of them since 1.2s."},
+	} {
+		p := statusPage{Backends: tt.list, Stats: Stats{Queue: tt.queue}, now: now}
+		if diff := cmp.Diff(tt.want, p.Summary()); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
 
@@ -100,7 +126,7 @@ func FuzzBackend(f *testing.F) {
 		f.Add("a", s)
 	}
 	f.Fuzz(func(t *testing.T, name, address string) {
-		p, err := newPool([]Backend{{Name: name, URL: address}}, &pool{}, newQueue(QueueOptions{}))
+		p, err := newPool([]Backend{{Name: name, URL: address}}, &pool{}, env{queue: newQueue(QueueOptions{})})
 		if err != nil {
 			return
 		}
