@@ -50,6 +50,13 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
+// serveAny is serve for answers that may break off.
+func serveAny(h http.Handler, r *http.Request) (w *httptest.ResponseRecorder, whole bool) {
+	w = httptest.NewRecorder()
+	whole = attempt(h, w, r)
+	return w, whole
+}
+
 // A step is one request through the cache.
 type step struct {
 	wait    int    // seconds before it
