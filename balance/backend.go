@@ -16,8 +16,8 @@ type Backend struct {
 	// Name tells it from others in logs, on the status page and in calls; 1 to 64 letters, digits and
 	// the characters ".-_:".
 	Name string
-	// URL is its address: http or https, a host, if need be a port, and nothing else. https is spoken
-	// only when it says so.
+	// URL is its address: http, https, or h2c for HTTP/2 without TLS, a host, if need be a port, and
+	// nothing else. https is spoken only when it says so.
 	URL string
 	// Handler is called in this process; then there is no URL. It must return soon after the context of its
 	// request is done.
@@ -261,8 +261,8 @@ func parseURL(s string) (*url.URL, error) {
 		return nil, errors.New("its URL cannot be parsed; it must be like http://192.0.2.1:8000")
 	}
 	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("its URL must begin with http:// or https://")
+	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != h2cScheme:
+		return nil, errors.New("its URL must begin with http://, https:// or h2c://")
 	case u.Hostname() == "":
 		return nil, errors.New("its URL names no host; it must be like http://192.0.2.1:8000")
 	case u.User != nil:

@@ -49,8 +49,11 @@ type Options struct {
 	// Logger gets changes of health and broken answers; nil: none.
 	Logger *slog.Logger
 	// Transport speaks to the backends that have a URL; nil: one of this balancer's own, HTTP/1.1
-	// without any proxy of the environment. With another, DialTimeout and ResponseTimeout are its matter.
+	// without any proxy of the environment, and HTTP/2 for h2c. With another, DialTimeout, ResponseTimeout
+	// and the scheme h2c are its matter.
 	Transport http.RoundTripper
+	// Forward says what backends are told of clients.
+	Forward ForwardOptions
 	// Trusted are the networks of proxies before this one, whose X-Forwarded fields are believed.
 	Trusted []netip.Prefix
 
@@ -171,6 +174,7 @@ type Balancer struct {
 	o         Options
 	transport http.RoundTripper
 	own       *http.Transport // nil if the transport is the caller's
+	ownH2C    *http.Transport // the same for backends that speak HTTP/2 without TLS
 	buffers   bufferPool
 
 	queue    *queue
@@ -212,6 +216,7 @@ func New(backends []Backend, o *Options) (*Balancer, error) {
 			MaxResponseHeaderBytes: 1 << 20,
 			DisableCompression:     true, // bodies pass as they are
 		}
+		b.ownH2C = withH2C(b.own)
 		b.transport = b.own
 	}
 	return b, nil

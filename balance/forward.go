@@ -10,9 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -35,88 +33,10 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // rewrite makes the request for backends. Their address comes later, with each attempt.
 func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
-	// ReverseProxy drops parameters of the query that Go does not parse. Nothing here decides by
-	// the query, so backends get it as the client sent it.
-	pr.Out.URL.RawQuery = pr.In.URL.RawQuery
+	setTarget(pr.Out.URL, pr.In.URL)
+	setTrailer(pr.Out, pr.In)
 	x.b.setForwarded(pr.Out.Header, pr.In)
 	x.setQueue(pr.Out.Header)
-}
-
-// setForwarded replaces the X-Forwarded fields in h by those for the request in.
-func (b *Balancer) setForwarded(h http.Header, in *http.Request) {
-	// A request behind a fake address (a Unix socket) has a RemoteAddr without a port.
-	address, _, err := net.SplitHostPort(in.RemoteAddr)
-	if err != nil {
-		address = ""
-	}
-	host, proto := in.Host, "http"
-	if in.TLS != nil {
-		proto = "https"
-	}
-	forwarded := address
-	if _, trusted := b.peer(in.RemoteAddr); trusted {
-		if prior := strings.Join(in.Header["X-Forwarded-For"], ", "); prior != "" {
-			forwarded = prior + ", " + address
-		}
-		if v := in.Header.Get("X-Forwarded-Host"); v != "" {
-			host = v
-		}
-		if v := in.Header.Get("X-Forwarded-Proto"); v == "http" || v == "https" {
-			proto = v
-		}
-	}
-	h.Del("Forwarded")
-	h.Set("X-Forwarded-Host", host)
-	h.Set("X-Forwarded-Proto", proto)
-	if forwarded == "" {
-		h.Del("X-Forwarded-For")
-	} else {
-		h.Set("X-Forwarded-For", forwarded)
-	}
-}
-
-// peer returns the address of who has connected, not valid if that is not an address of the network,
-// and whether it is a proxy that is believed.
-func (b *Balancer) peer(remote string) (address netip.Addr, trusted bool) {
-	p, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return netip.Addr{}, false // a request behind a fake address (a Unix socket)
-	}
-	address = p.Addr().Unmap()
-	return address, b.trusted(address)
-}
-
-func (b *Balancer) trusted(address netip.Addr) bool {
-	address = address.WithZone("")
-	for _, p := range b.o.Trusted {
-		if p.Contains(address) {
-			return true
-		}
-	}
-	return false
-}
-
-// forwardedFor returns the last address that the trusted proxies have vouched for.
-func (b *Balancer) forwardedFor(peer netip.Addr, fields []string) netip.Addr {
-	for i := len(fields) - 1; i >= 0; i-- {
-		for rest := fields[i]; rest != ""; {
-			last := rest
-			if at := strings.LastIndexByte(rest, ','); at >= 0 {
-				rest, last = rest[:at], rest[at+1:]
-			} else {
-				rest = ""
-			}
-			address, err := netip.ParseAddr(strings.TrimSpace(last))
-			if err != nil {
-				return peer // what stands before is not better
-			}
-			peer = address.Unmap()
-			if !b.trusted(peer) {
-				return peer
-			}
-		}
-	}
-	return peer
 }
 
 // serveHandler lets the picked backend, which is a Handler, answer. The error says that the answer

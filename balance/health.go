@@ -26,7 +26,11 @@ type HTTPCheck struct {
 }
 
 // checkTransport has no state that outlives a check.
-var checkTransport = &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 1 << 20}
+var checkTransport = func() *http.Transport {
+	t := &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 1 << 20}
+	withH2C(t)
+	return t
+}()
 
 // maxCheckBody is how much of an answer is read; a backend that breaks off within it is not well.
 const maxCheckBody = 64 << 10
@@ -78,6 +82,7 @@ func (b *Balancer) Run(ctx context.Context) error {
 	defer b.running.Store(false)
 	if b.own != nil {
 		defer b.own.CloseIdleConnections()
+		defer b.ownH2C.CloseIdleConnections()
 	}
 	var loops sync.WaitGroup
 	defer loops.Wait()

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/time/rate"
 )
 
@@ -103,29 +102,43 @@ func (l *conns) all() []*conn {
 	return list
 }
 
-// buckets are those of the clients of late; a bucket that nobody has used until it is full is as good
-// as a new one.
+// buckets are those of the clients of late, in two generations: a bucket that was not used for a whole
+// generation is as full as a new one, and goes.
 type buckets struct {
 	rate   Rate
-	caches *otter.Cache[netip.Addr, *rate.Limiter]
+	refill time.Duration
+
+	mu         sync.Mutex
+	turn       time.Time // when young becomes old
+	young, old map[netip.Addr]*rate.Limiter
 }
 
-// maxClients bounds the memory of buckets to about 20 MB. Who is pushed out gets a full bucket.
-const maxClients = 100_000
+// maxClients bounds the memory of a generation to about 10 MB. A client that is pushed out when there
+// are more gets a full bucket.
+const maxClients = 50_000
 
-func newBuckets(r Rate) (*buckets, error) {
-	if r.PerSecond < 0 || r == (Rate{}) {
-		return nil, nil
+func newBuckets(r Rate) *buckets {
+	if r.PerSecond <= 0 {
+		return nil
 	}
-	refill := time.Duration(math.Min(float64(r.Burst)/r.PerSecond, 24*3600)*float64(time.Second)) + time.Second
-	c, err := otter.New(&otter.Options[netip.Addr, *rate.Limiter]{
-		MaximumSize:      maxClients,
-		ExpiryCalculator: otter.ExpiryAccessing[netip.Addr, *rate.Limiter](refill),
-	})
-	if err != nil {
-		return nil, err
+	seconds := math.Min(float64(r.Burst)/r.PerSecond+1, 24*3600)
+	return &buckets{rate: r, refill: time.Duration(seconds * float64(time.Second)), young: make(map[netip.Addr]*rate.Limiter)}
+}
+
+func (b *buckets) of(one netip.Addr, now time.Time) *rate.Limiter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.After(b.turn) || len(b.young) >= maxClients {
+		b.old, b.young, b.turn = b.young, make(map[netip.Addr]*rate.Limiter), now.Add(b.refill)
 	}
-	return &buckets{r, c}, nil
+	l := b.young[one]
+	if l == nil {
+		if l = b.old[one]; l == nil {
+			l = rate.NewLimiter(rate.Limit(b.rate.PerSecond), b.rate.Burst)
+		}
+		b.young[one] = l
+	}
+	return l
 }
 
 // take takes one request out; wait is how long the client should wait if that is not to be had.
@@ -133,11 +146,8 @@ func (b *buckets) take(one netip.Addr) (wait time.Duration, ok bool) {
 	if b == nil || !one.IsValid() {
 		return 0, true
 	}
-	l, ok := b.caches.GetIfPresent(one)
-	if !ok {
-		l, _ = b.caches.SetIfAbsent(one, rate.NewLimiter(rate.Limit(b.rate.PerSecond), b.rate.Burst))
-	}
 	now := time.Now()
+	l := b.of(one, now)
 	if l.AllowN(now, 1) {
 		return 0, true
 	}

@@ -71,12 +71,7 @@ func New(h http.Handler, o Options) (*Server, error) {
 	if err := errors.Join(append(errs, err, certErr)...); err != nil {
 		return nil, err
 	}
-	if s.writes, err = newBuckets(o.Writes); err == nil {
-		s.reads, err = newBuckets(o.Reads)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("balance/edge: %w", err)
-	}
+	s.writes, s.reads = newBuckets(o.Writes), newBuckets(o.Reads)
 	s.handshakes = make(chan struct{}, o.MaxHandshakes)
 	if len(o.Certificates) > 0 {
 		s.tls = &tls.Config{

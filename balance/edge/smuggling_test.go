@@ -161,6 +161,13 @@ func canonical(fields [][2]string) map[string][]string {
 			m[name] = append(m[name], strings.Trim(f[1], " \t"))
 		}
 	}
+	// What net/http does of its own: it leaves an empty User-Agent out, and says Pragma in new words too.
+	if slices.Equal(m["User-Agent"], []string{""}) {
+		delete(m, "User-Agent")
+	}
+	if slices.Equal(m["Pragma"], []string{"no-cache"}) {
+		m["Cache-Control"] = m["Pragma"]
+	}
 	return m
 }
 

@@ -72,8 +72,12 @@ var rules = []Rule{
 		Reason: "who imports nfsstore gets nothing else with it",
 	},
 	{
-		In: []string{"./balance/..."}, But: []string{"./balance/cache"}, Only: []string{"./balance/...", "golang.org/x/sync/..."}, Std: true,
+		In: []string{"./balance/..."}, But: []string{"./balance/cache", "./balance/edge"}, Only: []string{"./balance/...", "golang.org/x/sync/..."}, Std: true,
 		Reason: "who imports balance gets nothing else with it",
+	},
+	{
+		In: []string{"./balance/edge"}, Only: []string{"./balance/internal/...", "github.com/pires/go-proxyproto", "golang.org/x/time/rate"}, Std: true,
+		Reason: "what stands before a handler knows no balancer; token buckets and the PROXY protocol are the work of others",
 	},
 	{
 		In: []string{"./balance/cache"}, Only: []string{"./balance", "github.com/maypok86/otter/v2"}, Std: true,
