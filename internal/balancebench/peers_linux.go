@@ -62,9 +62,6 @@ func ours(subject, mode string) peer {
 	p.commands = func(j *job) ([]*exec.Cmd, error) {
 		args := []string{"-mode", mode, "-listen", j.address(), "-backends", strings.Join(j.backends, ","), "-slots", fmt.Sprint(j.slots),
 			"-console", filepath.Join(j.dir, "console")}
-		if j.cache {
-			args = append(args, "-cache")
-		}
 		if mode != "ReverseProxy" {
 			args = append(args, "-log", j.log)
 		}

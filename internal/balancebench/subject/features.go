@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/sugarlabs/beamrider/balance"
+	"github.com/sugarlabs/beamrider/balance/cache"
+	"github.com/sugarlabs/beamrider/balance/edge"
 )
 
 // A subject is the balancer with what it needs.
@@ -13,6 +15,7 @@ type subject struct {
 	settings *settings
 	balancer *balance.Balancer
 	handler  http.Handler
+	edge     edge.Options
 	runs     []func(context.Context) error // until the server stops
 }
 
@@ -22,8 +25,7 @@ type feature struct {
 	on   func(s *settings, o *balance.Options, x *subject) error
 }
 
-// features is everything there is. What a workload is about beside it (the limit of each backend, the
-// cache) is switched on by settings.
+// features is everything there is, but for the limit of each backend, which workloads set.
 var features = []feature{
 	{"two choices by latency", func(_ *settings, o *balance.Options, _ *subject) error {
 		o.Picker = balance.PowerOfTwo{}
@@ -41,6 +43,28 @@ var features = []feature{
 				in.Priority = 1
 			}
 		}
+		return nil
+	}},
+	{"queue", func(_ *settings, o *balance.Options, _ *subject) error {
+		o.Queue = balance.QueueOptions{Max: 1000, MaxWait: 10 * time.Second}
+		return nil
+	}},
+	{"cache", func(_ *settings, o *balance.Options, x *subject) error {
+		c, err := cache.New(nil)
+		if err != nil {
+			return err
+		}
+		o.Cache = c
+		x.runs = append(x.runs, func(ctx context.Context) error {
+			<-ctx.Done()
+			c.Close()
+			return nil
+		})
+		return nil
+	}},
+	{"strict HTTP/1 and limits of the edge", func(_ *settings, _ *balance.Options, x *subject) error {
+		// All clients of a benchmark have one address.
+		x.edge = edge.Options{MaxConnsPerAddress: -1, Writes: edge.Rate{PerSecond: -1}, StopTimeout: time.Second}
 		return nil
 	}},
 	{"access log", func(s *settings, _ *balance.Options, x *subject) error {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/sugarlabs/beamrider/balance"
+	"github.com/sugarlabs/beamrider/balance/edge"
 )
 
 type settings struct {
@@ -28,7 +29,6 @@ type settings struct {
 	log      string
 	backends []balance.Backend
 	slots    int
-	cache    bool
 }
 
 func main() {
@@ -46,7 +46,6 @@ func run(args []string) error {
 	f.StringVar(&s.console, "console", "", "a unix socket for changes of the pool and profiles")
 	f.StringVar(&s.log, "log", "", "the access log's file")
 	f.IntVar(&s.slots, "slots", 0, "requests at a time for each backend; 0: any number")
-	f.BoolVar(&s.cache, "cache", false, "keep answers that allow it")
 	addresses := f.String("backends", "", "addresses, with commas between them")
 	features := f.Bool("features", false, "say what is on, and end")
 	if err := f.Parse(args); err != nil {
@@ -66,7 +65,7 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
-		return serve(ctx, &s, handler, nil)
+		return serveBare(ctx, &s, handler)
 	}
 	x, err := newSubject(&s)
 	if err != nil {
@@ -78,14 +77,33 @@ func run(args []string) error {
 	for i, r := range x.runs {
 		all.Go(func() { errs[i] = r(ctx) })
 	}
-	err = serve(ctx, &s, x.handler, x)
+	err = x.serve(ctx)
 	cancel()
 	all.Wait()
 	return errors.Join(append(errs, err)...)
 }
 
-// serve answers until ctx ends.
-func serve(ctx context.Context, s *settings, handler http.Handler, x *subject) error {
+// serve answers until ctx ends, behind the edge.
+func (x *subject) serve(ctx context.Context) error {
+	l, err := net.Listen("tcp", x.settings.listen)
+	if err != nil {
+		return err
+	}
+	server, err := edge.New(x.handler, x.edge)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	console, err := serveConsole(&all, x.settings.console, x)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return errors.Join(server.Serve(ctx, edge.Listener{Listener: l}), console.Close())
+}
+
+// serveBare is the same with nothing but net/http.
+func serveBare(ctx context.Context, s *settings, handler http.Handler) error {
 	l, err := net.Listen("tcp", s.listen)
 	if err != nil {
 		return err
@@ -93,19 +111,16 @@ func serve(ctx context.Context, s *settings, handler http.Handler, x *subject) e
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	var all sync.WaitGroup
 	defer all.Wait()
-	console, err := serveConsole(&all, s.console, x)
+	console, err := serveConsole(&all, s.console, nil)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	stopped := context.AfterFunc(ctx, func() {
-		server.Close() // what is open ends with the process
-		console.Close()
-	})
+	stopped := context.AfterFunc(ctx, func() { server.Close() }) // what is open ends with the process
 	defer stopped()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return errors.Join(err, console.Close())
 	}
-	return nil
+	return console.Close()
 }
 
 // bare is the yardstick: a ReverseProxy that does what everybody's does, to one backend, with buffers
