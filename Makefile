@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 
 tool = go tool -modfile=internal/tools/go.mod
 
-.PHONY: run test growth check cross api fmt fuzz bench cover translations
+.PHONY: run test growth check cross api fmt fuzz bench bench-balance soak cover translations
 run:
 	go run ./cmd/remora-server serve --samples
 
@@ -47,6 +47,16 @@ fuzz:
 # bench prints medians of six runs with their spread; see docs/performance.md.
 bench:
 	internal/scripts/bench
+
+# bench-balance measures the balancer beside the ones that are installed; see docs/balance-performance.md.
+# BENCH_BALANCE="--only small --rounds 3" is a part of it.
+bench-balance:
+	go run ./internal/balancebench $(BENCH_BALANCE)
+
+# soak does everything to the balancer at once, and looks whether it grows.
+SOAK ?= 30m
+soak:
+	go run ./internal/balancebench soak --for $(SOAK)
 
 cover:
 	go test -coverprofile=cover.out $(PACKAGES)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ func runBackend(args []string) error {
 	f := flag.NewFlagSet("backend", flag.ContinueOnError)
 	listen := f.String("listen", "", "address")
 	slots := f.Int("slots", 0, "requests served at a time; 0: any number")
-	takes := f.Duration("takes", 0, "how long each takes")
+	takes := f.Duration("takes", 0, "how long each takes, a fifth more or less")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -85,7 +86,9 @@ func (b *backend) serve(c net.Conn) {
 			b.slots <- struct{}{}
 		}
 		if b.takes > 0 {
-			time.Sleep(b.takes) // this is the work
+			// This is the work. It varies by a fifth, as work does: with all at the same length, slots
+			// would be free all at once and not one after the other.
+			time.Sleep(time.Duration(float64(b.takes) * (0.8 + 0.4*rand.Float64())))
 		}
 		if b.slots != nil {
 			<-b.slots
