@@ -51,9 +51,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if body {
 		g.upload = &upload{body: r.Body, g: g, r: r}
+		// net/http looks at the body of its own request, which must stay, to see that some of it was not
+		// read and that what follows is no request.
+		r = r.WithContext(r.Context())
 		r.Body = g.upload
 	}
 	s.handler.ServeHTTP(g, r)
+	if r.MultipartForm != nil {
+		_ = r.MultipartForm.RemoveAll() // as net/http does for its own request
+	}
 	if body && g.upload.failed.Load() != nil && !g.wrote {
 		g.WriteHeader(http.StatusBadRequest) // which tells the reason
 	}
