@@ -27,6 +27,8 @@ type Backend struct {
 	// MaxInFlight is how many requests it may serve at a time; further ones go to others, and wait when
 	// those are full too ([QueueOptions]). 0: any number.
 	MaxInFlight int
+	// Backup: it gets requests only when no other is healthy.
+	Backup bool
 }
 
 // maxWeight keeps products of weights and requests in flight far from overflow.
@@ -73,26 +75,31 @@ type state struct {
 	probing   atomic.Bool  // it is looked into, since it is silent
 	ejected   atomic.Int64 // until when, in Unix nanoseconds; 0: it is not
 	onTrial   atomic.Bool  // an ejected one has a request
+	disabled  atomic.Bool
+	warmed    atomic.Int64 // since when it is in its slow start, in Unix nanoseconds; 0: it is not
 	record    record
 	suspect   chan struct{} // wakes the health check; capacity 1
 
 	mu      sync.Mutex
 	waiters []chan struct{} // of Drain, closed when nothing is in flight
 	// waiting are the requests without an answer yet that may go to another backend instead.
-	waiting   map[*exchange]waiting
-	checked   time.Time     // the last health check has ended
-	checkedIn time.Duration // and taken so long
-	drained   time.Time     // when it was last told to drain
-	calm      time.Time     // until then it is not looked into for its silence
-	pause     time.Duration // how long it was calm last
-	reason    string        // why unhealthy
-	since     time.Time     // of the present health
+	waiting       map[*exchange]waiting
+	checked       time.Time     // the last health check has ended
+	checkedIn     time.Duration // and taken so long
+	disabledSince time.Time
+	disabledWhy   string
+	drained       time.Time     // when it was last told to drain
+	calm          time.Time     // until then it is not looked into for its silence
+	pause         time.Duration // how long it was calm last
+	reason        string        // why unhealthy
+	since         time.Time     // of the present health
 }
 
 // env is what states share.
 type env struct {
-	queue *queue
-	start Start
+	queue  *queue
+	start  Start
+	slowly bool // new ones have a slow start
 }
 
 func newState(v env) *state {
@@ -174,67 +181,31 @@ func (s *state) move(b *budget) {
 	}
 }
 
-// pool is the list of backends; it never changes.
-type pool struct {
-	members []*backend
-}
-
-func (p *pool) find(name string) *backend {
-	for _, e := range p.members {
-		if e.Name == name {
-			return e
-		}
+// newBackend checks one and returns all its mistakes.
+func newBackend(b Backend) (e *backend, errs []error) {
+	if !validName(b.Name) {
+		errs = append(errs, errors.New("its name must be 1 to 64 letters, digits or the characters \".-_:\""))
 	}
-	return nil
-}
-
-// newPool checks the list, reports all mistakes, and takes over the states of old members that have
-// kept their name and address.
-func newPool(list []Backend, old *pool, v env) (*pool, error) {
-	var errs []error
-	if len(list) > maxBackends {
-		return nil, fmt.Errorf("balance: there are %d backends; a pool has at most %d", len(list), maxBackends)
+	e = &backend{Backend: b}
+	switch {
+	case b.Handler == nil:
+		var err error
+		if e.url, err = parseURL(b.URL); err != nil {
+			errs = append(errs, err)
+		}
+	case b.URL != "":
+		errs = append(errs, errors.New("it has both a URL and a Handler; it must have one of them"))
 	}
-	p := &pool{members: make([]*backend, 0, len(list))}
-	for i, b := range list {
-		fail := func(format string, args ...any) {
-			errs = append(errs, fmt.Errorf("balance: backend %d (%q): "+format, append([]any{i + 1, b.Name}, args...)...))
-		}
-		if !validName(b.Name) {
-			fail("its name must be 1 to 64 letters, digits or the characters \".-_:\"")
-		} else if p.find(b.Name) != nil {
-			fail("another backend has that name; give each its own")
-		}
-		e := &backend{Backend: b}
-		switch {
-		case b.Handler == nil:
-			var err error
-			if e.url, err = parseURL(b.URL); err != nil {
-				fail("%w", err)
-			}
-		case b.URL != "":
-			fail("it has both a URL and a Handler; it must have one of them")
-		}
-		if b.Weight < 0 || b.Weight > maxWeight {
-			fail("its weight is %d; it must be between 0 and %d", b.Weight, maxWeight)
-		}
-		if e.Weight == 0 {
-			e.Weight = 1
-		}
-		if b.MaxInFlight < 0 {
-			fail("its limit of requests in flight is %d; it must be 0 (none) or more", b.MaxInFlight)
-		}
-		if o := old.find(b.Name); o != nil && o.URL == b.URL && (o.Handler == nil) == (b.Handler == nil) {
-			e.state = o.state
-		} else {
-			e.state = newState(v)
-		}
-		p.members = append(p.members, e)
+	if b.Weight < 0 || b.Weight > maxWeight {
+		errs = append(errs, fmt.Errorf("its weight is %d; it must be between 0 and %d", b.Weight, maxWeight))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+	if e.Weight == 0 {
+		e.Weight = 1
 	}
-	return p, nil
+	if b.MaxInFlight < 0 {
+		errs = append(errs, fmt.Errorf("its limit of requests in flight is %d; it must be 0 (none) or more", b.MaxInFlight))
+	}
+	return e, errs
 }
 
 func validName(s string) bool {

@@ -1,7 +1,6 @@
 package balance
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -79,6 +78,9 @@ type Options struct {
 	CheckFast time.Duration
 	// CheckTimeout bounds one check; 2 s.
 	CheckTimeout time.Duration
+	// SlowStart is how long a backend that is new in the pool, or well again, takes to get its full
+	// share of requests, beginning with a tenth of it: caches fill, code is compiled. 0: at once.
+	SlowStart time.Duration
 	// Start is what a backend is taken for that was never checked.
 	Start Start
 	// Rise is how many checks in a row must pass before an unhealthy backend is healthy again, 1 to
@@ -157,6 +159,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.CheckFast < time.Millisecond || c.CheckFast > c.CheckInterval {
 		errs = append(errs, fmt.Errorf("balance: Options.CheckFast is %v; it must be between 1ms and CheckInterval, which is %v, or 0 for a fifth of that", c.CheckFast, c.CheckInterval))
 	}
+	if c.SlowStart < 0 || c.SlowStart > 24*time.Hour {
+		errs = append(errs, fmt.Errorf("balance: Options.SlowStart is %v; it must be between 0 and 24h", c.SlowStart))
+	}
 	if c.Start < StartUnknown || c.Start > StartDown {
 		errs = append(errs, fmt.Errorf("balance: Options.Start is %d; it must be StartUnknown, StartUp or StartDown", c.Start))
 	}
@@ -194,7 +199,7 @@ type Balancer struct {
 func New(backends []Backend, o *Options) (*Balancer, error) {
 	opts, err := o.withDefaults()
 	q := newQueue(opts.Queue)
-	p, poolErr := newPool(backends, &pool{}, env{q, opts.Start})
+	p, poolErr := newPool(backends, &pool{}, env{q, opts.Start, false})
 	if err := errors.Join(err, poolErr); err != nil {
 		return nil, err
 	}
@@ -220,80 +225,6 @@ func New(backends []Backend, o *Options) (*Balancer, error) {
 		b.transport = b.own
 	}
 	return b, nil
-}
-
-// Set replaces the pool. Backends that keep their name and address keep their state: health, drain,
-// requests in flight. Requests in flight on those that are gone finish. On error, which reports all
-// mistakes, nothing has changed.
-func (b *Balancer) Set(backends []Backend) error {
-	b.setting.Lock()
-	defer b.setting.Unlock()
-	p, err := newPool(backends, b.pool.Load(), env{b.queue, b.o.Start})
-	if err != nil {
-		return err
-	}
-	b.pool.Store(p)
-	b.queue.dispatch()
-	select {
-	case b.changed <- struct{}{}:
-	default: // Run has been told and has not looked yet
-	}
-	return nil
-}
-
-// Drain lets the backend finish: it gets no new requests, and Drain returns when none is in flight;
-// upgraded connections are. When ctx ends first, its error is returned and the backend stays
-// draining; call Drain again to wait on, or [Balancer.Undrain]. Other errors match [ErrUnknownBackend].
-func (b *Balancer) Drain(ctx context.Context, name string) error {
-	e := b.pool.Load().find(name)
-	if e == nil {
-		return fmt.Errorf("balance: drain %q: %w; see the status page for the names there are", name, ErrUnknownBackend)
-	}
-	s := e.state
-	done := make(chan struct{})
-	was := s.draining.Swap(true)
-	s.mu.Lock()
-	if !was {
-		s.drained = time.Now()
-	}
-	// Drains that gave up leave their channel behind; it goes with the others at the next idle moment.
-	s.waiters = append(s.waiters, done)
-	s.mu.Unlock()
-	defer s.forget(done)
-	b.queue.dispatch() // who waits for this one alone, waits in vain
-	if s.inFlight.Load() == 0 {
-		return nil
-	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("balance: drain %q: %d requests are still in flight; it stays draining: %w", name, s.inFlight.Load(), context.Cause(ctx))
-	}
-}
-
-// forget takes a waiter away that nobody waits on any more.
-func (s *state) forget(done chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, w := range s.waiters {
-		if w == done {
-			s.waiters = append(s.waiters[:i], s.waiters[i+1:]...)
-			return
-		}
-	}
-}
-
-// Undrain gives the backend requests again. A Drain that waits returns when nothing is in flight all
-// the same, or with its context. Errors match [ErrUnknownBackend].
-func (b *Balancer) Undrain(name string) error {
-	e := b.pool.Load().find(name)
-	if e == nil {
-		return fmt.Errorf("balance: undrain %q: %w; see the status page for the names there are", name, ErrUnknownBackend)
-	}
-	e.state.draining.Store(false)
-	b.queue.dispatch()
-	return nil
 }
 
 // RoundTripper returns a transport that sends each request to a backend of the pool, whatever the

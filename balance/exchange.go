@@ -125,7 +125,7 @@ func (x *exchange) pick() error {
 			full = append(full, e.state)
 			continue
 		}
-		if level == down {
+		if level.health() == down {
 			x.b.failOpen.Add(1)
 		}
 		if len(x.tried) == 0 {
@@ -147,28 +147,38 @@ func (x *exchange) busy(members []*backend) bool {
 }
 
 func (x *exchange) usable(e *backend) bool {
-	return !e.state.draining.Load() && !slices.Contains(x.tried, e.state)
+	return !e.state.draining.Load() && !e.state.disabled.Load() && !slices.Contains(x.tried, e.state)
 }
 
 // collect puts into sc those of the best health among the members that may be used, and returns that
 // health; 0 if there are none. Full ones are left out only then, so that load never moves to
 // unhealthy backends; refused says that the Admitter has left some out.
-func (x *exchange) collect(sc *scratch, members []*backend, full []*state, now time.Time) (level health, refused bool) {
+func (x *exchange) collect(sc *scratch, members []*backend, full []*state, now time.Time) (level rank, refused bool) {
 	for _, e := range members {
 		if h := x.level(e, now); h > level && x.usable(e) {
 			level = h
 		}
 	}
-	sc.members, sc.candidates = sc.members[:0], sc.candidates[:0]
-	for _, e := range members {
-		if x.level(e, now) < level || !x.usable(e) || slices.Contains(full, e.state) {
-			continue
+	for _, gently := range [...]bool{true, false} {
+		sc.members, sc.candidates = sc.members[:0], sc.candidates[:0]
+		left := false
+		for _, e := range members {
+			if x.level(e, now) < level || !x.usable(e) || slices.Contains(full, e.state) {
+				continue
+			}
+			if gently && x.cold(e, now) {
+				left = true
+				continue
+			}
+			if c := e.candidate(now); x.b.o.Admitter.Admit(x.in, c) {
+				sc.members = append(sc.members, e)
+				sc.candidates = append(sc.candidates, c)
+			} else {
+				refused = true
+			}
 		}
-		if c := e.candidate(now); x.b.o.Admitter.Admit(x.in, c) {
-			sc.members = append(sc.members, e)
-			sc.candidates = append(sc.candidates, c)
-		} else {
-			refused = true
+		if len(sc.members) > 0 || !left {
+			break
 		}
 	}
 	return level, refused

@@ -144,6 +144,12 @@ func (b *Balancer) watch(ctx context.Context, name string, s *state) {
 		if e == nil || e.state != s {
 			return // replaced; Run is about to notice
 		}
+		if s.disabled.Load() { // Enable asks for a check soon
+			passed, failed = 0, 0
+			due = time.Now().Add(b.o.CheckInterval)
+			timer.Reset(b.o.CheckInterval)
+			continue
+		}
 		err := b.check(ctx, e)
 		if ctx.Err() != nil {
 			return
@@ -211,8 +217,12 @@ func (b *Balancer) turn(name string, s *state, now health, reason error) {
 	if reason != nil {
 		text = reason.Error()
 	}
+	before := health(s.health.Load())
 	if !s.turn(now, text) {
 		return
+	}
+	if b.o.SlowStart > 0 && now == up && (before == down || s.warmed.Load() != 0) {
+		s.warm(time.Now())
 	}
 	if now == up {
 		b.o.Logger.Info("a backend is healthy", "backend", name)
@@ -229,7 +239,7 @@ func (b *Balancer) turn(name string, s *state, now health, reason error) {
 // othersHealthy reports whether requests for s have a better place to go to.
 func (b *Balancer) othersHealthy(s *state) bool {
 	for _, e := range b.pool.Load().members {
-		if e.state != s && health(e.state.health.Load()) == up && e.state.ejected.Load() == 0 && !e.state.draining.Load() {
+		if e.state != s && health(e.state.health.Load()) == up && e.state.ejected.Load() == 0 && !e.state.draining.Load() && !e.state.disabled.Load() {
 			return true
 		}
 	}

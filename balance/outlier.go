@@ -170,7 +170,7 @@ func (b *Balancer) eject(e *backend, reason error) {
 		case m.state == e.state:
 		case m.state.ejected.Load() != 0:
 			out++
-		case !m.state.draining.Load() && health(m.state.health.Load()) != down:
+		case !m.state.draining.Load() && !m.state.disabled.Load() && health(m.state.health.Load()) != down:
 			left++
 		}
 	}
@@ -202,6 +202,9 @@ func (b *Balancer) reinstate(e *backend) {
 	r.mu.Lock()
 	r.since, r.reason, r.passed = time.Time{}, "", 0
 	r.mu.Unlock()
+	if b.o.SlowStart > 0 {
+		e.state.warm(time.Now())
+	}
 	b.o.Logger.Info("a backend is no longer ejected", "backend", e.Name)
 	b.o.Events.health(e.Name, true, nil)
 	b.queue.dispatch()
@@ -209,12 +212,12 @@ func (b *Balancer) reinstate(e *backend) {
 
 // level is how good a backend is for x: an ejected one is no better than one that is down, but one
 // whose time is over is tried with a request that can be repeated.
-func (x *exchange) level(e *backend, now time.Time) health {
+func (x *exchange) level(e *backend, now time.Time) rank {
 	h := health(e.state.health.Load())
 	if until := e.state.ejected.Load(); until != 0 && (now.UnixNano() < until || e.state.onTrial.Load() || !x.repeatableAlways()) {
-		return min(h, down)
+		h = min(h, down)
 	}
-	return h
+	return e.rank(h)
 }
 
 // repeatableAlways: it has no body, which might be read only once, and a method that may be repeated.

@@ -39,7 +39,7 @@ func (b *Balancer) watchStalls(ctx context.Context) {
 		}
 		for _, e := range members {
 			s := e.state
-			if e.Handler != nil || health(s.health.Load()) == down || !s.silent(now, heldUp, b.o.Outliers.Stall) || !s.probing.CompareAndSwap(false, true) {
+			if e.Handler != nil || s.disabled.Load() || health(s.health.Load()) == down || !s.silent(now, heldUp, b.o.Outliers.Stall) || !s.probing.CompareAndSwap(false, true) {
 				continue
 			}
 			probes.Go(func() {

@@ -47,7 +47,7 @@ type Status struct {
 	InFlight    int    `json:"in_flight"`
 	Draining    bool   `json:"draining"`
 	// State sums up whether it gets requests: "healthy", "unhealthy", "unknown" when no check has judged,
-	// "draining", "ejected" until Until for its failures, or "on trial" after that.
+	// "draining", "disabled", "ejected" until Until for its failures, or "on trial" after that.
 	State string `json:"state"`
 	// Since is when State became what it is, and Reason why it is not better.
 	Since  time.Time `json:"since"`
@@ -60,6 +60,8 @@ type Status struct {
 	CheckTook time.Duration `json:"check_took_ns,omitempty"`
 	// Latency is about how long it takes to begin an answer; see [Candidate].
 	Latency time.Duration `json:"latency_ns,omitempty"`
+	// Backup is that of the backend.
+	Backup bool `json:"backup,omitempty"`
 	// Ejections is how often it was ejected of late; the next one is the longer for it.
 	Ejections int `json:"ejections,omitempty"`
 	// Requests counts the attempts at this backend; Failures those without an answer, and answers
@@ -82,7 +84,7 @@ func (b *Balancer) Snapshot() []Status {
 func (e *backend) status(now time.Time) Status {
 	s := e.state
 	st := Status{
-		Name: e.Name, URL: e.URL, Weight: e.Weight, MaxInFlight: e.MaxInFlight,
+		Name: e.Name, URL: e.URL, Weight: e.Weight, MaxInFlight: e.MaxInFlight, Backup: e.Backup,
 		InFlight: int(s.inFlight.Load()), Draining: s.draining.Load(),
 		Health: health(s.health.Load()).String(), Latency: s.latency.estimate(now),
 		Requests: s.requests.Load(), Failures: s.failures.Load(),
@@ -90,7 +92,7 @@ func (e *backend) status(now time.Time) Status {
 	s.mu.Lock()
 	st.Since, st.Reason = s.since.UTC(), s.reason
 	st.Checked, st.CheckTook = s.checked, s.checkedIn
-	drained := s.drained
+	drained, disabled, why := s.drained, s.disabledSince, s.disabledWhy
 	s.mu.Unlock()
 	st.State = st.Health
 	if until := s.ejected.Load(); until != 0 {
@@ -107,6 +109,9 @@ func (e *backend) status(now time.Time) Status {
 	s.record.mu.Unlock()
 	if st.Draining {
 		st.State, st.Since, st.Until, st.Reason = "draining", drained.UTC(), time.Time{}, "it was told to finish"
+	}
+	if s.disabled.Load() {
+		st.State, st.Since, st.Until, st.Reason = "disabled", disabled.UTC(), time.Time{}, why
 	}
 	return st
 }
