@@ -52,7 +52,17 @@ func (q *question) conditional() bool { return len(q.noneMatch) > 0 || q.modifie
 // response status code is final" and must-understand).
 func understood(status int) bool {
 	switch status {
-	case 200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504:
+	case 200, 203, 204, 300, 301, 302, 303, 307, 308, 401, 403, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504:
+		return true
+	}
+	return false
+}
+
+// personal are statuses that tell of one request: its header, its size, its rate. Whoever could have one
+// stored, by sending a field that the key does not hold, would shut everybody else out.
+func personal(status int) bool {
+	switch status {
+	case 400, 407, 408, 411, 412, 413, 415, 416, 417, 425, 426, 428, 429, 431, 511:
 		return true
 	}
 	return false
@@ -77,6 +87,8 @@ func storable(q *question, status int, h http.Header, c *ResponseControl, target
 		return "the request says no-store"
 	case status < 200 || status == http.StatusPartialContent || status == http.StatusNotModified:
 		return "the answer is not whole"
+	case personal(status):
+		return "the status is about this request"
 	case c.MustUnderstand && !understood(status): // section 5.2.2.3
 		return "the status is not understood"
 	case c.NoStore && !c.MustUnderstand: // section 5.2.2.5; with must-understand it is for others

@@ -6,7 +6,8 @@
 // Whole responses to GET that say how long they are fresh, by Cache-Control, CDN-Cache-Control (RFC
 // 9213, which wins) or Expires, or that may be stored and validated. Nothing is stored that says
 // no-store or private, that answers a request with Authorization unless the response allows it, that
-// varies by *, has trailers, or sets a cookie and is not public. Freshness is guessed only with
+// varies by *, has trailers, or sets a cookie and is not public, nor what is about one request, such as
+// 400, 416 or 429. Freshness is guessed only with
 // Options.Heuristic. What is not clear is read the stricter way: a time that cannot be read is zero;
 // what forbids holds even where its syntax is wrong; what allows does not.
 //

@@ -105,7 +105,7 @@ func (e *entry) weight() int {
 		}
 	}
 	for _, c := range e.by {
-		n += len(c.name) + len(c.value) + 32
+		n += len(c.name) + len(c.value) + len(c.line) + 64
 	}
 	for _, tag := range e.tags {
 		n += 2*len(tag) + 2*each // the index holds it too

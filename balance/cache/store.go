@@ -97,7 +97,7 @@ func (c *Cache) put(k key, e, prior *entry, m moment) (stored bool) {
 		variants := []*entry{e}
 		if found {
 			for _, v := range old.variants {
-				if v != prior && v.all == m.all && !slices.Equal(v.by, e.by) {
+				if v != prior && v.all == m.all && !sameChoice(v.by, e.by) {
 					variants = append(variants, v)
 				}
 			}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -9,7 +10,30 @@ import (
 const maxVary = 16
 
 // A chosen is a field of the request that chose a response, and what it was.
-type chosen struct{ name, value string }
+type chosen struct {
+	name, value string
+	line        string // the one line that it was, which most requests will have again; "" for several
+}
+
+func choose(name string, lines []string) chosen {
+	c := chosen{name: name, value: normal(name, lines)}
+	if len(lines) == 1 {
+		c.line = lines[0]
+	}
+	return c
+}
+
+func (c *chosen) matches(lines []string) bool {
+	if len(lines) == 1 && lines[0] == c.line && c.line != "" {
+		return true
+	}
+	return normal(c.name, lines) == c.value
+}
+
+// sameChoice reports whether the same requests choose both.
+func sameChoice(a, b []chosen) bool {
+	return slices.EqualFunc(a, b, func(a, b chosen) bool { return a.name == b.name && a.value == b.value })
+}
 
 // chosenBy returns the fields of the request that the response varies by (RFC 9111, section 4.1). It
 // is not ok if no other request can ever match: there is a *, or what is not the name of a field.
@@ -24,7 +48,7 @@ func chosenBy(h http.Header, values func(string) []string) (by []chosen, ok bool
 				return nil, false
 			}
 			name = http.CanonicalHeaderKey(name)
-			by = append(by, chosen{name, normal(name, values(name))})
+			by = append(by, choose(name, values(name)))
 		}
 	}
 	return by, true
@@ -32,8 +56,8 @@ func chosenBy(h http.Header, values func(string) []string) (by []chosen, ok bool
 
 // matches reports whether a request chooses the same response.
 func matches(by []chosen, values func(string) []string) bool {
-	for _, c := range by {
-		if normal(c.name, values(c.name)) != c.value {
+	for i := range by {
+		if !by[i].matches(values(by[i].name)) {
 			return false
 		}
 	}
