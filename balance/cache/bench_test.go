@@ -7,8 +7,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sugarlabs/beamrider/balance"
 )
 
 type reply struct {
@@ -69,6 +72,41 @@ func BenchmarkHit(b *testing.B) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// BenchmarkMiss is what a cache costs an answer that is never stored, and one that is stored each time.
+func BenchmarkMiss(b *testing.B) {
+	for _, bm := range []struct {
+		name   string
+		cached bool
+		header http.Header
+		many   bool
+	}{
+		{"without", false, http.Header{"Cache-Control": {"no-store"}}, false},
+		{"unstored", true, http.Header{"Cache-Control": {"no-store"}}, false},
+		{"unstored/many", true, http.Header{"Cache-Control": {"no-store"}}, true},
+		{"stored", true, http.Header{"Cache-Control": {"max-age=60"}, "Content-Length": {"1024"}}, true},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			page := reply{bm.header, make([]byte, 1024)}
+			_, h := site(b, nil, page)
+			if !bm.cached {
+				bal, err := balance.New([]balance.Backend{{Name: "a", Handler: page}}, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				h = bal
+			}
+			b.ReportAllocs()
+			r := request("GET", "/page", "User-Agent: x")
+			for n := 0; b.Loop(); n++ {
+				if bm.many {
+					r.RequestURI = "/" + strconv.Itoa(n)
+				}
+				h.ServeHTTP(&null{h: make(http.Header)}, r)
+			}
 		})
 	}
 }

@@ -106,6 +106,10 @@ func (f *flight) follows() bool {
 		return false
 	}
 	f.followers++
+	if f.late != nil {
+		f.late.Stop()
+		f.late = nil
+	}
 	return true
 }
 
@@ -130,14 +134,26 @@ func (f *flight) reconsider() {
 		return
 	}
 	nearly := f.phase == storing && f.size >= 0 && int64(f.size-len(f.body)) <= f.c.o.FinishBytes
-	if f.phase != passing && (f.followers > 0 || nearly) {
+	switch {
+	case f.phase != passing && f.followers > 0:
+	case f.phase != passing && nearly:
 		if f.late == nil {
-			f.late = time.AfterFunc(f.c.o.FetchTimeout, f.cancel)
+			f.late = time.AfterFunc(f.c.o.FetchTimeout, f.timeout)
 		}
-		return
+	default:
+		f.canceled = true
+		f.cancel()
 	}
-	f.canceled = true
-	f.cancel()
+}
+
+// timeout ends a fetch that was let go on for a while.
+func (f *flight) timeout() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.followers == 0 && !f.ended {
+		f.canceled = true
+		f.cancel()
+	}
 }
 
 // fetch sends a GET on, as the flight f if others may join it, and answers it.
@@ -172,7 +188,7 @@ func (v *visit) fetch(f *flight, forward string, prior *entry) error {
 		return err
 	case f.copied != nil:
 		return nil // the client has it
-	case v.q.plain():
+	case f.plain():
 		f.begin()
 		if len(f.body) > 0 {
 			_, err = v.w.Write(f.body)

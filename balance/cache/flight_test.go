@@ -632,6 +632,55 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// loud panics when it is written to.
+type loud struct{ *httptest.ResponseRecorder }
+
+func (loud) Write([]byte) (int, error) { panic("no") }
+
+// TestWriterPanics: a writer that panics, where the cache writes in a goroutine of its own, breaks its
+// own answer off and nothing else.
+func TestWriterPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, h := site(t, nil, http.HandlerFunc(says(200, strings.Repeat("x", small+1), minute)))
+		if attempt(h, loud{httptest.NewRecorder()}, request("GET", "/")) {
+			t.Error("the answer seems whole")
+		}
+		if got := serve(h, request("GET", "/")).Body.Len(); got != small+1 {
+			t.Errorf("others get %d bytes", got)
+		}
+	})
+}
+
+// TestLateFollower: who joins a fetch that goes on without its client makes it one that is waited for.
+func TestLateFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		_, h := site(t, &Options{FetchTimeout: 2 * time.Second}, g)
+		var first, all crowd
+		ctx, cancel := context.WithCancel(t.Context())
+		first.send(h, 1, ctx, "")
+		next := make(chan bool)
+		g.answer <- func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Content-Length", "2")
+			io.WriteString(w, "1")
+			<-next
+			if r.Context().Err() != nil {
+				panic(http.ErrAbortHandler)
+			}
+			io.WriteString(w, "2")
+		}
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		all.send(h, 1, t.Context(), "")
+		time.Sleep(10 * time.Second)
+		next <- true
+		all.check(t, "200 12")
+		first.all.Wait()
+	})
+}
+
 // TestOverNetwork: everything through servers and real connections, with a backend that has an address.
 func TestOverNetwork(t *testing.T) {
 	n := 0

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -31,7 +32,7 @@ func (f *flight) WriteHeader(status int) {
 	f.mu.Lock()
 	f.decide(status, time.Now())
 	f.reconsider()
-	start := f.phase == storing && f.w != nil && f.q.plain() && !f.gone && (f.size < 0 || f.size > small)
+	start := f.phase == storing && f.w != nil && f.plain() && !f.gone && (f.size < 0 || f.size > small)
 	next := f.phase
 	f.mu.Unlock()
 	if next == passing {
@@ -144,12 +145,23 @@ func (f *flight) startCopy() {
 	f.copied = make(chan error, 1)
 	w, ctx := f.w, f.client
 	go func() {
-		_, err := f.copyTo(ctx, w)
-		if err != nil {
-			f.leaderGone()
-		}
-		f.copied <- err
+		err := errCut
+		defer func() {
+			if p := recover(); p != nil { // no server catches it here
+				err = fmt.Errorf("cache: the writer of the client panicked: %v", p)
+			}
+			if err != nil {
+				f.leaderGone()
+			}
+			f.copied <- err
+		}()
+		_, err = f.copyTo(ctx, w)
 	}()
+}
+
+// plain says that the client gets the stored answer as it is: no part of it, and no 304.
+func (f *flight) plain() bool {
+	return !f.q.head && f.q.span == "" && !f.entry.notModified(f.q, f.entry.answered)
 }
 
 func (f *flight) Write(p []byte) (int, error) {
@@ -228,7 +240,7 @@ func (f *flight) FlushError() error {
 		return nil
 	case f.phase == passing:
 		return http.NewResponseController(f.w).Flush()
-	case f.phase == storing && f.q.plain():
+	case f.phase == storing && f.plain():
 		f.mu.Lock()
 		f.flushed = true
 		f.mu.Unlock()
