@@ -48,10 +48,15 @@
 //
 // # What a backend sees
 //
-// Host, path and query are those of the client. X-Forwarded-For, X-Forwarded-Host and
-// X-Forwarded-Proto are set anew; what the client claimed in them is believed only from
-// Options.Trusted. Hop-by-hop fields (RFC 9110, section 7.6.1) are removed. Bodies stream in both
-// directions; HEAD, ranges, informational answers, trailers and upgraded connections pass. A backend
+// Host, path and query are those of the client. X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto and
+// X-Forwarded-Port are set anew, Forwarded (RFC 7239) and X-Real-IP by [ForwardOptions]; what the client
+// claimed in these and other X-Forwarded fields is believed only from Options.Trusted. Names that differ
+// from theirs, or from those of fields that frame a message, only by an underscore are removed, since
+// some servers take them for the same. Hop-by-hop fields (RFC 9110, section 7.6.1) are removed; a
+// Connection field that names what is set here takes nothing away. Bodies stream in both directions; HEAD,
+// ranges, informational answers, trailers and upgraded connections pass, but no trailer that means
+// something only before a body. A backend whose URL begins with h2c:// is spoken to in HTTP/2 without TLS,
+// so that calls of gRPC pass that come in HTTP/2. A backend
 // that is a Handler is called directly and gets the client's own request with only the forwarding
 // fields changed.
 package balance

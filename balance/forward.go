@@ -92,7 +92,10 @@ func (b *Balancer) later(w http.ResponseWriter, r *http.Request) {
 // failed answers a request whose attempts have failed.
 func (b *Balancer) failed(w http.ResponseWriter, r *http.Request, in Info, err error) {
 	if r.Context().Err() != nil {
-		return // nobody is listening
+		// Nobody is listening, but for a client that has ended only its side, as net/http cannot know.
+		// Without an answer the server would say 200.
+		explain(w, r, http.StatusBadRequest, "The connection was ended before the answer was there; keep both sides of it open until then.")
+		return
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		explain(w, r, http.StatusRequestEntityTooLarge, "The request is larger than this server takes.")

@@ -39,7 +39,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if s.limited(w, r) {
 		return
 	}
-	body := r.Body != nil && r.Body != http.NoBody
+	body := r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 	if !body && !two {
 		s.handler.ServeHTTP(w, r)
 		return
@@ -79,6 +79,9 @@ func oddStream(r *http.Request) string {
 	}
 	if te := r.Header["Te"]; len(te) > 1 || len(te) == 1 && te[0] != "trailers" {
 		return "The field TE may only say trailers in HTTP/2."
+	}
+	if l := r.Header["Content-Length"]; len(l) > 1 || len(l) == 1 && l[0] != "0" && r.ContentLength == 0 {
+		return "The Content-Length is not that of the body."
 	}
 	if r.Method == http.MethodConnect {
 		return badTunnel.sentence

@@ -111,7 +111,9 @@ func oddRequests() (list []oddRequest) {
 	}
 	for _, body := range []string{"a", "\x00", "\r\n", smuggled, strings.Repeat("b", 100_000), "0\r\n\r\n"} {
 		add(func(r *oddRequest) { r.method, r.body = "POST", body })
-		add(func(r *oddRequest) { r.method, r.body, r.fields = "PUT", body, [][2]string{{"Expect", " 100-continue"}} })
+		add(func(r *oddRequest) {
+			r.method, r.body, r.fields = "PUT", body, [][2]string{{"Expect", " 100-continue"}}
+		})
 	}
 	for _, p := range [][2]string{{"GET", ""}, {"POST", "old body"}} {
 		for _, c := range []string{"keep-alive", "Keep-Alive", "close"} {

@@ -56,7 +56,11 @@ func TestSmuggling(t *testing.T) {
 			for _, part := range send {
 				io.WriteString(c, part) // a server that has refused the first part may have closed
 			}
-			c.CloseWrite()
+			if p.status == 0 { // a client that ends its side would be taken for gone
+				io.WriteString(c, get("Connection: close\r\n"))
+			} else {
+				c.CloseWrite()
+			}
 			answers, err := readAnswers(bufio.NewReader(c))
 			c.Close()
 			got, bad := l.take()
@@ -83,7 +87,7 @@ func TestSmuggling(t *testing.T) {
 			}
 			// What breaks in a body is found when the handler reads it: it may have answered before.
 			if p.status == 0 {
-				if len(answers) > 1 || len(answers) == 1 && answers[0].status >= 500 {
+				if len(answers) == 0 || len(answers) > 2 || answers[0].status != 200 {
 					t.Errorf("%s, %s: answered %v", p.name, how, answers)
 				}
 				continue
@@ -101,7 +105,7 @@ func TestSmuggling(t *testing.T) {
 			}
 		}
 	}
-	if got := exchange(t, address, first+"GET /last HTTP/1.1\r\nHost: x\r\n\r\n"); strings.Count(got, "HTTP/1.1 200") != 2 {
+	if got := exchange(t, address, first+"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); strings.Count(got, "HTTP/1.1 200") != 2 {
 		t.Errorf("afterwards: %q", got)
 	}
 }
@@ -143,7 +147,7 @@ func TestFreeze(t *testing.T) {
 		}
 	}
 	for range 20 {
-		if got := exchange(t, address, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 OK\r\n") {
+		if got := exchange(t, address, get("Connection: close\r\n")); !strings.HasPrefix(got, "HTTP/1.1 200 OK\r\n") {
 			t.Fatalf("%q", got)
 		}
 	}

@@ -195,17 +195,19 @@ func TestProtocols(t *testing.T) {
 
 // TestHandshakeTime: a handshake that does not go on is closed, and the end of the server ends it too.
 func TestHandshakeTime(t *testing.T) {
-	address, s := tlsServer(t, says("x"), Options{HandshakeTimeout: 10 * time.Millisecond, MaxHandshakes: 1})
+	pair := pairIn(t.TempDir(), "one")
+	writePair(t, pair, "one.example")
+	s := mustNew(t, says("x"), Options{HandshakeTimeout: 10 * time.Millisecond, Certificates: []Certificate{pair}})
+	address, stop := serveOn(t, s, Listener{TLS: true})
 	if b, err := io.ReadAll(dial(t, address)); len(b) > 0 || err != nil {
 		t.Errorf("%q, %v", b, err)
 	}
+	stop()
 	if n := s.Stats().FailedHandshakes; n != 1 {
 		t.Errorf("%d have failed", n)
 	}
-	pair := pairIn(t.TempDir(), "one")
-	writePair(t, pair, "one.example")
 	s = mustNew(t, says("x"), Options{Certificates: []Certificate{pair}, MaxHandshakes: 1})
-	address, stop := serveOn(t, s, Listener{TLS: true})
+	address, stop = serveOn(t, s, Listener{TLS: true})
 	first, second := dial(t, address), dial(t, address)
 	if b, _ := io.ReadAll(second); len(b) > 0 {
 		t.Errorf("the second: %q", b)
@@ -299,11 +301,12 @@ func TestOddStreams(t *testing.T) {
 		"connection":      {append(base[:8:8], "connection", "close"), "400"},
 		"upgrade":         {append(base[:8:8], "upgrade", "h2c"), "400"},
 		"te":              {append(base[:8:8], "te", "gzip"), "400"},
-		"host":            {[]string{":method", "GET", ":scheme", "https", ":authority", "one.example@x", ":path", "/a"}, "400"},
+		"host":            {[]string{":method", "GET", ":scheme", "https", ":authority", "one.example,x", ":path", "/a"}, "400"},
 		"two hosts":       {append(base[:8:8], "host", "two.example"), "400"},
 		"CONNECT":         {[]string{":method", "CONNECT", ":authority", "x:443"}, "400"},
 		"extended":        {[]string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":authority", "x", ":path", "/"}, "PROTOCOL_ERROR"},
-		"length and more": {append(base[:8:8], "content-length", "5"), "PROTOCOL_ERROR"},
+		"length and more": {append(base[:8:8], "content-length", "5"), "400"},
+		"two lengths":     {append(base[:8:8], "content-length", "0", "content-length", "0"), "400"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := dialStreams(t, address)
