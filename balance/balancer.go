@@ -37,6 +37,8 @@ type Options struct {
 	Outliers OutlierOptions
 	// Queue is where requests wait while all backends are full.
 	Queue QueueOptions
+	// Bodies say what is held here of requests and answers, for slow clients.
+	Bodies BodyOptions
 	// Events tell what happens.
 	Events Events
 	// Classify, if not nil, sets Key and Priority of a request. It must not block.
@@ -152,7 +154,7 @@ func (o *Options) withDefaults() (Options, error) {
 			errs = append(errs, fmt.Errorf("balance: Options.%s is %d; it must be between %d and %d, or 0 for %d", n.name, *n.value, n.least, n.most, n.def))
 		}
 	}
-	errs = append(errs, c.Queue.check(), c.Outliers.check())
+	errs = append(errs, c.Queue.check(), c.Outliers.check(), c.Bodies.check())
 	if c.CheckFast == 0 {
 		c.CheckFast = max(c.CheckInterval/5, time.Millisecond)
 	}
@@ -181,6 +183,7 @@ type Balancer struct {
 	own       *http.Transport // nil if the transport is the caller's
 	ownH2C    *http.Transport // the same for backends that speak HTTP/2 without TLS
 	buffers   bufferPool
+	bodies    *holdings
 
 	queue    *queue
 	ejecting sync.Mutex // held while an outlier is ejected
@@ -204,6 +207,7 @@ func New(backends []Backend, o *Options) (*Balancer, error) {
 		return nil, err
 	}
 	b := &Balancer{o: opts, queue: q, changed: make(chan struct{}, 1)}
+	b.bodies = newHoldings(opts.Bodies, &b.buffers)
 	b.pool.Store(p)
 	b.budget.tenths.Store(budgetTenths)
 	b.transport = opts.Transport

@@ -174,32 +174,119 @@ func (v *view) settle() {
 	}
 }
 
-// An answer is the body of a response; closing it ends the attempt.
+// An answer is the body of a response. The attempt ends when it has been read to its end, or is closed.
 type answer struct {
 	x       *exchange
 	backend *backend
 	body    io.ReadCloser
 	cancel  context.CancelCauseFunc
-	idle    *time.Timer // nil for upgraded connections
-	fired   bool        // the timer has ended this answer
 	once    sync.Once
+	eager   bool // it may be read ahead
+
+	mu       sync.Mutex
+	idle     *time.Timer // nil for upgraded connections. It runs while the backend or the client is waited for.
+	skip     int         // expiries of it that came too late to mean anything
+	filling  bool        // it runs for the backend
+	late     bool        // which has sent nothing for too long
+	draining bool        // it runs for the client
+	left     bool        // the backend has nothing to do with it any more
+	closed   bool
+	ahead    *readAhead // nil unless the client is slow
 }
 
+// Read is called by the goroutine that writes to the client.
 func (a *answer) Read(p []byte) (n int, err error) {
-	if a.fired {
-		return 0, errIdle
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.draining {
+		a.draining = false
+		if !a.idle.Stop() {
+			a.skip++
+		}
 	}
-	if a.idle != nil {
-		a.idle.Reset(a.x.b.o.IdleTimeout)
-	}
-	n, err = a.body.Read(p)
-	if a.idle != nil && !a.idle.Stop() && err != io.EOF {
-		a.fired, err = true, errIdle
-	}
+	n, err = a.next(p)
 	if err != nil && err != io.EOF && a.x.broken == nil {
 		a.breakOff(err)
 	}
+	if err == nil && n > 0 && a.eager && (a.ahead == nil || !a.ahead.running) {
+		a.draining = true
+		a.idle.Reset(slowWrite)
+	}
 	return n, err
+}
+
+// next returns what has been read ahead, or else reads.
+func (a *answer) next(p []byte) (n int, err error) {
+	for h := a.ahead; h != nil; {
+		if n, err = h.read(p); n > 0 || err != nil {
+			return n, err
+		}
+		if h.err != nil {
+			return 0, h.err
+		}
+		if a.closed {
+			return 0, http.ErrBodyReadAfterClose
+		}
+		if !h.running {
+			break
+		}
+		h.hungry = true
+		h.changed.Wait()
+		h.hungry = false
+	}
+	return a.fill(p)
+}
+
+// fill reads from the backend; a.mu is held, but not while it waits. When the answer has ended, the backend
+// is free, whatever the client still has to get.
+func (a *answer) fill(p []byte) (n int, err error) {
+	if a.late {
+		return 0, errIdle
+	}
+	if a.idle != nil { // it runs only during reads: a slow client is not the backend's fault
+		a.filling = true
+		a.idle.Reset(a.x.b.o.IdleTimeout)
+	}
+	a.mu.Unlock()
+	n, err = a.body.Read(p)
+	a.mu.Lock()
+	if a.idle != nil {
+		a.filling = false
+		if !a.idle.Stop() && !a.late {
+			a.late = true
+			a.skip++
+		}
+		if err == io.EOF {
+			a.late = false
+		} else if a.late {
+			err = errIdle
+		}
+	}
+	if err != nil {
+		a.leave()
+	}
+	return n, err
+}
+
+// expire is called by the timer.
+func (a *answer) expire() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.skip > 0:
+		a.skip--
+	case a.filling:
+		a.late = true
+		a.cancel(errIdle)
+	case a.draining && !a.closed:
+		a.draining = false
+		if a.ahead == nil {
+			a.x.b.bodies.ahead.Add(1)
+			a.ahead = &readAhead{a: a, file: spool{h: a.x.b.bodies}}
+			a.ahead.changed.L = &a.mu
+		}
+		a.ahead.run()
+	}
 }
 
 // breakOff takes note of an answer that ends too early. That the client has gone is no failure.
@@ -218,14 +305,34 @@ func (a *answer) breakOff(err error) {
 
 func (a *answer) Close() (err error) {
 	a.once.Do(func() {
-		err = a.body.Close()
+		a.mu.Lock()
+		a.closed = true
 		if a.idle != nil {
 			a.idle.Stop()
 		}
+		if h := a.ahead; h != nil {
+			if h.running {
+				a.cancel(errAborted)
+			} else {
+				h.free()
+			}
+			h.changed.Broadcast()
+		}
+		a.mu.Unlock()
+		err = a.body.Close()
 		a.cancel(nil)
-		a.backend.state.leave()
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.leave()
 	})
 	return err
+}
+
+func (a *answer) leave() {
+	if !a.left {
+		a.left = true
+		a.backend.state.leave()
+	}
 }
 
 // upgraded is the connection after 101 Switching Protocols.

@@ -46,6 +46,13 @@
 // (no backend may take the request, or none could be connected to: nobody has seen it), 502 (a
 // backend failed with it, and may have acted on it) and 504 (the backend was too slow).
 //
+// # Slow clients
+//
+// When a client is slow to take its answer, the answer is read ahead, into memory and then into a file without a
+// name, so that the backend is free as soon as it has said all; what it sends still reaches the client at
+// once. When there is no room the backend waits for the client. [BodyOptions] has the limits, which are for all
+// bodies together.
+//
 // # What a backend sees
 //
 // Host, path and query are those of the client. X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto and

@@ -320,8 +320,9 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 		res.Body = &upgraded{answer: x.open, rw: rw}
 		return res, nil
 	}
-	x.open.idle = time.AfterFunc(x.b.o.IdleTimeout, func() { cancel(errIdle) })
-	x.open.idle.Stop() // it runs only during reads: a slow client is not the backend's fault
+	x.open.idle = time.AfterFunc(x.b.o.IdleTimeout, x.open.expire)
+	x.open.idle.Stop() // it runs when it is known whom it is to watch
+	x.open.eager = !x.inProcess && x.b.o.Bodies.Memory > 0
 	return res, nil
 }
 
