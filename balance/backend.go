@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,7 @@ type Backend struct {
 	// the characters ".-_:".
 	Name string
 	// URL is its address: http, https, or h2c for HTTP/2 without TLS, a host, if need be a port, and
-	// nothing else. https is spoken only when it says so.
+	// nothing else; or unix: and the absolute path of a socket. https is spoken only when it says so.
 	URL string
 	// Handler is called in this process; then there is no URL. It must return soon after the context of its
 	// request is done.
@@ -227,13 +228,16 @@ func parseURL(s string) (*url.URL, error) {
 	if s == "" {
 		return nil, errors.New("it has neither a URL nor a Handler; it must have one of them")
 	}
+	if path, ok := strings.CutPrefix(s, socketScheme); ok {
+		return parseSocket(path)
+	}
 	u, err := url.Parse(s)
 	if err != nil {
 		return nil, errors.New("its URL cannot be parsed; it must be like http://192.0.2.1:8000")
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != h2cScheme:
-		return nil, errors.New("its URL must begin with http://, https:// or h2c://")
+		return nil, errors.New("its URL must begin with http://, https://, h2c:// or unix:/")
 	case u.Hostname() == "":
 		return nil, errors.New("its URL names no host; it must be like http://192.0.2.1:8000")
 	case u.User != nil:

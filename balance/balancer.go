@@ -51,7 +51,7 @@ type Options struct {
 	Logger *slog.Logger
 	// Transport speaks to the backends that have a URL; nil: one of this balancer's own, HTTP/1.1
 	// without any proxy of the environment, and HTTP/2 for h2c. With another, DialTimeout, ResponseTimeout
-	// and the scheme h2c are its matter.
+	// and the schemes h2c and unix are its matter.
 	Transport http.RoundTripper
 	// Forward says what backends are told of clients.
 	Forward ForwardOptions
@@ -215,7 +215,7 @@ func New(backends []Backend, o *Options) (*Balancer, error) {
 		dialer := &net.Dialer{Timeout: opts.DialTimeout, KeepAlive: 15 * time.Second}
 		b.own = &http.Transport{
 			Proxy:                  nil, // an http_proxy of the environment is not meant for backends
-			DialContext:            dialer.DialContext,
+			DialContext:            dialing(dialer),
 			TLSHandshakeTimeout:    5 * time.Second,
 			ResponseHeaderTimeout:  opts.ResponseTimeout,
 			ExpectContinueTimeout:  time.Second,

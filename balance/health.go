@@ -4,72 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
 )
-
-// HTTPCheck is a [Checker]: a backend is well if it answers a GET with a status from 200 to 399.
-// Redirects are not followed. The zero value asks for the path /.
-type HTTPCheck struct {
-	// Path is what is asked for, with a query if need be; "" means "/".
-	Path string
-	// Host is the Host that is asked for; "": that of the backend's URL, or "localhost".
-	Host string
-	// Transport speaks to backends that have a URL; nil: a new connection for every check, so that a
-	// listener that takes no more connections is found out.
-	Transport http.RoundTripper
-}
-
-// checkTransport has no state that outlives a check.
-var checkTransport = func() *http.Transport {
-	t := &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 1 << 20}
-	withH2C(t)
-	return t
-}()
-
-// maxCheckBody is how much of an answer is read; a backend that breaks off within it is not well.
-const maxCheckBody = 64 << 10
-
-// Check implements [Checker].
-func (c *HTTPCheck) Check(ctx context.Context, backend Backend) (err error) {
-	base, path := backend.URL, c.Path
-	var transport http.RoundTripper = checkTransport
-	if c.Transport != nil {
-		transport = c.Transport
-	}
-	if backend.Handler != nil {
-		base, transport = "http://localhost", inProcess{backend.Handler}
-	}
-	if path == "" {
-		path = "/"
-	}
-	if path[0] != '/' {
-		return fmt.Errorf("the path of the health check is %q; it must begin with a slash", path)
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(base, "/")+path, nil)
-	if err != nil {
-		return err
-	}
-	r.Host = c.Host
-	r.Header.Set("User-Agent", "beamrider-balance")
-	res, err := transport.RoundTrip(r)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, res.Body.Close()) }()
-	if _, err := io.CopyN(io.Discard, res.Body, maxCheckBody); err != nil && err != io.EOF {
-		return fmt.Errorf("the answer to the health check broke off: %w", err)
-	}
-	if res.StatusCode < 200 || res.StatusCode > 399 {
-		return fmt.Errorf("the health check was answered with status %d", res.StatusCode)
-	}
-	return nil
-}
 
 // Run checks the health of the backends, also of those that [Balancer.Set] brings, until ctx ends. It
 // returns nil when all it has started has ended; connections that no request uses are closed then, and

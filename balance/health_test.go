@@ -313,7 +313,7 @@ func TestHTTPCheck(t *testing.T) {
 		"dead":                 {HTTPCheck{}, Backend{URL: deadURL(t)}, "refused"},
 		"breaks off":           {HTTPCheck{}, Backend{URL: short}, "broke off"},
 		"path without a slash": {HTTPCheck{Path: "x"}, Backend{URL: url}, "must begin with a slash"},
-		"no address":           {HTTPCheck{}, Backend{}, "unsupported protocol scheme"},
+		"no address":           {HTTPCheck{}, Backend{}, "neither a URL nor a Handler"},
 		"own transport": {HTTPCheck{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("own") })},
 			Backend{URL: url}, "own"},
 	} {
