@@ -134,7 +134,7 @@ func TestStorable(t *testing.T) {
 func TestLifetime(t *testing.T) {
 	for _, tt := range []struct {
 		answer        string
-		lifetime, age int
+		lifetime, age int64
 	}{
 		{"Cache-Control: max-age=60", 60, 0},
 		{"Cache-Control: max-age=60, s-maxage=5", 5, 0},
@@ -187,8 +187,8 @@ func TestLifetime(t *testing.T) {
 		if !ok {
 			date = noon
 		}
-		got := [2]int{int(lifetime(200, h, &c, targeted, date, false) / time.Second), int(initialAge(h, date, noon, noon) / time.Second)}
-		if want := [2]int{tt.lifetime, tt.age}; got != want {
+		got := [2]int64{int64(lifetime(200, h, &c, targeted, date, false) / time.Second), int64(initialAge(h, date, noon, noon) / time.Second)}
+		if want := [2]int64{tt.lifetime, tt.age}; got != want {
 			t.Errorf("%q: lifetime and age are %v, want %v", tt.answer, got, want)
 		}
 	}

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,7 +22,7 @@ func newStore(c *Cache) (*otter.Cache[key, *resource], error) {
 	return otter.New(&otter.Options[key, *resource]{
 		MaximumWeight: uint64(c.o.Bytes),
 		Weigher: func(k key, r *resource) uint32 {
-			return uint32(min(256+len(k.scheme)+len(k.host)+len(k.target)+r.weight, 1<<32-1))
+			return uint32(min(256+int64(len(k.scheme)+len(k.host)+len(k.target)+r.weight), math.MaxUint32))
 		},
 		OnAtomicDeletion: func(e otter.DeletionEvent[key, *resource]) {
 			c.index.remove(e.Key, e.Value.tags)
