@@ -92,25 +92,31 @@ func (c *Cache) Serve(ctx context.Context, w http.ResponseWriter, in balance.Inf
 	if v.q.control.NoStore {
 		return c.pass(ctx, w, backend, "request")
 	}
-	return v.serve()
-}
-
-func (v *visit) serve() error {
-	c, forward := v.c, "uri-miss"
+	r, found := c.store.GetIfPresent(k)
 	var e *entry
-	r, found := c.store.GetIfPresent(v.key)
+	var others bool
 	if found {
-		any := false
-		if e, any = c.find(r, &v.q); e == nil && any {
-			forward = "vary-miss"
-		}
+		e, others = c.find(r, &v.q)
 	}
 	now := time.Now()
+	if e != nil && e.reuse(&v.q, now) == fresh {
+		c.count.hits.Add(1)
+		return v.answer(e, now, outcome{hit: true, ttl: e.ttl(now), known: true})
+	}
+	rest := new(visit) // so that v stays off the heap for a hit
+	*rest = v
+	return rest.serve(e, now, others, found && r.alone)
+}
+
+// serve answers a request for which e is stored, if it is not nil, but may not be used as it is. others
+// says that there are variants, alone that requests for the same need not wait for each other.
+func (v *visit) serve(e *entry, now time.Time, others, alone bool) error {
+	c, forward := v.c, "uri-miss"
+	if e == nil && others {
+		forward = "vary-miss"
+	}
 	if e != nil {
 		switch e.reuse(&v.q, now) {
-		case fresh:
-			c.count.hits.Add(1)
-			return v.answer(e, now, outcome{hit: true, ttl: e.ttl(now), known: true})
 		case foreign:
 			return c.pass(v.ctx, v.w, v.backend, "request")
 		case demanded:
@@ -131,7 +137,7 @@ func (v *visit) serve() error {
 	if v.q.head {
 		return v.head(forward, e)
 	}
-	return v.get(forward, e, found && r.alone)
+	return v.get(forward, e, alone)
 }
 
 // get sends a GET on, or waits for one that is on its way.

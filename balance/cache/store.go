@@ -52,16 +52,16 @@ func (c *Cache) resourceOf(variants []*entry) *resource {
 
 // find returns the newest variant that the request chooses (RFC 9111, section 4.1), and whether there
 // are any.
-func (c *Cache) find(r *resource, q *question) (e *entry, any bool) {
+func (c *Cache) find(r *resource, q *question) (e *entry, others bool) {
 	all := c.all.Load()
 	for _, e := range r.variants {
 		if e.all == all {
-			if any = true; matches(e.by, q.values) {
+			if others = true; matches(e.by, q.values) {
 				return e, true
 			}
 		}
 	}
-	return nil, any
+	return nil, others
 }
 
 // A moment is when a request was sent on, in terms of what may come in between.
