@@ -66,4 +66,10 @@
 // so that calls of gRPC pass that come in HTTP/2. A backend
 // that is a Handler is called directly and gets the client's own request with only the forwarding
 // fields changed.
+//
+// # What is kept
+//
+// With Options.Cache, each request goes to the cache first, which answers it or has a backend answer it.
+// Unsafe methods pass through it as well, so that it learns of changes. Package balance/cache is an HTTP
+// cache (RFC 9111); nothing here knows its rules.
 package balance
