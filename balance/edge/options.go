@@ -46,8 +46,9 @@ type Options struct {
 	// MaxConnsPerAddress is how many of them one client may have, an IPv4 address or a /64 of IPv6;
 	// 2,000, since schools share an address. Negative: no limit.
 	MaxConnsPerAddress int
-	// MaxHandshakes is how many connections may be in their PROXY header or TLS handshake at a time, 1
-	// to 100,000; 1,000.
+	// MaxHandshakes is how many connections may be in their PROXY header or TLS handshake at a time, 1 to
+	// 1,000,000; as many as MaxConns. It should be well above MaxConnsPerAddress, or one client could
+	// keep all others from TLS.
 	MaxHandshakes int
 
 	// RateWindow is the time over which rates are measured; 20 s. A client must let nothing pass for so
@@ -112,6 +113,9 @@ func (o Options) withDefaults() (Options, error) {
 			errs = append(errs, fmt.Errorf("balance/edge: Options.%s is %v; it must be between 1ms and 24h, or 0 for %v", d.name, *d.value, d.def))
 		}
 	}
+	if o.MaxConns == 0 {
+		o.MaxConns = 10_000
+	}
 	for _, n := range []struct {
 		name             string
 		value            *int
@@ -122,7 +126,7 @@ func (o Options) withDefaults() (Options, error) {
 		{"MaxFields", &o.MaxFields, 128, 10, 10_000, false},
 		{"MaxConns", &o.MaxConns, 10_000, 1, 1_000_000, false},
 		{"MaxConnsPerAddress", &o.MaxConnsPerAddress, 2000, 1, 1_000_000, true},
-		{"MaxHandshakes", &o.MaxHandshakes, 1000, 1, 100_000, false},
+		{"MaxHandshakes", &o.MaxHandshakes, o.MaxConns, 1, 1_000_000, false},
 		{"MinUploadRate", &o.MinUploadRate, 128, 1, 1 << 30, true},
 		{"MinDownloadRate", &o.MinDownloadRate, 128, 1, 1 << 30, true},
 	} {

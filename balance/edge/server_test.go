@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -332,6 +333,33 @@ func TestProxy(t *testing.T) {
 				t.Errorf("%q, want %q", b, tt.want)
 			}
 		})
+	}
+}
+
+// TestProxyTLS: the PROXY header comes before the handshake.
+func TestProxyTLS(t *testing.T) {
+	pair := pairIn(t.TempDir(), "one")
+	writePair(t, pair, "one.example")
+	tells := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto+" "+r.RemoteAddr) })
+	s := mustNew(t, tells, Options{Certificates: []Certificate{pair}, Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	address, _ := serveOn(t, s, Listener{TLS: true, Proxy: true})
+	for _, proto := range []string{"h2", "http/1.1"} {
+		tr := &http.Transport{ForceAttemptHTTP2: proto == "h2", TLSClientConfig: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{proto}},
+			DialContext: func(context.Context, string, string) (net.Conn, error) {
+				c := dial(t, address)
+				_, err := io.WriteString(c, "PROXY TCP6 2001:db8::7 2001:db8::1 1234 443\r\n")
+				return c, err
+			}}
+		res, err := (&http.Client{Transport: tr}).Get("https://one.example/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if want := res.Proto + " [2001:db8::7]:1234"; string(b) != want || err != nil {
+			t.Errorf("%q, %v, want %q", b, err, want)
+		}
+		tr.CloseIdleConnections()
 	}
 }
 

@@ -44,7 +44,9 @@ func probe(ctx context.Context, url string, long time.Duration) error {
 	if len(took) == 0 {
 		return ctx.Err()
 	}
-	at := func(share float64) time.Duration { return took[int(share*float64(len(took)-1))].Round(10 * time.Microsecond) }
+	at := func(share float64) time.Duration {
+		return took[int(share*float64(len(took)-1))].Round(10 * time.Microsecond)
+	}
 	_, err := fmt.Printf("%d requests, %d failed; p50 %v, p90 %v, p99 %v, longest %v\n", len(took), failures, at(0.5), at(0.9), at(0.99), at(1))
 	return err
 }
