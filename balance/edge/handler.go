@@ -33,8 +33,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			s.explain(w, http.StatusBadRequest, sentence)
 			return
 		}
-	} else if upgrade := r.Header["Upgrade"]; upgrade != nil {
-		dropH2C(r.Header, upgrade)
+	} else {
+		// The reader has seen the header of each request that net/http may begin. One more would be made of
+		// what is something else, and nothing true can be said to it.
+		if c, ok := r.Context().Value(connKey{}).(*strictConn); ok && c.answered.Load() >= c.heads.Load() {
+			s.stats.malformed.Add(1)
+			s.o.Logger.Error("a request was refused that net/http sees and the strict reader does not", "client", r.RemoteAddr)
+			panic(http.ErrAbortHandler)
+		}
+		if upgrade := r.Header["Upgrade"]; upgrade != nil {
+			dropH2C(r.Header, upgrade)
+		}
 	}
 	if s.limited(w, r) {
 		return

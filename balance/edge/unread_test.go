@@ -1,7 +1,9 @@
 package edge
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -32,5 +34,27 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 				t.Errorf("%.20q, duplex %v: the body was read as a request: %v; answers:\n%s", length, duplex, smuggled.Load(), got)
 			}
 		}
+	}
+}
+
+// TestOneTooMany: a request that the reader has not seen reaches no handler.
+func TestOneTooMany(t *testing.T) {
+	var calls atomic.Int32
+	s := mustNew(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls.Add(1) }), Options{})
+	c := newStrictConn(s, nil)
+	r := httptest.NewRequest("GET", "/", nil)
+	r = r.WithContext(context.WithValue(r.Context(), connKey{}, c))
+	func() {
+		defer func() {
+			if p := recover(); p != http.ErrAbortHandler {
+				t.Errorf("%v", p)
+			}
+		}()
+		s.serve(httptest.NewRecorder(), r)
+	}()
+	c.heads.Store(1)
+	s.serve(httptest.NewRecorder(), r)
+	if n := calls.Load(); n != 1 {
+		t.Errorf("%d calls", n)
 	}
 }
