@@ -39,6 +39,8 @@ type Options struct {
 	Queue QueueOptions
 	// Bodies say what is held here of requests and answers, for slow clients.
 	Bodies BodyOptions
+	// Handoff lets backends hand answers off to a file or to another server.
+	Handoff HandoffOptions
 	// Events tell what happens.
 	Events Events
 	// Classify, if not nil, sets Key and Priority of a request. It must not block.
@@ -154,7 +156,7 @@ func (o *Options) withDefaults() (Options, error) {
 			errs = append(errs, fmt.Errorf("balance: Options.%s is %d; it must be between %d and %d, or 0 for %d", n.name, *n.value, n.least, n.most, n.def))
 		}
 	}
-	errs = append(errs, c.Queue.check(), c.Outliers.check(), c.Bodies.check())
+	errs = append(errs, c.Queue.check(), c.Outliers.check(), c.Bodies.check(), c.Handoff.check())
 	if c.CheckFast == 0 {
 		c.CheckFast = max(c.CheckInterval/5, time.Millisecond)
 	}
@@ -184,6 +186,7 @@ type Balancer struct {
 	ownH2C    *http.Transport // the same for backends that speak HTTP/2 without TLS
 	buffers   bufferPool
 	bodies    *holdings
+	handoffs  handoffCounters
 
 	queue    *queue
 	ejecting sync.Mutex // held while an outlier is ejected
@@ -329,6 +332,10 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err e
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, failure error) {
 			if failure == errInProcess {
 				err = x.serveHandler(w, r)
+				return
+			}
+			if failure == errHandoff {
+				err = x.hand(w, r)
 				return
 			}
 			b.failed(w, r, in, failure)

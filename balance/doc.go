@@ -53,6 +53,13 @@
 // once. When there is no room the backend waits for the client. [BodyOptions] has the limits, which are for all
 // bodies together.
 //
+// # Handing off
+//
+// A backend that has a URL need not send a file itself: it says which one, by X-Accel-Redirect, X-Sendfile,
+// X-Reproxy-File or X-Reproxy-URL, and is free at once. The balancer sends it from a folder that it does not
+// leave, or from servers that it may ask. [HandoffOptions] says what may be sent. It is not for Handlers, which can
+// call [http.ServeContent], nor for [Balancer.RoundTripper].
+//
 // # What a backend sees
 //
 // Host, path and query are those of the client. X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto and

@@ -46,12 +46,13 @@ type exchange struct {
 	queued    time.Duration // how long it has waited there
 	tried     []*state      // begins in room
 	room      [3]*state
-	bodiless  bool    // there is no body to send
-	trial     *state  // the backend is on trial with this request
-	seen      bool    // a backend may have got something of the request
-	body      *upload // what the client sends
-	open      *answer // the answer that is being read
-	broken    error   // why it broke off
+	bodiless  bool     // there is no body to send
+	trial     *state   // the backend is on trial with this request
+	seen      bool     // a backend may have got something of the request
+	body      *upload  // what the client sends
+	open      *answer  // the answer that is being read
+	broken    error    // why it broke off
+	handoff   *handoff // what comes in the place of the answer
 }
 
 // scratch holds the candidates of one pick.
@@ -234,7 +235,7 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 			continue
 		}
 		if err == nil {
-			return res, nil
+			return x.deliver(res)
 		}
 		x.seen = x.seen || !unsent(err)
 		again := r.Context().Err() == nil && len(x.tried) < x.b.o.Attempts && x.repeatable(err, body)

@@ -37,6 +37,10 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	setTrailer(pr.Out, pr.In)
 	x.b.setForwarded(pr.Out.Header, pr.In)
 	x.setQueue(pr.Out.Header)
+	dropHandoff(pr.Out.Header)
+	if x.b.o.Handoff.on() {
+		pr.Out.Header[capabilities] = []string{"reproxy-file"}
+	}
 }
 
 // serveHandler lets the picked backend, which is a Handler, answer. The error says that the answer
@@ -66,6 +70,7 @@ func (x *exchange) serveHandler(w http.ResponseWriter, r *http.Request) (err err
 	}
 	x.b.setForwarded(r.Header, r)
 	x.setQueue(r.Header)
+	dropHandoff(r.Header)
 	e.Handler.ServeHTTP(w, r)
 	return nil
 }

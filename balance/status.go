@@ -19,8 +19,9 @@ type Stats struct {
 	Spared    uint64 `json:"spared"`
 	Stalls    uint64 `json:"stalls"`
 
-	Queue  QueueStats `json:"queue"`
-	Bodies BodyStats  `json:"bodies"`
+	Queue   QueueStats   `json:"queue"`
+	Bodies  BodyStats    `json:"bodies"`
+	Handoff HandoffStats `json:"handoff"`
 }
 
 type counters struct {
@@ -34,7 +35,7 @@ func (b *Balancer) Stats() Stats {
 		Requests: b.requests.Load(), Retries: b.retries.Load(), Refused: b.refused.Load(),
 		Failed: b.failures.Load(), Cut: b.cut.Load(), FailOpen: b.failOpen.Load(),
 		Ejections: b.ejections.Load(), Spared: b.spared.Load(), Stalls: b.stalls.Load(),
-		Queue: b.queue.snapshot(), Bodies: b.bodies.snapshot(),
+		Queue: b.queue.snapshot(), Bodies: b.bodies.snapshot(), Handoff: b.handoffs.snapshot(),
 	}
 }
 
