@@ -19,17 +19,20 @@ func main() {
 }
 
 func run(args []string) error {
+	mode := ""
+	if len(args) > 0 {
+		mode = args[0]
+	}
+	switch mode { // those that end by a signal
+	case "backend":
+		return runBackend(args[1:])
+	case "load":
+		return runLoad(args[1:])
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if len(args) > 0 {
-		switch args[0] {
-		case "backend":
-			return runBackend(args[1:])
-		case "load":
-			return runLoad(args[1:])
-		case "soak":
-			return runSoak(ctx, args[1:])
-		}
+	if mode == "soak" {
+		return runSoak(ctx, args[1:])
 	}
 	return runBench(ctx, args)
 }
