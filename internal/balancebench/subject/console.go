@@ -84,7 +84,7 @@ func (x *subject) drain(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// memory says what is in use after a collection.
+// memory says what is in use after a collection, and what was ever allocated.
 func memory(w http.ResponseWriter, _ *http.Request) {
 	runtime.GC()
 	runtime.GC() // what pools held is gone after the second
@@ -92,5 +92,6 @@ func memory(w http.ResponseWriter, _ *http.Request) {
 	runtime.ReadMemStats(&m)
 	json.NewEncoder(w).Encode(map[string]uint64{ // who has gone needs none
 		"heap": m.HeapAlloc, "objects": m.HeapObjects, "goroutines": uint64(runtime.NumGoroutine()),
+		"mallocs": m.Mallocs, "allocated": m.TotalAlloc, // since it began
 	})
 }

@@ -67,6 +67,18 @@ var features = []feature{
 		x.edge = edge.Options{MaxConnsPerAddress: -1, Writes: edge.Rate{PerSecond: -1}, StopTimeout: time.Second}
 		return nil
 	}},
+	{"outliers and the search for stalled backends", func(_ *settings, o *balance.Options, _ *subject) error {
+		o.Outliers = balance.OutlierOptions{}
+		return nil
+	}},
+	{"slow start", func(_ *settings, o *balance.Options, _ *subject) error {
+		o.SlowStart = time.Second
+		return nil
+	}},
+	{"read-ahead for slow clients and spooled uploads", func(_ *settings, o *balance.Options, _ *subject) error {
+		o.Bodies = balance.BodyOptions{}
+		return nil
+	}},
 	{"access log", func(s *settings, _ *balance.Options, x *subject) error {
 		l, err := openLog(s.log)
 		if err != nil {
