@@ -154,7 +154,7 @@ func (x *exchange) usable(e *backend) bool {
 // collect puts into sc those of the best health among the members that may be used, and returns that
 // health; 0 if there are none. Full ones are left out only then, so that load never moves to
 // unhealthy backends; refused says that the Admitter has left some out.
-func (x *exchange) collect(sc *scratch, members []*backend, full []*state, now time.Time) (level rank, refused bool) {
+func (x *exchange) collect(sc *scratch, members []*backend, full []*state, now time.Time) (level standing, refused bool) {
 	for _, e := range members {
 		if h := x.level(e, now); h > level && x.usable(e) {
 			level = h

@@ -212,12 +212,12 @@ func (b *Balancer) reinstate(e *backend) {
 
 // level is how good a backend is for x: an ejected one is no better than one that is down, but one
 // whose time is over is tried with a request that can be repeated.
-func (x *exchange) level(e *backend, now time.Time) rank {
+func (x *exchange) level(e *backend, now time.Time) standing {
 	h := health(e.state.health.Load())
 	if until := e.state.ejected.Load(); until != 0 && (now.UnixNano() < until || e.state.onTrial.Load() || !x.repeatableAlways()) {
 		h = min(h, down)
 	}
-	return e.rank(h)
+	return e.standing(h)
 }
 
 // repeatableAlways: it has no body, which might be read only once, and a method that may be repeated.

@@ -220,18 +220,18 @@ func newPool(list []Backend, old *pool, v env) (*pool, error) {
 	return p, nil
 }
 
-// A rank says how good a backend is for a request; a better one has a higher number: it is health
+// A standing says how good a backend is for a request; a better one has a higher number: it is health
 // first, then that it is no backup.
-type rank int32
+type standing int32
 
-func (e *backend) rank(h health) rank {
+func (e *backend) standing(h health) standing {
 	if e.Backup {
-		return rank(2 * h)
+		return standing(2 * h)
 	}
-	return rank(2*h + 1)
+	return standing(2*h + 1)
 }
 
-func (r rank) health() health { return health(r / 2) }
+func (s standing) health() health { return health(s / 2) }
 
 // warm begins a slow start.
 func (s *state) warm(now time.Time) { s.warmed.Store(now.UnixNano()) }
