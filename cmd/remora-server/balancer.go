@@ -1,73 +1,44 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
-	"time"
 
-	"github.com/sugarlabs/beamrider/balance"
-	"github.com/sugarlabs/beamrider/internal/probe"
+	"github.com/sugarlabs/beamrider/balance/edge"
+	"github.com/sugarlabs/beamrider/internal/frontdoor"
+	"github.com/sugarlabs/beamrider/internal/httpserver"
 	"github.com/sugarlabs/beamrider/remora"
-	"github.com/sugarlabs/beamrider/remora/peer"
 	"github.com/sugarlabs/beamrider/remora/site"
 )
 
-// How front ends are watched. A front end that is told to stop goes on for lameDuck, so that by
-// then every balancer has seen that it is not ready.
-const (
-	checkInterval = 500 * time.Millisecond
-	checkTimeout  = time.Second
-	checkFall     = 2
-	dialTimeout   = 500 * time.Millisecond // front ends are on the same network
-	lameDuck      = (checkFall + 1) * checkInterval
-)
-
-// A balancer spreads requests over front ends. The one of this process needs no network.
-type balancer struct {
-	*balance.Balancer
-	local    http.Handler // nil: none
-	mux      *http.ServeMux
-	follower *peer.Follower // of what front ends show
-}
-
-func newBalancer(c *config, st *site.Site, local http.Handler, log *slog.Logger) (*balancer, error) {
-	b := &balancer{local: local, mux: http.NewServeMux()}
-	var err error
-	b.Balancer, err = balance.New(b.backends(c), &balance.Options{
-		Checker: &balance.HTTPCheck{Path: "/readyz"}, CheckInterval: checkInterval, CheckTimeout: checkTimeout, Fall: checkFall, DialTimeout: dialTimeout,
-		Trusted: c.proxies, Logger: log,
-		// A front end that cannot read a file just now is not the only one.
-		Elsewhere: func(in balance.Info, status int) bool { return status == http.StatusServiceUnavailable },
+func newBalancer(c *config, st *site.Site, local http.Handler, log *slog.Logger) (*frontdoor.Door, error) {
+	d, err := frontdoor.New(frontdoor.Config{
+		Site: st, Local: local, Others: c.backends, Proxies: c.proxies, Logger: log,
+		NodeFile: c.nodeFile, InFlight: c.inFlight, Kept: c.kept,
 	})
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.balancer", Message: "The section balancer of the configuration has mistakes.", Err: err}
 	}
-	b.follower, err = peer.NewFollower(peer.FollowerConfig{Transport: b.RoundTripper(), Logger: log, OnChange: func(e peer.Event) {
-		log.Debug("front ends show changes", "seq", e.Position.Seq, "changes", len(e.Changes), "all", e.Gap)
-	}})
+	return d, nil
+}
+
+// certificates returns those for https; none without it.
+func (c *config) certificates() []edge.Certificate {
+	if c.certificate == "" {
+		return nil
+	}
+	return []edge.Certificate{{CertFile: c.certificate, KeyFile: c.certificateKey}}
+}
+
+// answer serves at a door until ctx ends.
+func (s *server) answer(ctx context.Context, d door) error {
+	if !d.public {
+		return httpserver.Serve(ctx, d.Listener, d.handler, s.config.drain, s.log)
+	}
+	e, err := frontdoor.Edge(d.handler, s.config.proxies, s.config.certificates(), s.config.drain, s.log)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	b.mux.Handle("/internal/balancer", probe.Inside(st, b.StatusHandler()))
-	b.mux.HandleFunc("GET /internal/balancer/live", probe.Live)
-	return b, nil
-}
-
-func (b *balancer) backends(c *config) (list []balance.Backend) {
-	if b.local != nil {
-		list = append(list, balance.Backend{Name: "here", Handler: b.local})
-	}
-	for _, n := range c.backends {
-		list = append(list, balance.Backend{Name: n.Name, URL: n.URL})
-	}
-	return list
-}
-
-// ServeHTTP keeps for the balancer what is asked of it alone, and gives the rest to a front end.
-func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h, pattern := b.mux.Handler(r); pattern != "" {
-		h.ServeHTTP(w, r)
-		return
-	}
-	b.Balancer.ServeHTTP(w, r)
+	return e.Serve(ctx, edge.Listener{Listener: d.Listener, TLS: d.tls, Proxy: s.config.proxyProtocol})
 }

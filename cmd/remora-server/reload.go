@@ -61,7 +61,7 @@ func (s *server) reload(ctx context.Context) error {
 		}
 	}
 	if s.balancer != nil {
-		if err := s.balancer.Set(s.balancer.backends(c)); err != nil {
+		if err := s.balancer.Set(c.backends); err != nil {
 			return &remora.Error{Kind: remora.KindInvalid, Code: "config.balancer", Message: "The section balancer of the configuration has mistakes.", Err: err}
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sugarlabs/beamrider/internal/cluster"
 	"github.com/sugarlabs/beamrider/internal/datalock"
+	"github.com/sugarlabs/beamrider/internal/frontdoor"
 	"github.com/sugarlabs/beamrider/internal/httpserver"
 	"github.com/sugarlabs/beamrider/internal/monitor"
 	"github.com/sugarlabs/beamrider/internal/probe"
@@ -54,7 +55,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	s.samples, s.level, s.loadConfig = c.Samples, level, a.reload
 	// A person waits for this line; a script may read the address from it.
 	for _, d := range s.doors {
-		fmt.Fprintf(a.stdout, "Serving the library on http://%s/\n", d.Addr())
+		fmt.Fprintf(a.stdout, "Serving the library on %s://%s/\n", map[bool]string{true: "https", false: "http"}[d.tls], d.Addr())
 	}
 	if len(s.doors) == 0 {
 		fmt.Fprintf(a.stdout, "At work as %s; there is nothing to open in a browser.\n", strings.Join(a.config.roles, ", "))
@@ -71,7 +72,7 @@ type server struct {
 	loadConfig func() (*config, error)
 	house      *house           // nil: neither front end nor files nor monitor
 	front      *frontend        // nil: not that role
-	balancer   *balancer        // nil: not that role
+	balancer   *frontdoor.Door  // nil: not that role
 	monitor    *monitor.Monitor // nil: not that role
 	doors      []door
 	samples    bool
@@ -82,6 +83,8 @@ type server struct {
 type door struct {
 	net.Listener
 	handler http.Handler
+	public  bool // the balancer's
+	tls     bool
 }
 
 func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err error) {
@@ -141,6 +144,12 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 			return nil, err
 		}
 	}
+	if c.tlsListen != "" {
+		if err := s.open(ctx, c.tlsListen, s.balancer); err != nil {
+			return nil, err
+		}
+		s.doors[len(s.doors)-1].tls = true
+	}
 	if s.monitor != nil && (first == nil || c.monitorListen != "") {
 		at := c.monitorListen
 		if at == "" {
@@ -158,7 +167,7 @@ func (s *server) open(ctx context.Context, at string, h http.Handler) error {
 	if err != nil {
 		return &remora.Error{Kind: remora.KindUnavailable, Message: "Cannot listen on " + at + ". If another program is there, or the address is not this machine's, choose another with --listen.", Err: err}
 	}
-	s.doors = append(s.doors, door{ln, h})
+	s.doors = append(s.doors, door{Listener: ln, handler: h, public: s.balancer != nil && h == http.Handler(s.balancer)})
 	return nil
 }
 
@@ -186,7 +195,6 @@ func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 	}
 	if s.balancer != nil {
 		later(func() error { return s.balancer.Run(gctx) })
-		later(func() error { return s.balancer.follower.Run(gctx) })
 	}
 	g.Go(func() error { return s.notify(gctx, ctx.Done(), hangups) })
 	g.Go(func() error {
@@ -209,7 +217,7 @@ func (s *server) serve(ctx context.Context) error {
 	for _, d := range s.doors {
 		doors.Go(func() error {
 			defer closeDoors() // one that failed ends the others
-			return httpserver.Serve(closing, d.Listener, d.handler, s.config.drain, s.log)
+			return s.answer(closing, d)
 		})
 	}
 	select {
@@ -237,7 +245,7 @@ func (s *server) leave(ctx context.Context) {
 	if s.front != nil {
 		s.front.leave()
 		if s.balancer == nil {
-			pause = lameDuck // a balancer elsewhere needs a moment to see it
+			pause = frontdoor.LameDuck // a balancer elsewhere needs a moment to see it
 		}
 	}
 	select {

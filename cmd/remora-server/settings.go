@@ -29,10 +29,14 @@ type config struct {
 	proxies   []netip.Prefix
 	siteKeys  settings.Secret // separated by commas
 
-	listen      string
-	drain       time.Duration
-	sharePort   bool
-	importToken settings.Secret
+	listen         string
+	drain          time.Duration
+	sharePort      bool
+	importToken    settings.Secret
+	tlsListen      string // "": no TLS
+	certificate    string
+	certificateKey string
+	proxyProtocol  bool
 
 	dataDir  string
 	filesURL string // "": files in dataDir
@@ -45,6 +49,9 @@ type config struct {
 
 	balancerListen string // "": listen
 	backends       []settings.Named
+	nodeFile       string // "": none
+	inFlight       int
+	kept           int64 // bytes
 
 	monitorListen string // "": listen
 	targets       []settings.Named
@@ -144,6 +151,18 @@ var table = settings.Table[config]{
 			}
 			return nil
 		}},
+	{Key: "http.tls_listen", Env: "REMORA_HTTP_TLS_LISTEN", Example: `"0.0.0.0:443"`,
+		Doc: "An address that answers https, in HTTP/1.1 and HTTP/2, besides that of http.listen, or of balancer.listen where it is set. Old laptops know no https: leave them the other. Needs http.certificate.",
+		Set: func(c *config, v string) error { c.tlsListen = v; return settings.CheckListen(v) }},
+	{Key: "http.certificate", Env: "REMORA_HTTP_CERTIFICATE", Example: `"/etc/remora/fullchain.pem"`,
+		Doc: "The certificate for https with what it is signed by, a PEM file. It and the key may be replaced at any time; a pair that does not fit is refused, and the one before stays in use.",
+		Set: text(func(c *config) *string { return &c.certificate })},
+	{Key: "http.certificate_key", Env: "REMORA_HTTP_CERTIFICATE_KEY", Example: `"/etc/remora/privkey.pem"`,
+		Doc: "The private key of http.certificate, a PEM file.",
+		Set: text(func(c *config) *string { return &c.certificateKey })},
+	{Key: "http.proxy_protocol", Env: "REMORA_HTTP_PROXY_PROTOCOL", Default: "false", Example: `"true"`,
+		Doc: "Expects a PROXY header, version 1 or 2, at the start of each connection to the balancer, which only proxies in site.proxies may send.",
+		Set: yesNo(func(c *config) *bool { return &c.proxyProtocol })},
 	{Key: "data.dir", Flag: "data", Env: "REMORA_DATA_DIR", Default: "./remora-data", Example: `"/var/lib/remora"`,
 		Doc: "The folder everything is kept in. It is made when absent.",
 		Set: text(func(c *config) *string { return &c.dataDir })},
@@ -174,6 +193,15 @@ var table = settings.Table[config]{
 	{Key: "balancer.backends", Env: "REMORA_BALANCER_BACKENDS", List: true, Live: true, Example: `["beamrider=http://10.0.0.11:8081", "sunjammer=http://10.0.0.12:8081"]`,
 		Doc: "Front ends of other processes and machines, besides that of this process if it has one.",
 		Set: func(c *config, v string) error { return settings.SetNamed(&c.backends, v) }},
+	{Key: "balancer.nodes", Env: "REMORA_BALANCER_NODES", Example: `"/etc/remora/frontends"`,
+		Doc: "A file with more front ends, one a line: an address like 10.0.0.11:8081, perhaps with weight=3, max=20 (requests at a time), name=beamrider, backup or disabled behind it; # begins a comment. It may be changed at any time; a file with a mistake changes nothing.",
+		Set: text(func(c *config) *string { return &c.nodeFile })},
+	{Key: "balancer.in_flight", Env: "REMORA_BALANCER_IN_FLIGHT", Default: "0", Example: `200`,
+		Doc: "How many requests each front end serves at a time; others wait for at most 10 seconds. 0: any number.",
+		Set: func(c *config, v string) error { return settings.SetNumber(&c.inFlight, v, 0, 1_000_000) }},
+	{Key: "balancer.kept", Env: "REMORA_BALANCER_KEPT", Default: "0", Example: `"64MB"`,
+		Doc: "How much memory the balancer takes for answers that it gives again without asking a front end, until the catalog changes. Downloads among them are counted all the same. It pays where front ends are on other machines. 0: none.",
+		Set: func(c *config, v string) error { return settings.SetSize(&c.kept, v) }},
 	{Key: "monitor.listen", Env: "REMORA_MONITOR_LISTEN", Example: `"10.0.0.13:8090"`,
 		Doc: "The address the monitor's page is on, at /internal/monitor. Unset: that of http.listen.",
 		Set: func(c *config, v string) error { c.monitorListen = v; return settings.CheckListen(v) }},
@@ -214,8 +242,14 @@ func (c *config) check() (errs []error) {
 	if _, err := c.site(); err != nil {
 		errs = append(errs, err)
 	}
-	if !c.has(roleFrontend) && c.has(roleBalancer) && len(c.backends) == 0 {
-		errs = append(errs, errors.New("server.roles has balancer without frontend, and balancer.backends names no front end to send requests to"))
+	if !c.has(roleFrontend) && c.has(roleBalancer) && len(c.backends) == 0 && c.nodeFile == "" {
+		errs = append(errs, errors.New("server.roles has balancer without frontend, and neither balancer.backends nor balancer.nodes names a front end to send requests to"))
+	}
+	if (c.certificate == "") != (c.certificateKey == "") || c.tlsListen != "" && c.certificate == "" {
+		errs = append(errs, errors.New("http.tls_listen, http.certificate and http.certificate_key belong together; set all of them or none"))
+	}
+	if !c.has(roleBalancer) && (c.tlsListen != "" || c.proxyProtocol || c.nodeFile != "" || c.kept != 0 || c.inFlight != 0) {
+		errs = append(errs, errors.New("http.tls_listen, http.proxy_protocol, balancer.nodes, balancer.kept and balancer.in_flight are the balancer's; server.roles has no balancer"))
 	}
 	if c.trackFile != "" && !c.has(roleMonitor) {
 		errs = append(errs, errors.New("monitor.track_file is written by the monitor; server.roles has no monitor"))

@@ -7,12 +7,15 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sugarlabs/beamrider/balance"
+	"github.com/sugarlabs/beamrider/balance/nodes"
 	"github.com/sugarlabs/beamrider/internal/probe"
+	"github.com/sugarlabs/beamrider/internal/settings"
 	"github.com/sugarlabs/beamrider/remora/peer"
 	"github.com/sugarlabs/beamrider/remora/site"
 	"github.com/sugarlabs/beamrider/remora/sugar"
@@ -30,15 +33,14 @@ const (
 // seen that it is not ready.
 const LameDuck = (checkFall + 1) * checkInterval
 
-// A FrontEnd is one of another process.
-type FrontEnd struct{ Name, URL string }
-
 // Config says what a Door does.
 type Config struct {
 	Site    *site.Site
-	Local   http.Handler // the front end of this process; nil: none
-	Others  []FrontEnd
-	Proxies []netip.Prefix // before this balancer, whose X-Forwarded fields are believed
+	Local   http.Handler     // the front end of this process; nil: none
+	Others  []settings.Named // front ends of other processes
+	Proxies []netip.Prefix   // before this balancer, whose X-Forwarded fields are believed
+	// NodeFile is a file with more front ends, which may change at any time; "": none.
+	NodeFile string
 	// InFlight bounds how many requests each front end serves at a time; others wait. 0: any number.
 	InFlight int
 	// Kept is how many bytes of answers are kept, 0: none.
@@ -54,11 +56,16 @@ type Door struct {
 	follower *peer.Follower
 	kept     *kept // nil: none
 	hits     *hits
+	file     *nodes.File // nil: none
+
+	mu     sync.Mutex // guards the pool's two sources
+	others []settings.Named
+	listed []balance.Backend // of the file
 }
 
 // New checks the configuration. It starts nothing.
 func New(c Config) (*Door, error) {
-	d := &Door{c: c, mux: http.NewServeMux()}
+	d := &Door{c: c, mux: http.NewServeMux(), others: c.Others}
 	o := &balance.Options{
 		Checker: &balance.HTTPCheck{Path: "/readyz"}, CheckInterval: checkInterval, CheckTimeout: checkTimeout, Fall: checkFall, DialTimeout: dialTimeout,
 		Trusted: c.Proxies, Logger: c.Logger,
@@ -76,7 +83,7 @@ func New(c Config) (*Door, error) {
 		o.Cache = d.kept
 	}
 	var err error
-	if d.pool, err = balance.New(d.backends(c.Others), o); err != nil {
+	if d.pool, err = balance.New(d.backends(), o); err != nil {
 		return nil, err
 	}
 	front := d.pool.RoundTripper()
@@ -90,29 +97,67 @@ func New(c Config) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.NodeFile != "" {
+		if d.file, err = nodes.Open(c.NodeFile, d.setListed, &nodes.Options{Logger: c.Logger}); err != nil {
+			return nil, err
+		}
+	}
 	d.mux.Handle("/internal/balancer", probe.Inside(c.Site, d.pool.StatusHandler()))
 	d.mux.HandleFunc("GET /internal/balancer/live", probe.Live)
 	return d, nil
 }
 
-func (d *Door) backends(others []FrontEnd) (list []balance.Backend) {
+// backends is the pool: the front end of this process, those of the settings, and those of the file.
+func (d *Door) backends() (list []balance.Backend) {
 	if d.c.Local != nil {
 		list = append(list, balance.Backend{Name: "here", Handler: d.c.Local, MaxInFlight: d.c.InFlight})
 	}
-	for _, f := range others {
+	for _, f := range d.others {
 		list = append(list, balance.Backend{Name: f.Name, URL: f.URL, MaxInFlight: d.c.InFlight})
+	}
+	for _, b := range d.listed {
+		if b.MaxInFlight == 0 {
+			b.MaxInFlight = d.c.InFlight
+		}
+		list = append(list, b)
 	}
 	return list
 }
 
-// Set replaces the front ends of other processes. On error nothing has changed.
-func (d *Door) Set(others []FrontEnd) error { return d.pool.Set(d.backends(others)) }
+// Set replaces the front ends of the settings. On error nothing has changed.
+func (d *Door) Set(others []settings.Named) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := d.others
+	d.others = others
+	err := d.pool.Set(d.backends())
+	if err != nil {
+		d.others = before
+	}
+	return err
+}
+
+// setListed replaces those of the file.
+func (d *Door) setListed(list []balance.Backend) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := d.listed
+	d.listed = list
+	err := d.pool.Set(d.backends())
+	if err != nil {
+		d.listed = before
+	}
+	return err
+}
 
 // Run does what goes on besides requests until ctx ends, and returns when all of it has ended.
 func (d *Door) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.pool.Run(ctx) })
 	g.Go(func() error { return d.follower.Run(ctx) })
+	if d.file != nil {
+		g.Go(func() error { return d.file.Run(ctx) })
+	}
 	if d.kept != nil {
 		g.Go(func() error { return d.hits.Run(ctx) })
 		defer d.kept.Close()

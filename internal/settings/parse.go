@@ -78,3 +78,33 @@ func OneOf(v string, known ...string) error {
 	}
 	return fmt.Errorf("it must be one of %s", strings.Join(known, ", "))
 }
+
+// SetNumber parses a whole number within bounds.
+func SetNumber(to *int, v string, least, most int) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < least || n > most {
+		return fmt.Errorf("it must be a whole number between %d and %d", least, most)
+	}
+	*to = n
+	return nil
+}
+
+// SetSize parses a number of bytes: 0, or a whole number with the unit kB, MB or GB, up to 1000GB.
+func SetSize(to *int64, v string) error {
+	unit := int64(1)
+	digits := v
+	for _, u := range []struct {
+		name  string
+		bytes int64
+	}{{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}} {
+		if rest, ok := strings.CutSuffix(v, u.name); ok {
+			digits, unit = strings.TrimSpace(rest), u.bytes
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil || n != 0 && unit == 1 || int64(n) > 1e12/unit {
+		return errors.New("it must be 0, or a size like 64MB (kB, MB or GB) up to 1000GB")
+	}
+	*to = int64(n) * unit
+	return nil
+}

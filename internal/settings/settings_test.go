@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -139,4 +140,26 @@ func FuzzFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestNumbersAndSizes(t *testing.T) {
+	for v, want := range map[string]string{
+		"0": "0", "64MB": "64000000", "1 GB": "1000000000", "10kB": "10000", "1000GB": "1000000000000",
+		"64": "bad", "1001GB": "bad", "-1MB": "bad", "MB": "bad", "": "bad", "1e3MB": "bad", "1.5GB": "bad", "99999999999GB": "bad",
+	} {
+		var n int64
+		got := "bad"
+		if err := SetSize(&n, v); err == nil {
+			got = strconv.FormatInt(n, 10)
+		}
+		if got != want {
+			t.Errorf("size %q: %s, want %s", v, got, want)
+		}
+	}
+	for v, want := range map[string]bool{"3": true, "10": true, "2": false, "11": false, "": false, "x": false} {
+		var n int
+		if err := SetNumber(&n, v, 3, 10); (err == nil) != want {
+			t.Errorf("number %q: %v", v, err)
+		}
+	}
 }
