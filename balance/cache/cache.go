@@ -83,13 +83,13 @@ func (c *Cache) Serve(ctx context.Context, w http.ResponseWriter, in balance.Inf
 	}
 	k, ok := c.keyOf(in)
 	switch {
-	case !ok, backend.HasBody():
+	case !ok, backend.HasBody(), elsewhere(in):
 		return c.pass(ctx, w, backend, "bypass")
 	case in.Header("If-Match") != "", in.Header("If-Unmodified-Since") != "":
 		return c.pass(ctx, w, backend, "request") // RFC 9111, section 4.3.2: not for caches to judge
 	}
-	v := visit{c: c, ctx: ctx, w: w, in: in, backend: backend, key: k, q: ask(in.Method, in.Values)}
-	if v.q.control.NoStore {
+	v := visit{c: c, ctx: ctx, w: w, in: in, backend: backend, key: k, q: ask(&in)}
+	if v.q.control.NoStore || v.q.strips {
 		return c.pass(ctx, w, backend, "request")
 	}
 	r, found := c.store.GetIfPresent(k)
@@ -106,6 +106,13 @@ func (c *Cache) Serve(ctx context.Context, w http.ResponseWriter, in balance.Inf
 	rest := new(visit) // so that v stays off the heap for a hit
 	*rest = v
 	return rest.serve(e, now, others, found && r.alone)
+}
+
+// elsewhere reports whether a proxy that is believed may have told backends of another host, for which
+// they then make their links: nobody else may get these.
+func elsewhere(in balance.Info) bool {
+	lines := in.Values("X-Forwarded-Host")
+	return len(lines) > 1 || len(lines) == 1 && lines[0] != in.Host
 }
 
 // serve answers a request for which e is stored, if it is not nil, but may not be used as it is. others
@@ -177,7 +184,8 @@ func (v *visit) choice() string {
 	}
 	choice := ""
 	for _, by := range r.variants[0].by {
-		choice += normal(by.name, v.q.values(by.name)) + "\n"
+		lines, _ := v.q.field(by.name)
+		choice += normal(by.name, lines) + "\n"
 	}
 	return choice
 }

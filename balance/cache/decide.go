@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/sugarlabs/beamrider/balance"
 )
 
 // A question is what a request says that matters to a cache.
@@ -15,11 +17,20 @@ type question struct {
 	modified   string // If-Modified-Since
 	span       string // Range
 	ifRange    string
+	scheme     string
+	host       string
 	values     func(name string) []string
+	// strips: Connection takes fields away that backends then do not see. What they answer is not what
+	// others get who send these fields.
+	strips bool
 }
 
-func ask(method string, values func(string) []string) question {
-	q := question{head: method == http.MethodHead, values: values, noneMatch: values("If-None-Match")}
+func ask(in *balance.Info) question {
+	values := in.Values
+	q := question{head: in.Method == http.MethodHead, scheme: in.Scheme, host: in.Host, values: values, noneMatch: values("If-None-Match")}
+	for _, line := range values("Connection") {
+		q.strips = q.strips || strips(line)
+	}
 	q.authorized = len(values("Authorization")) > 0
 	if control, pragma := values("Cache-Control"), values("Pragma"); len(control)+len(pragma) > 0 {
 		q.control = parseRequest(control, pragma)
@@ -38,6 +49,19 @@ func ask(method string, values func(string) []string) question {
 		}
 	}
 	return q
+}
+
+// strips reports whether Connection names fields besides those that are never sent on.
+func strips(line string) bool {
+	for line != "" {
+		var name string
+		name, line, _ = strings.Cut(line, ",")
+		name = strings.Trim(name, " \t")
+		if name != "" && !strings.EqualFold(name, "close") && !unkept[http.CanonicalHeaderKey(name)] {
+			return true
+		}
+	}
+	return false
 }
 
 // plain says that the answer is a whole response with its body, whatever is found.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/sugarlabs/beamrider/balance"
 )
 
 // header reads lines "Name: value".
@@ -22,7 +24,8 @@ func header(lines string) http.Header {
 }
 
 func questionOf(lines string) question {
-	return ask("GET", header(lines).Values)
+	h := header(lines)
+	return ask(&balance.Info{Method: "GET", Scheme: "http", Host: "a", Values: h.Values})
 }
 
 // noon is when all happens in the tests of decisions.
@@ -123,7 +126,7 @@ func TestStorable(t *testing.T) {
 			t.Errorf("%d with a guess: %q, want %q", status, got, want)
 		}
 	}
-	q := ask("HEAD", header("").Values)
+	q := ask(&balance.Info{Method: "HEAD", Values: header("").Values})
 	c := ResponseControl{MaxAge: given(60)}
 	if why := storable(&q, 200, nil, &c, false, false); why == "" {
 		t.Error("the answer to a HEAD is stored")
@@ -336,11 +339,20 @@ func TestVary(t *testing.T) {
 		{"Vary: Accept-Encoding", "Accept-Encoding: gzip, br", "Accept-Encoding: GZip,br", yes},
 		{"Vary: Accept-Language", "Accept-Language: de-CH", "Accept-Language: de-ch", yes},
 		{"Vary: Accept-Language", "Accept-Language: de", "Accept-Language: de, en", no},
+		// What the balancer sets is not what the client says.
+		{"Vary: X-Forwarded-Proto", "X-Forwarded-Proto: a", "X-Forwarded-Proto: b", yes},
+		{"Vary: X-Forwarded-Host", "X-Forwarded-Host: a", "X-Forwarded-Host: b", no},
+		{"Vary: Host", "", "", yes},
+		{"Vary: X-Forwarded-For", "", "", never},
+		{"Vary: X-Forwarded-Port", "", "", never},
+		{"Vary: x-real-ip", "", "", never},
+		{"Vary: A, Forwarded", "", "", never},
 	} {
-		by, ok := chosenBy(header(tt.vary), header(tt.stored).Values)
+		first, second := questionOf(tt.stored), questionOf(tt.asks)
+		by, ok := chosenBy(header(tt.vary), &first)
 		got := never
 		if ok {
-			if got = no; matches(by, header(tt.asks).Values) {
+			if got = no; matches(by, &second) {
 				got = yes
 			}
 		}
@@ -528,6 +540,18 @@ func TestValidators(t *testing.T) {
 		}
 		if got := e.describes(h); got != tt.describes {
 			t.Errorf("%q is described by %q: %v", tt.stored, tt.answer, got)
+		}
+	}
+}
+
+// TestStrips: fields that Connection names do not reach backends.
+func TestStrips(t *testing.T) {
+	for line, want := range map[string]bool{
+		"": false, "close": false, "Keep-Alive": false, "keep-alive, Upgrade": false, "TE, close": false, ",": false,
+		"Accept-Language": true, "close, origin": true, "close,,x": true, "cookie ,close": true,
+	} {
+		if got := strips(line); got != want {
+			t.Errorf("%q: %v", line, got)
 		}
 	}
 }

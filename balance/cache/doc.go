@@ -31,7 +31,9 @@
 //
 // Requests with other methods pass; the unsafe ones make what is stored for their URL invalid, and for
 // Location and Content-Location of their answer. Requests with bodies, with If-Match or
-// If-Unmodified-Since, and upgrades pass too.
+// If-Unmodified-Since, and upgrades pass too, and so do those that could make a backend answer
+// otherwise than its URL and Vary say: whose Connection takes fields away, or whose X-Forwarded-Host is
+// another host. Vary by fields that the balancer sets, such as X-Forwarded-For, is taken for Vary: *.
 //
 // # What an administrator can do
 //

@@ -63,7 +63,7 @@ func (c *Cache) newEntry(q *question, status int, h http.Header, tags []string, 
 		tags:     tags,
 	}
 	ok := false
-	if e.by, ok = chosenBy(h, q.values); !ok {
+	if e.by, ok = chosenBy(h, q); !ok {
 		return nil, "Vary"
 	}
 	e.header = keepable(h, &control)

@@ -349,7 +349,7 @@ func (f *flight) follow(v *visit, forward string) (done bool, err error) {
 		}
 		return false, nil
 	}
-	if phase != storing && phase != confirmed || failed != nil || !matches(e.by, v.q.values) || e.reuse(&v.q, now) != fresh {
+	if phase != storing && phase != confirmed || failed != nil || !matches(e.by, &v.q) || e.reuse(&v.q, now) != fresh {
 		return false, nil
 	}
 	o := outcome{forward: forward, status: status, ttl: e.ttl(now), known: true, collapsed: true}
@@ -402,7 +402,8 @@ func (c *Cache) refresh(v *visit, e *entry) bool {
 	c.flights[k] = f
 	ctx, cancel := context.WithTimeout(c.base, c.o.FetchTimeout)
 	backend, in := v.backend.Detach()
-	q := ask(http.MethodGet, in.Values)
+	in.Method = http.MethodGet
+	q := ask(&in)
 	f.q, f.in, f.cancel = &q, &in, cancel
 	c.count.background.Add(1)
 	c.background.Go(func() {

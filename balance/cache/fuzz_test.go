@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sugarlabs/beamrider/balance"
 )
 
 // FuzzServe: whatever two requests and two answers say, nothing panics, what comes from the store is
@@ -76,7 +78,7 @@ func FuzzServe(f *testing.F) {
 		if control.NoStore && !control.MustUnderstand || control.NoCache || control.Private || !control.MaxAge.Given && !control.SMaxAge.Given && len(stored["Expires"]) == 0 {
 			t.Errorf("%q comes from the store", stored)
 		}
-		if q := ask("GET", r.Header.Values); q.control.NoCache || q.control.NoStore || q.authorized && !control.shared() {
+		if q := ask(&balance.Info{Method: "GET", Values: r.Header.Values}); q.control.NoCache || q.control.NoStore || q.authorized && !control.shared() {
 			t.Errorf("%q is answered from the store", r.Header)
 		}
 	})

@@ -241,6 +241,9 @@ func TestServe(t *testing.T) {
 		{"tags are not for clients", []step{first("Surrogate-Key: a b\nCache-Tag: c,d" + minute), {request: "GET /", want: "200 one | hit", fields: "Surrogate-Key: \nCache-Tag: "}}},
 		{"Warning means nothing", []step{first("Warning: 110 - \"x\"" + minute), {request: "GET /", want: "200 one | hit"}}},
 		{"Pragma of a response means nothing", []step{first("Pragma: no-cache" + minute), {request: "GET /", want: "200 one | hit"}}},
+		{"a client that hides what it varies by", []step{{request: "GET /\nA: 1\nConnection: a", backend: "200 none\nVary: A" + minute, want: "200 none | fwd=request"}, {request: "GET /\nA: 1\nConnection: close", backend: "200 one\nVary: A" + minute, want: "200 one | " + stored}, {request: "GET /\nA: 1\nConnection: a", backend: "200 none\nVary: A" + minute, want: "200 none | fwd=request"}}},
+		{"another host by a proxy", []step{{request: "GET /\nX-Forwarded-Host: evil", backend: "200 evil" + minute, want: "200 evil | fwd=bypass"}, {request: "GET /\nX-Forwarded-Host: example.com", backend: "200 one" + minute, want: "200 one | " + stored}, {request: "GET /", want: "200 one | hit"}}},
+		{"a part that nobody has", []step{{request: "GET /\nRange: bytes=99-", backend: "416 no" + minute, want: "416 no | " + miss}, {request: "GET /", backend: "200 one", want: "200 one | " + miss}}},
 		{"Location of another origin", []step{{request: "GET /b", backend: "200 one" + minute, want: "200 one | " + stored}, {request: "POST /a", backend: "201 \nLocation: http://other/b", want: "201  | fwd=method"}, {request: "GET /b", want: "200 one | hit"}}},
 	}
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "M-SEARCH"} {

@@ -56,7 +56,7 @@ func (c *Cache) find(r *resource, q *question) (e *entry, others bool) {
 	all := c.all.Load()
 	for _, e := range r.variants {
 		if e.all == all {
-			if others = true; matches(e.by, q.values) {
+			if others = true; matches(e.by, q) {
 				return e, true
 			}
 		}

@@ -36,8 +36,9 @@ func sameChoice(a, b []chosen) bool {
 }
 
 // chosenBy returns the fields of the request that the response varies by (RFC 9111, section 4.1). It
-// is not ok if no other request can ever match: there is a *, or what is not the name of a field.
-func chosenBy(h http.Header, values func(string) []string) (by []chosen, ok bool) {
+// is not ok if no other request can be known to match: there is a *, or what is not the name of a field,
+// or a field that the balancer sets.
+func chosenBy(h http.Header, q *question) (by []chosen, ok bool) {
 	for _, line := range h["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
 			name = strings.Trim(name, " \t")
@@ -48,16 +49,37 @@ func chosenBy(h http.Header, values func(string) []string) (by []chosen, ok bool
 				return nil, false
 			}
 			name = http.CanonicalHeaderKey(name)
-			by = append(by, choose(name, values(name)))
+			lines, known := q.field(name)
+			if !known {
+				return nil, false
+			}
+			by = append(by, choose(name, lines))
 		}
 	}
 	return by, true
 }
 
+// field returns a field as backends see it, which for some is not as the client has sent it: the
+// balancer sets them. What cannot be known here is not known, and no response that varies by it can be
+// used again.
+func (q *question) field(name string) (lines []string, known bool) {
+	switch name {
+	case "Host":
+		return []string{q.host}, true
+	case "X-Forwarded-Proto":
+		return []string{q.scheme}, true
+	case "X-Forwarded-Host": // the client's own counts where a proxy before this one is believed
+		return append([]string{q.host}, q.values(name)...), true
+	case "X-Forwarded-For", "X-Forwarded-Port", "X-Real-Ip", "Forwarded", "Connection", "Te", "Upgrade", "Via":
+		return nil, false
+	}
+	return q.values(name), true
+}
+
 // matches reports whether a request chooses the same response.
-func matches(by []chosen, values func(string) []string) bool {
+func matches(by []chosen, q *question) bool {
 	for i := range by {
-		if !by[i].matches(values(by[i].name)) {
+		if lines, known := q.field(by[i].name); !known || !by[i].matches(lines) {
 			return false
 		}
 	}
