@@ -74,7 +74,11 @@ func (s *Server) accept(ctx context.Context, l Listener, q *queue, all *sync.Wai
 		if trusted {
 			counted = netip.Addr{}
 		}
-		switch s.conns.enter(c, counted) {
+		v := s.conns.enter(c, counted)
+		if v == full && s.conns.evict() {
+			v = s.conns.enter(c, counted)
+		}
+		switch v {
 		case full:
 			s.stats.full.Add(1)
 			s.turnAway(raw, l)
@@ -85,7 +89,7 @@ func (s *Server) accept(ctx context.Context, l Listener, q *queue, all *sync.Wai
 			continue
 		}
 		if !l.TLS && !l.Proxy {
-			q.offer(newStrictConn(s, c))
+			q.offer(newStrictConn(s, c, c))
 			continue
 		}
 		select {
@@ -147,7 +151,7 @@ func (s *Server) greet(ctx context.Context, l Listener, c *conn, trusted bool) (
 		below = p
 	}
 	if !l.TLS {
-		return newStrictConn(s, below), nil
+		return newStrictConn(s, below, c), nil
 	}
 	hello, cancel := context.WithTimeout(ctx, s.o.HandshakeTimeout)
 	defer cancel()
@@ -167,7 +171,7 @@ func (s *Server) greet(ctx context.Context, l Listener, c *conn, trusted bool) (
 	if t.ConnectionState().NegotiatedProtocol == "h2" {
 		return t, nil
 	}
-	return &tlsConn{newStrictConn(s, t), t}, nil
+	return &tlsConn{newStrictConn(s, t, c), t}, nil
 }
 
 func looksLikeHTTP(p [5]byte) bool {

@@ -27,6 +27,7 @@ const (
 type strictConn struct {
 	net.Conn
 	s        *Server
+	base     *conn
 	reader   reader
 	pending  string // poison that is still to be read
 	inBody   bool   // what was refused is in the body of a request that has begun
@@ -37,8 +38,9 @@ type strictConn struct {
 	off      atomic.Bool // no HTTP any more
 }
 
-func newStrictConn(s *Server, c net.Conn) *strictConn {
-	return &strictConn{Conn: c, s: s, reader: reader{maxHead: s.o.MaxHeaderBytes, maxFields: s.o.MaxFields}}
+// newStrictConn takes the connection as it is to be read, and that of the network below it.
+func newStrictConn(s *Server, c net.Conn, base *conn) *strictConn {
+	return &strictConn{Conn: c, s: s, base: base, reader: reader{maxHead: s.o.MaxHeaderBytes, maxFields: s.o.MaxFields}}
 }
 
 func (c *strictConn) strict() *strictConn { return c }
@@ -189,8 +191,11 @@ func watch(c net.Conn, state http.ConnState) {
 		return
 	}
 	switch state {
+	case http.StateActive:
+		s.strict().base.idle.Store(false)
 	case http.StateIdle:
 		s.strict().answered.Add(1)
+		s.strict().base.idle.Store(true)
 	case http.StateHijacked:
 		s.strict().off.Store(true)
 	}

@@ -31,7 +31,7 @@ func FuzzConn(f *testing.F) {
 	}
 	s := mustNew(f, http.NotFoundHandler(), Options{})
 	f.Fuzz(func(t *testing.T, data []byte, piece uint8) {
-		c := newStrictConn(s, &fakeConn{in: bytes.NewReader(data), piece: 1 + int(piece)})
+		c := newStrictConn(s, &fakeConn{in: bytes.NewReader(data), piece: 1 + int(piece)}, nil)
 		in := bufio.NewReader(c)
 		seen := uint64(0)
 		for {

@@ -92,6 +92,29 @@ func (l *conns) leave(c *conn) {
 	}
 }
 
+// evict closes a connection that is between two requests, which its client must expect at any time. It
+// looks at a few only, so that a flood costs little; they come in no order.
+func (l *conns) evict() bool {
+	l.mu.Lock()
+	var found *conn
+	looked := 0
+	for c := range l.open {
+		if c.idle.Load() {
+			found = c
+			break
+		}
+		if looked++; looked == 64 {
+			break
+		}
+	}
+	l.mu.Unlock()
+	if found == nil {
+		return false
+	}
+	found.Close() // whatever it says, it is not counted any more
+	return true
+}
+
 func (l *conns) all() []*conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()

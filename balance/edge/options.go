@@ -40,8 +40,9 @@ type Options struct {
 	// StopTimeout is how long requests may go on after the server is told to stop; 30 s.
 	StopTimeout time.Duration
 
-	// MaxConns is how many connections there may be in all, 1 to 1,000,000; 10,000. Further ones get a 503
-	// where it can be had for nothing, and are closed.
+	// MaxConns is how many connections there may be in all, 1 to 1,000,000; 10,000. Further ones take the
+	// place of one of HTTP/1 that is between two requests, if there is one; else they get a 503 where it
+	// can be had for nothing, and are closed.
 	MaxConns int
 	// MaxConnsPerAddress is how many of them one client may have, an IPv4 address or a /64 of IPv6;
 	// 2,000, since schools share an address. Negative: no limit.

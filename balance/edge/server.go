@@ -142,7 +142,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
 		IdleTimeout:                  s.o.IdleTimeout,
 		// The reader's limit comes first; this one is for HTTP/2.
 		MaxHeaderBytes: s.o.MaxHeaderBytes + 1024,
-		ErrorLog:       slog.NewLogLogger(s.o.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:       slog.NewLogLogger(s.o.Logger.Handler(), slog.LevelWarn), // panics, mostly
 		ConnState:      watch,
 		ConnContext:    withConn,
 		Protocols:      new(http.Protocols),

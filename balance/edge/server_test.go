@@ -64,7 +64,7 @@ func says(word string) http.Handler {
 	})
 }
 
-// TestConnections: one too many of one client, and of all, is closed; trusted proxies are not counted
+// TestConnections: one too many of one client is closed; trusted proxies are not counted
 // as clients, and room that becomes free is room.
 func TestConnections(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -72,7 +72,6 @@ func TestConnections(t *testing.T) {
 		want Stats
 	}{
 		"per address": {Options{MaxConnsPerAddress: 2}, Stats{FullForOne: 1}},
-		"in all":      {Options{MaxConns: 2, Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Stats{Full: 1}},
 		"trusted":     {Options{MaxConnsPerAddress: 2, Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Stats{}},
 		"none":        {Options{MaxConnsPerAddress: -1}, Stats{}},
 	} {
@@ -113,6 +112,54 @@ func TestConnections(t *testing.T) {
 				t.Error("nobody is let in after one has gone")
 			}
 		})
+	}
+}
+
+// TestFull: when all places are taken, a connection between two requests makes way; when all are busy,
+// the new one is told so.
+func TestFull(t *testing.T) {
+	began, end := make(chan bool), make(chan bool)
+	s := mustNew(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Wait") != "" {
+			began <- true
+			<-end
+		}
+	}), Options{MaxConns: 2})
+	address, _ := serveOn(t, s, Listener{})
+	answer := func(c net.Conn) string {
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			return "closed"
+		}
+		return res.Status
+	}
+	busy, idle := dial(t, address), dial(t, address)
+	io.WriteString(busy, get("Wait: 1\r\n"))
+	<-began
+	io.WriteString(idle, get(""))
+	if got := answer(idle); got != "200 OK" {
+		t.Fatal(got)
+	}
+	next := dial(t, address)
+	for range 1000 { // the server may not know yet that it is idle
+		io.WriteString(next, get(""))
+		if answer(next) == "200 OK" {
+			break
+		}
+		next = dial(t, address)
+	}
+	if got := answer(idle); got != "closed" {
+		t.Errorf("the idle one: %s", got)
+	}
+	io.WriteString(next, get("Wait: 1\r\n"))
+	<-began
+	before := s.Stats().Full
+	if got := answer(dial(t, address)); got != "503 Service Unavailable" || s.Stats().Full != before+1 {
+		t.Errorf("one too many: %s", got)
+	}
+	close(end)
+	if a, b := answer(busy), answer(next); a != "200 OK" || b != "200 OK" {
+		t.Errorf("%s, %s", a, b)
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 type conn struct {
 	net.Conn
 	s      *Server
-	client netip.Addr // guarded by conns.mu
+	client netip.Addr  // guarded by conns.mu
+	idle   atomic.Bool // between two requests of HTTP/1
 
 	until   atomic.Int64 // the deadline that was set last, in ns since 1970
 	foreign atomic.Bool  // a deadline that is not ours is set

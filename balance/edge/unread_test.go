@@ -41,7 +41,7 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 func TestOneTooMany(t *testing.T) {
 	var calls atomic.Int32
 	s := mustNew(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls.Add(1) }), Options{})
-	c := newStrictConn(s, nil)
+	c := newStrictConn(s, nil, nil)
 	r := httptest.NewRequest("GET", "/", nil)
 	r = r.WithContext(context.WithValue(r.Context(), connKey{}, c))
 	func() {
