@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +20,12 @@ type QueueOptions struct {
 	// MaxWait is how long a request may wait; 0 means 10 s. A request whose turn would come later than
 	// that, or after the end of its context, as far as the recent pace tells, is refused at once.
 	MaxWait time.Duration
+	// Target is how long requests shall wait at most while there is more load than the backends can bear,
+	// as is so when the queue has not been empty for this time; 0 means 1 s. Then the queue is kept so
+	// short that it holds no more than is served in that time: those of the lowest priority that came
+	// last are refused, so that those who are served are served soon, and the higher priorities hardly
+	// wait. A burst may wait for MaxWait. At least 8 may always wait.
+	Target time.Duration
 	// Ageing is how long a request waits until it counts as much as one of the next higher priority
 	// that has just come; 0 means 5 s. So nobody starves.
 	Ageing time.Duration
@@ -40,7 +43,7 @@ func (o *QueueOptions) check() error {
 		name  string
 		value *time.Duration
 		def   time.Duration
-	}{{"MaxWait", &o.MaxWait, 10 * time.Second}, {"Ageing", &o.Ageing, 5 * time.Second}} {
+	}{{"MaxWait", &o.MaxWait, 10 * time.Second}, {"Target", &o.Target, time.Second}, {"Ageing", &o.Ageing, 5 * time.Second}} {
 		if *d.value == 0 {
 			*d.value = d.def
 		}
@@ -56,9 +59,13 @@ var (
 	errFull     = fmt.Errorf("%w: all are serving as many requests as they may", ErrNoBackend)
 	errCrowded  = fmt.Errorf("%w: all are serving as many requests as they may, and too many wait already", ErrNoBackend)
 	errHopeless = fmt.Errorf("%w: all are serving as many requests as they may, and the wait would be too long", ErrNoBackend)
+	errShed     = fmt.Errorf("%w: there is more load than all can bear, and others come first", ErrNoBackend)
 	errOverstay = fmt.Errorf("%w: it has waited as long as it may", ErrNoBackend)
 	errPushed   = fmt.Errorf("%w: requests of higher priority have taken its place in the queue", ErrNoBackend)
 )
+
+// mostPriority keeps head starts far from overflow.
+const mostPriority = 1000
 
 // A waiter is a request that waits for a backend.
 type waiter struct {
@@ -79,7 +86,8 @@ type queue struct {
 
 	mu    sync.Mutex
 	heap  turns
-	came  uint64 // how many have joined
+	came  uint64    // how many have joined
+	busy  time.Time // since when somebody waits
 	pace  pace
 	stats QueueStats
 }
@@ -96,10 +104,11 @@ type QueueStats struct {
 	Waited  time.Duration `json:"waited_ns"`
 	Longest time.Duration `json:"longest_ns"`
 	// Those that were refused: because too many waited (Crowded), because the wait would have been too
-	// long (Hopeless) or was (Overstayed), in favour of higher priority (Pushed). Left have gone by
-	// themselves.
+	// long (Hopeless) or was (Overstayed), for there was too much load for a while (Shed), in favour of
+	// higher priority (Pushed). Left have gone by themselves.
 	Crowded    uint64 `json:"crowded"`
 	Hopeless   uint64 `json:"hopeless"`
+	Shed       uint64 `json:"shed"`
 	Overstayed uint64 `json:"overstayed"`
 	Pushed     uint64 `json:"pushed"`
 	Left       uint64 `json:"left"`
@@ -135,7 +144,7 @@ func (q *queue) wait(ctx context.Context, x *exchange) error {
 	w := &waiter{x: x, ready: make(chan error, 1)}
 	// All grow older at the same pace, so a priority is worth a head start, and the order of two
 	// requests never changes.
-	w.turn = x.came.Sub(q.born) - time.Duration(x.in.Priority)*q.o.Ageing
+	w.turn = x.came.Sub(q.born) - time.Duration(min(max(x.in.Priority, -mostPriority), mostPriority))*q.o.Ageing
 	patience := q.o.MaxWait
 	if end, ok := ctx.Deadline(); ok {
 		patience = min(patience, end.Sub(now))
@@ -181,9 +190,25 @@ func (q *queue) join(w *waiter, now time.Time, patience time.Duration) error {
 			last = o
 		}
 	}
-	if time.Duration(before)*q.pace.interval(now) > patience {
+	if len(q.heap) == 0 {
+		q.busy = now
+	}
+	interval := q.pace.interval(now)
+	if time.Duration(before)*interval > patience {
 		q.stats.Hopeless++
 		return errHopeless
+	}
+	if interval > 0 && now.Sub(q.busy) > q.o.Target {
+		most := int(max(alwaysWait, q.o.Target/interval))
+		if before > most {
+			q.stats.Shed++
+			return errShed
+		}
+		if len(q.heap) > most && w.before(last) {
+			// It came when the load was not known to be too much, or before others that matter more.
+			q.stats.Shed++
+			q.remove(last, errShed)
+		}
 	}
 	if len(q.heap) >= q.o.Max {
 		if last.before(w) || last.x.in.Priority >= w.x.in.Priority {
@@ -198,6 +223,10 @@ func (q *queue) join(w *waiter, now time.Time, patience time.Duration) error {
 	q.stats.Queued++
 	return nil
 }
+
+// alwaysWait is how many may wait whatever the load: where a request takes seconds, one that waits for
+// the next place is no sign of too much.
+const alwaysWait = 8
 
 // remove takes w out of the queue and tells it why: nil if it has a backend.
 func (q *queue) remove(w *waiter, why error) {
@@ -325,48 +354,4 @@ func (t *turns) Pop() any {
 	*t = old[:len(old)-1]
 	w.index = -1
 	return w
-}
-
-// maxRetryAfter is the most that clients are asked to wait for their next attempt.
-const maxRetryAfter = 30 * time.Second
-
-// retryAfter is when a refused client should come again: not before those who wait now are served,
-// and not all clients in the same second.
-func (q *queue) retryAfter(least time.Duration) time.Duration {
-	if q.waiting.Load() == 0 {
-		return least
-	}
-	q.mu.Lock()
-	wait := time.Duration(len(q.heap)) * q.pace.interval(time.Now())
-	q.mu.Unlock()
-	wait = min(max(wait, least), max(least, maxRetryAfter))
-	return wait + time.Duration(rand.Int64N(int64(wait)/2+1))
-}
-
-// The fields that tell a backend of the queue before it. The first two are Perlbal's.
-const (
-	queueCount = "X-Queue-Count" // requests that wait
-	queueAge   = "X-Queue-Age"   // how long the next of them has, in seconds
-	queueWait  = "X-Queue-Wait"  // how long this one has, in milliseconds
-)
-
-// setQueue tells the backend how crowded it is, if it is: it may do less then. What a client says is
-// not believed.
-func (x *exchange) setQueue(h http.Header) {
-	h.Del(queueCount)
-	h.Del(queueAge)
-	h.Del(queueWait)
-	q := x.b.queue
-	if x.queued == 0 && q.waiting.Load() == 0 {
-		return
-	}
-	q.mu.Lock()
-	count, age := len(q.heap), time.Duration(0)
-	if count > 0 {
-		age = time.Since(q.heap[0].x.came)
-	}
-	q.mu.Unlock()
-	h.Set(queueCount, strconv.Itoa(count))
-	h.Set(queueAge, strconv.FormatInt(int64(age/time.Second), 10))
-	h.Set(queueWait, strconv.FormatInt(x.queued.Milliseconds(), 10))
 }

@@ -168,7 +168,33 @@ func TestQueueRefuses(t *testing.T) {
 			}
 			c.expect("/in 200", "/2 200")
 		}, nil, QueueStats{Queued: 2, Served: 1, Left: 1}},
-		"hopeless": {QueueOptions{MaxWait: 20 * time.Second, Ageing: time.Minute}, func(t *testing.T, c *crowd) {
+		"shed": {QueueOptions{MaxWait: time.Minute, Ageing: time.Minute}, func(t *testing.T, c *crowd) {
+			for i := range 20 {
+				c.ask(t.Context(), fmt.Sprint("/", i), 0)
+			}
+			for i := range 9 { // one in a second
+				c.ask(t.Context(), fmt.Sprint("/more", i), 0)
+				time.Sleep(time.Second)
+				c.expect(fmt.Sprintf("/%d 200", i))
+			}
+			// 19 wait and the queue has not been empty for long, so it is cut to 8.
+			c.ask(t.Context(), "/late", 0)
+			if got := <-c.end; got != "/late 503" {
+				t.Error(got)
+			}
+			c.ask(t.Context(), "/high", 1)
+			if got := <-c.end; got != "/more8 503" {
+				t.Error(got)
+			}
+			c.expect("/9 200", "/high 200")
+			for i := 10; i < 20; i++ {
+				c.expect(fmt.Sprintf("/%d 200", i))
+			}
+			for i := range 8 {
+				c.expect(fmt.Sprintf("/more%d 200", i))
+			}
+		}, []refusal{{"/late", errShed.Error()}, {"/more8", errShed.Error()}}, QueueStats{Queued: 29, Served: 28, Shed: 2}},
+		"hopeless": {QueueOptions{MaxWait: 20 * time.Second, Target: time.Hour, Ageing: time.Minute}, func(t *testing.T, c *crowd) {
 			for i := range 36 {
 				c.ask(t.Context(), fmt.Sprint("/", i), 0)
 			}

@@ -25,7 +25,8 @@ type Info struct {
 	// Key is the same for requests that should meet the same backend; "" for those that need not.
 	// Options.Classify sets it.
 	Key string
-	// Priority is higher for requests that matter more; 0 unless Options.Classify sets it.
+	// Priority is higher for requests that matter more; 0 unless Options.Classify sets it. Beyond 1000
+	// and -1000 it makes no difference.
 	Priority int
 	// Header returns the first value of a request's header field, "" if there is none. It is never
 	// nil and may be called only until the request is answered.
