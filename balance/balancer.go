@@ -309,7 +309,7 @@ func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve lets backends answer. The error says that the answer is cut short.
 func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err error) {
-	x := &exchange{b: b, in: in, bodiless: r.Body == nil || r.Body == http.NoBody}
+	x := &exchange{b: b, in: in, bodiless: !hasBody(r)}
 	if err := x.next(r.Context()); err != nil {
 		b.refuse(w, r, in, err)
 		return nil
@@ -317,7 +317,7 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err e
 	if x.picked.Handler != nil {
 		return x.serveHandler(w, r)
 	}
-	duplex := r.Body != nil && r.Body != http.NoBody
+	duplex := hasBody(r)
 	if duplex {
 		// A backend may answer before it has read all; without this the server would close the body at
 		// the first byte of the answer, and the transport would break the answer off. Servers that do

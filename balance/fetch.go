@@ -16,7 +16,13 @@ func (f *fetcher) Fetch(ctx context.Context, w http.ResponseWriter, change http.
 	return f.b.serve(w, withFields(ctx, f.r, change), f.in)
 }
 
-func (f *fetcher) HasBody() bool { return f.r.Body != nil && f.r.Body != http.NoBody }
+func (f *fetcher) HasBody() bool { return hasBody(f.r) }
+
+// hasBody reports whether a request that a server has got has a body. Those of HTTP/2 always have a
+// Body to read from.
+func hasBody(r *http.Request) bool {
+	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
+}
 
 func (f *fetcher) Detach() (Fetcher, Info) {
 	r := f.r.Clone(context.WithoutCancel(f.r.Context()))

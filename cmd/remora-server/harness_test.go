@@ -86,6 +86,7 @@ func mustRunIn(t testing.TB, env []string, args ...string) string {
 
 // A served is a running server.
 type served struct {
+	out *bufio.Reader // what it says after the first address
 	t   testing.TB
 	cmd *exec.Cmd
 	url string
@@ -126,7 +127,8 @@ func startServer(t testing.TB, env []string, args ...string) *served {
 			t.Logf("log of the server:\n%s", s.logged())
 		}
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
+	s.out = bufio.NewReader(out)
+	line, err := s.out.ReadString('\n')
 	if err != nil {
 		t.Fatalf("the server did not start: %v\n%s", err, s.logged())
 	}

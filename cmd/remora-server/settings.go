@@ -196,7 +196,7 @@ var table = settings.Table[config]{
 	{Key: "balancer.nodes", Env: "REMORA_BALANCER_NODES", Example: `"/etc/remora/frontends"`,
 		Doc: "A file with more front ends, one a line: an address like 10.0.0.11:8081, perhaps with weight=3, max=20 (requests at a time), name=beamrider, backup or disabled behind it; # begins a comment. It may be changed at any time; a file with a mistake changes nothing.",
 		Set: text(func(c *config) *string { return &c.nodeFile })},
-	{Key: "balancer.in_flight", Env: "REMORA_BALANCER_IN_FLIGHT", Default: "0", Example: `200`,
+	{Key: "balancer.in_flight", Env: "REMORA_BALANCER_IN_FLIGHT", Default: "0", Example: `"200"`,
 		Doc: "How many requests each front end serves at a time; others wait for at most 10 seconds. 0: any number.",
 		Set: func(c *config, v string) error { return settings.SetNumber(&c.inFlight, v, 0, 1_000_000) }},
 	{Key: "balancer.kept", Env: "REMORA_BALANCER_KEPT", Default: "0", Example: `"64MB"`,
