@@ -310,6 +310,10 @@ func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve lets backends answer. The error says that the answer is cut short.
 func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err error) {
 	x := &exchange{b: b, in: in, bodiless: !hasBody(r)}
+	if r = x.receive(w, r); r == nil {
+		return nil
+	}
+	defer x.held.free()
 	if err := x.next(r.Context()); err != nil {
 		b.refuse(w, r, in, err)
 		return nil
@@ -317,7 +321,7 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err e
 	if x.picked.Handler != nil {
 		return x.serveHandler(w, r)
 	}
-	duplex := hasBody(r)
+	duplex := hasBody(r) && (x.held == nil || x.held.rest != nil)
 	if duplex {
 		// A backend may answer before it has read all; without this the server would close the body at
 		// the first byte of the answer, and the transport would break the answer off. Servers that do

@@ -25,8 +25,8 @@ type BodyOptions struct {
 	SpoolMax int64
 	// Stream, if not nil, returns true for requests whose body is not to be received before a backend is
 	// chosen, such as those that are answered while they are still being sent. It must not block.
-	// Requests that ask for an upgrade, expect "100 Continue", announce trailers or take them, and those
-	// of gRPC, stream by themselves.
+	// Requests that ask for an upgrade, expect "100 Continue" or announce trailers, and those of gRPC,
+	// stream by themselves, and so do all while the pool has only Handlers.
 	Stream func(in Info) bool
 	// Refuse has requests refused whose body cannot be held: with status 413 when it is larger than
 	// Memory or SpoolMax, whichever is larger, and with 503 when there is no room now. Otherwise what has

@@ -19,6 +19,7 @@ type upload struct {
 	whole  bool  // somebody has read to the end
 	err    error // the client's end of it broke
 	closed bool
+	held   *held // not nil if all of it has been received: every view begins at the beginning
 }
 
 func newUpload(body io.ReadCloser) *upload {
@@ -91,20 +92,24 @@ func (u *upload) ended() bool {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.whole
+	return u.whole || u.held != nil
 }
 
 func (u *upload) close() {
 	if !u.closed {
 		u.closed = true
+		if u.held != nil {
+			u.held.free()
+		}
 		u.body.Close() // a request's body has nothing to say when it is closed
 	}
 }
 
 type view struct {
 	of      *upload
-	closed  bool // guarded by of.mu, like settled
-	settled bool // this attempt has the answer: the body is its own
+	closed  bool  // guarded by of.mu, like settled
+	settled bool  // this attempt has the answer: the body is its own
+	at      int64 // what it has read of a body that is held
 }
 
 var (
@@ -117,6 +122,12 @@ func (v *view) Read(p []byte) (int, error) {
 	if v.closed {
 		v.of.mu.Unlock()
 		return 0, errViewClosed
+	}
+	if v.of.held != nil {
+		v.of.mu.Unlock()
+		n, err := v.of.held.readAt(p, v.at)
+		v.at += int64(n)
+		return n, err
 	}
 	if v.of.whole {
 		// A transport asks once more whether this was all. By then the server may have closed the body,

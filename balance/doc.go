@@ -30,7 +30,7 @@
 //
 // A request goes to another backend when no connection to the first could be made, and, if its
 // method is idempotent (RFC 9110, section 9.2.2), when that backend failed before the header of its
-// answer arrived and nothing of the request's body had been read, or answered so that
+// answer arrived and nothing of the request's body had been read, unless all of it had been received, or answered so that
 // Options.Elsewhere wants another answer. No backend is tried twice for one
 // request and no request more than Options.Attempts times; retries of all requests together are held
 // below a fixed share of the requests, so that a dying pool is not buried by them. Below this, [http.Transport]
@@ -47,6 +47,10 @@
 // backend failed with it, and may have acted on it) and 504 (the backend was too slow).
 //
 // # Slow clients
+//
+// The body of a request is received whole before a backend is chosen, or joins the queue; then it can be sent again,
+// and a client that breaks off has cost no backend anything. Requests that want an answer while they are still
+// sent are left out by BodyOptions.Stream.
 //
 // When a client is slow to take its answer, the answer is read ahead, into memory and then into a file without a
 // name, so that the backend is free as soon as it has said all; what it sends still reaches the client at
@@ -67,8 +71,8 @@
 // claimed in these and other X-Forwarded fields is believed only from Options.Trusted. Names that differ
 // from theirs, or from those of fields that frame a message, only by an underscore are removed, since
 // some servers take them for the same. Hop-by-hop fields (RFC 9110, section 7.6.1) are removed; a
-// Connection field that names what is set here takes nothing away. Bodies stream in both directions; HEAD,
-// ranges, informational answers, trailers and upgraded connections pass, but no trailer that means
+// Connection field that names what is set here takes nothing away. Bodies that are not received first stream in both
+// directions; HEAD, ranges, informational answers, trailers and upgraded connections pass, but no trailer that means
 // something only before a body. A backend whose URL begins with h2c:// is spoken to in HTTP/2 without TLS,
 // so that calls of gRPC pass that come in HTTP/2. A backend
 // that is a Handler is called directly and gets the client's own request with only the forwarding

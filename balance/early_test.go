@@ -26,7 +26,7 @@ func TestAnswerBeforeTheEnd(t *testing.T) {
 		n, err := io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, "%d %v", n, err)
 	})
-	front := serve(t, mustNew(t, []Backend{{Name: "a", URL: serve(t, h).URL}}, nil))
+	front := serve(t, mustNew(t, []Backend{{Name: "a", URL: serve(t, h).URL}}, &Options{Bodies: BodyOptions{Stream: func(Info) bool { return true }}}))
 	for _, framing := range []string{"chunked", "length"} {
 		c, err := net.Dial("tcp", front.Listener.Addr().String())
 		if err != nil {

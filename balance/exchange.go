@@ -50,6 +50,7 @@ type exchange struct {
 	trial     *state   // the backend is on trial with this request
 	seen      bool     // a backend may have got something of the request
 	body      *upload  // what the client sends
+	held      *held    // what was received of it before a backend was chosen
 	open      *answer  // the answer that is being read
 	broken    error    // why it broke off
 	handoff   *handoff // what comes in the place of the answer
@@ -206,7 +207,7 @@ func (x *exchange) end() {
 func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	x.ctx = r.Context()
 	x.bodiless = r.Body == nil || r.Body == http.NoBody
-	body := newUpload(r.Body)
+	body := x.upload(r.Body)
 	x.body = body
 	fail := func(err error) (*http.Response, error) {
 		x.leave()
@@ -270,7 +271,7 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 		out.URL = &u
 	}
 	start := time.Now()
-	movable := e.Handler == nil && body == nil && x.idempotent() && len(x.tried) < x.b.o.Attempts
+	movable := e.Handler == nil && body.steady() && x.idempotent() && len(x.tried) < x.b.o.Attempts
 	if movable {
 		e.state.wait(x, start, cancel)
 	}

@@ -210,7 +210,7 @@ func TestMove(t *testing.T) {
 					return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(word)), ContentLength: -1, Request: r}, nil
 				}
 				b := mustNew(t, []Backend{{Name: "hung", URL: "http://hung"}, {Name: "good", URL: "http://good"}}, &Options{
-					Picker: ordered{}, Checker: c, CheckInterval: time.Second, CheckFast: time.Second, Fall: 3, Outliers: OutlierOptions{Off: true},
+					Picker: ordered{}, Bodies: BodyOptions{Memory: -1}, Checker: c, CheckInterval: time.Second, CheckFast: time.Second, Fall: 3, Outliers: OutlierOptions{Off: true},
 					Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 						if r.URL.Host == "good" {
 							return answer(r, "good")
