@@ -16,7 +16,8 @@ type BodyOptions struct {
 	// held: all bodies stream.
 	Memory int64
 	// PerAnswer and PerUpload bound the part of it for one answer and for one request, at least 64 KiB; 0
-	// means 256 KiB. What is beyond goes to a file.
+	// means 256 KiB and 1 MiB. What is beyond goes to a file. Answers with the field
+	// "X-Accel-Buffering: no" are not read ahead.
 	PerAnswer, PerUpload int64
 	// Spool is the folder for these files, which have no name, so that nothing is left of them when this
 	// process ends, however it does; "" means [os.TempDir].
@@ -43,7 +44,7 @@ func (o *BodyOptions) check() error {
 	}{
 		{"Memory", &o.Memory, 64 << 20, 1 << 20, -1},
 		{"PerAnswer", &o.PerAnswer, 256 << 10, 2 * bufferSize, 2 * bufferSize},
-		{"PerUpload", &o.PerUpload, 256 << 10, 2 * bufferSize, 2 * bufferSize},
+		{"PerUpload", &o.PerUpload, 1 << 20, 2 * bufferSize, 2 * bufferSize},
 		{"SpoolMax", &o.SpoolMax, 1 << 30, 1 << 20, -1},
 	} {
 		if *n.value == 0 {

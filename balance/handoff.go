@@ -132,6 +132,7 @@ func (x *exchange) deliver(res *http.Response) (*http.Response, error) {
 			given = &handoff{backend: x.open.backend.Name}
 		}
 		switch {
+		case len(values) == 0:
 		case name == accelBuffering:
 			x.open.eager = x.open.eager && !strings.EqualFold(values[0], "no")
 		case name == expectedSize:

@@ -116,6 +116,10 @@ func TestReadAhead(t *testing.T) {
 		case "/length":
 			length(w, size)
 			w.Write(page)
+		case "/stream":
+			w.Header().Set("X-Accel-Buffering", "no")
+			length(w, size)
+			w.Write(page)
 		case "/chunked":
 			w.Write(page)
 		case "/drops":
@@ -149,6 +153,7 @@ func TestReadAhead(t *testing.T) {
 		"little memory":     {"/length", BodyOptions{Memory: 1 << 20, PerAnswer: 8 << 20, SpoolMax: -1}, nil, false, false, page, nil, 0},
 		"no file":           {"/length", BodyOptions{}, none, false, false, page, nil, 1},
 		"disk becomes full": {"/length", BodyOptions{}, fullDisk(1_000_001), false, true, page, nil, 1},
+		"not wanted":        {"/stream", BodyOptions{}, nil, false, false, page, nil, 0},
 		"off":               {"/length", BodyOptions{Memory: -1}, nil, false, false, page, nil, 0},
 		"broken":            {"/broken", BodyOptions{}, nil, true, true, page[:size/2], io.ErrUnexpectedEOF, 0},
 	} {
@@ -326,7 +331,7 @@ func TestBodyOptions(t *testing.T) {
 	_, err := New(nil, &Options{Bodies: BodyOptions{Memory: 1, PerAnswer: -1, PerUpload: 5, SpoolMax: -2, Spool: "/dev/null"}})
 	want := `balance: Options.Bodies.Memory is 1; it must be at least 1048576 bytes, -1 for none, or 0 for 67108864
 balance: Options.Bodies.PerAnswer is -1; it must be at least 65536 bytes, or 0 for 262144
-balance: Options.Bodies.PerUpload is 5; it must be at least 65536 bytes, or 0 for 262144
+balance: Options.Bodies.PerUpload is 5; it must be at least 65536 bytes, or 0 for 1048576
 balance: Options.Bodies.SpoolMax is -2; it must be at least 1048576 bytes, -1 for none, or 0 for 1073741824`
 	if diff := cmp.Diff(want, reason(err)); diff != "" {
 		t.Error(diff)

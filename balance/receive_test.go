@@ -70,6 +70,9 @@ func TestReceive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.o.Spool = t.TempDir()
+			if tt.o.PerUpload == 0 {
+				tt.o.PerUpload = 256 << 10
+			}
 			b := mustNew(t, []Backend{{Name: "a", URL: back.URL}}, &Options{Bodies: tt.o})
 			if tt.open != nil {
 				b.bodies.open = tt.open
@@ -102,7 +105,7 @@ func TestReceive(t *testing.T) {
 // TestReceiveFirst: until all has come, no backend has anything to do with it, also when it never comes.
 func TestReceiveFirst(t *testing.T) {
 	back := serve(t, http.HandlerFunc(digest))
-	b := mustNew(t, []Backend{{Name: "a", URL: back.URL}}, nil)
+	b := mustNew(t, []Backend{{Name: "a", URL: back.URL}}, &Options{Bodies: BodyOptions{PerUpload: 64 << 10}})
 	front := serve(t, b)
 	body := noise(400_000)
 	for _, breaks := range []bool{false, true} {
