@@ -190,6 +190,9 @@ func TestReadAhead(t *testing.T) {
 			if s := b.Stats(); s.Bodies.SpoolErrors != tt.errors || (s.Bodies.Spilled == 1) != tt.spills {
 				t.Errorf("%+v", s)
 			}
+			if s := b.Stats().Bodies; s.Ahead != 0 && (tt.path == "/stream" || tt.o.Memory < 0) {
+				t.Errorf("%+v", s)
+			}
 		})
 	}
 }
