@@ -154,3 +154,38 @@ func ExampleBalancer_RoundTripper() {
 	// Output:
 	// Hello, Ada <nil>
 }
+
+// People who are logged in come first when there is more load than the backends can bear, and crawlers
+// last.
+func ExampleClassifyRules() {
+	classify, err := balance.ClassifyRules([]balance.Rule{
+		{Header: "User-Agent", HeaderMatch: "(?i)bot|crawl", Priority: -1},
+		{Cookie: "session", Priority: 1},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	b, err := balance.New([]balance.Backend{{
+		Name:        "a",
+		MaxInFlight: 8, // others wait
+		Handler:     greet("Hello"),
+	}}, &balance.Options{Classify: func(in *balance.Info) {
+		classify(in)
+		fmt.Println("priority", in.Priority)
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, field := range []string{"User-Agent: ExampleBot/1.0", "Cookie: session=1", "Accept: */*"} {
+		name, value, _ := strings.Cut(field, ": ")
+		r := httptest.NewRequest("GET", "/Ada", nil)
+		r.Header.Set(name, value)
+		b.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	// Output:
+	// priority -1
+	// priority 1
+	// priority 0
+}
