@@ -37,6 +37,8 @@ type Options struct {
 	Outliers OutlierOptions
 	// Queue is where requests wait while all backends are full.
 	Queue QueueOptions
+	// Retries say what repeated attempts may cost.
+	Retries RetryOptions
 	// Bodies say what is held here of requests and answers, for slow clients.
 	Bodies BodyOptions
 	// Handoff lets backends hand answers off to a file or to another server.
@@ -156,7 +158,7 @@ func (o *Options) withDefaults() (Options, error) {
 			errs = append(errs, fmt.Errorf("balance: Options.%s is %d; it must be between %d and %d, or 0 for %d", n.name, *n.value, n.least, n.most, n.def))
 		}
 	}
-	errs = append(errs, c.Queue.check(), c.Outliers.check(), c.Bodies.check(), c.Handoff.check())
+	errs = append(errs, c.Queue.check(), c.Retries.check(), c.Outliers.check(), c.Bodies.check(), c.Handoff.check())
 	if c.CheckFast == 0 {
 		c.CheckFast = max(c.CheckInterval/5, time.Millisecond)
 	}
@@ -212,7 +214,7 @@ func New(backends []Backend, o *Options) (*Balancer, error) {
 	b := &Balancer{o: opts, queue: q, changed: make(chan struct{}, 1)}
 	b.bodies = newHoldings(opts.Bodies, &b.buffers)
 	b.pool.Store(p)
-	b.budget.tenths.Store(budgetTenths)
+	b.budget.init(opts.Retries)
 	b.transport = opts.Transport
 	if b.transport == nil {
 		dialer := &net.Dialer{Timeout: opts.DialTimeout, KeepAlive: 15 * time.Second}

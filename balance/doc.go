@@ -21,8 +21,9 @@
 // While all backends serve as many requests as they may (Backend.MaxInFlight), others wait in a queue of
 // bounded length, and a backend that becomes free takes the one whose turn it is. Higher priorities,
 // which Options.Classify gives, have a head start, so nobody starves. A request is refused at once when
-// the wait would be too long for it, as far as the recent pace tells, or too many wait; 503 with
-// Retry-After says when to come again. [QueueOptions] has the limits. Backends learn how crowded it is by the
+// the wait would be too long for it, as far as the recent pace tells, or too many wait; when there is more load
+// than the backends can bear for a while, the queue is kept short and what matters least is refused first. 503
+// with Retry-After says when to come again. [QueueOptions] has the limits. Backends learn how crowded it is by the
 // fields X-Queue-Count (requests that wait), X-Queue-Age (how long the next of them has, in seconds) and
 // X-Queue-Wait (how long this one has, in milliseconds), which are there only when somebody waits or has.
 //
@@ -33,7 +34,8 @@
 // answer arrived and nothing of the request's body had been read, unless all of it had been received, or answered so that
 // Options.Elsewhere wants another answer. No backend is tried twice for one
 // request and no request more than Options.Attempts times; retries of all requests together are held
-// below a fixed share of the requests, so that a dying pool is not buried by them. Below this, [http.Transport]
+// below a share of the requests, so that a dying pool is not buried by them. [RetryOptions] has that share,
+// and a limit for the time of one attempt, after which a request asks elsewhere if there is room. Below this, [http.Transport]
 // opens a new connection to the same backend when a kept-alive one turns out to be closed.
 //
 // A backend that hangs is found out by its health checks. Requests that then still wait for the header

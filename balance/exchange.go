@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -274,6 +273,9 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 	movable := e.Handler == nil && body.steady() && x.idempotent() && len(x.tried) < x.b.o.Attempts
 	if movable {
 		e.state.wait(x, start, cancel)
+		if x.b.o.Retries.TryTimeout > 0 {
+			defer x.hurry(e.state, cancel).Stop()
+		}
 	}
 	res, err := transport.RoundTrip(out)
 	now := time.Now()
@@ -286,7 +288,9 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 		if err == nil {
 			res.Body.Close() // it comes too late, and its context has ended
 		}
-		err = errMoved
+		if err = errMoved; context.Cause(ctx) == errSlow {
+			err = errSlow
+		}
 	}
 	trial := x.endTrial()
 	if err != nil {
@@ -336,8 +340,8 @@ func (x *exchange) repeatable(err error, body *upload) bool {
 	if unsent(err) {
 		return true
 	}
-	if errors.Is(err, errMoved) {
-		return true // move has paid
+	if errors.Is(err, errMoved) || errors.Is(err, errSlow) {
+		return true // who ended it has paid
 	}
 	return x.idempotent() && x.b.budget.spend()
 }
@@ -368,31 +372,3 @@ func (x *exchange) told(err error) error {
 type unreachedError struct{ error }
 
 func (e *unreachedError) Unwrap() error { return e.error }
-
-// idempotent: RFC 9110, section 9.2.2.
-func (x *exchange) idempotent() bool {
-	switch x.in.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return true
-	}
-	return false
-}
-
-// A budget holds retries that cost backends work to a fifth of the requests, after a start of 100.
-type budget struct{ tenths atomic.Int64 }
-
-const budgetTenths = 1000
-
-func (b *budget) earn() {
-	if b.tenths.Load() < budgetTenths {
-		b.tenths.Add(2)
-	}
-}
-
-func (b *budget) spend() bool {
-	if b.tenths.Add(-10) >= 0 {
-		return true
-	}
-	b.tenths.Add(10)
-	return false
-}

@@ -200,17 +200,17 @@ func (q *queue) join(w *waiter, now time.Time, patience time.Duration) error {
 	}
 	if interval > 0 && now.Sub(q.busy) > q.o.Target {
 		most := int(max(alwaysWait, q.o.Target/interval))
-		if before > most {
-			q.stats.Shed++
-			return errShed
-		}
 		if len(q.heap) > most && w.before(last) {
 			// It came when the load was not known to be too much, or before others that matter more.
 			q.stats.Shed++
 			q.remove(last, errShed)
 		}
+		if before > most {
+			q.stats.Shed++
+			return errShed
+		}
 	}
-	if len(q.heap) >= q.o.Max {
+	if len(q.heap) >= q.o.Max { // then last is still there
 		if last.before(w) || last.x.in.Priority >= w.x.in.Priority {
 			q.stats.Crowded++
 			return errCrowded
