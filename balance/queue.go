@@ -152,7 +152,14 @@ func (q *queue) wait(ctx context.Context, x *exchange) error {
 	if err := q.join(w, now, patience); err != nil {
 		return err
 	}
-	q.dispatch() // a place may have become free since x has looked for one
+	err := q.await(ctx, w, patience)
+	x.b.o.Events.queued(x.in, time.Since(now), err)
+	return err
+}
+
+// await is the rest of wait for who has joined.
+func (q *queue) await(ctx context.Context, w *waiter, patience time.Duration) error {
+	q.dispatch() // a place may have become free since it has looked for one
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	var why error
@@ -169,7 +176,7 @@ func (q *queue) wait(ctx context.Context, x *exchange) error {
 	}
 	err := <-w.ready // somebody was faster
 	if err == nil && ctx.Err() != nil {
-		x.leave()
+		w.x.leave()
 		return context.Cause(ctx)
 	}
 	return err

@@ -1,11 +1,30 @@
 package balance
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
 )
+
+// RefusedWhy returns a word for an error of [Events].Refused, for logs and counters: "full" (and there is no
+// queue), "crowded", "hopeless", "shed", "overstayed" or "pushed", which [QueueStats] explains,
+// "no backend" for others that match [ErrNoBackend], and "" for what is no refusal.
+func RefusedWhy(err error) string {
+	for _, r := range [...]struct {
+		err  error
+		word string
+	}{
+		{errFull, "full"}, {errCrowded, "crowded"}, {errHopeless, "hopeless"}, {errShed, "shed"},
+		{errOverstay, "overstayed"}, {errPushed, "pushed"}, {ErrNoBackend, "no backend"},
+	} {
+		if errors.Is(err, r.err) {
+			return r.word
+		}
+	}
+	return ""
+}
 
 // maxRetryAfter is the most that clients are asked to wait for their next attempt.
 const maxRetryAfter = 30 * time.Second

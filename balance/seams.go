@@ -112,8 +112,12 @@ type Events struct {
 	Attempt func(in Info, backend string, status int, took time.Duration, err error)
 	// Cut: the answer of a backend broke off, and with it that to the client.
 	Cut func(in Info, backend string, err error)
-	// Refused: no backend may take the request; err matches [ErrNoBackend].
+	// Refused: no backend may take the request; err matches [ErrNoBackend], and [RefusedWhy] has a word
+	// for it.
 	Refused func(in Info, err error)
+	// Queued: a request has waited in the queue for so long, and has a backend now or, with an error,
+	// none.
+	Queued func(in Info, waited time.Duration, err error)
 }
 
 func (e *Events) health(backend string, healthy bool, reason error) {
@@ -137,6 +141,12 @@ func (e *Events) cut(in Info, backend string, err error) {
 func (e *Events) refused(in Info, err error) {
 	if e.Refused != nil {
 		e.Refused(in, err)
+	}
+}
+
+func (e *Events) queued(in Info, waited time.Duration, err error) {
+	if e.Queued != nil {
+		e.Queued(in, waited, err)
 	}
 }
 
