@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -157,5 +158,62 @@ func TestRetryOptionsCheck(t *testing.T) {
 		if !strings.Contains(err.Error(), "Options."+name+" is") {
 			t.Errorf("%s is not named: %v", name, err)
 		}
+	}
+}
+
+// TestTryTimeoutRaces: answers that come just when the time is over are either used or thrown away, and no
+// place is lost.
+func TestTryTimeoutRaces(t *testing.T) {
+	var n atomic.Uint64
+	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+		select {
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		case <-time.After(time.Duration(n.Add(1)%5) * 500 * time.Microsecond):
+		}
+		return &http.Response{StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("whole")), Request: r}, nil
+	})
+	var list []Backend
+	for _, name := range []string{"a", "b", "c"} {
+		list = append(list, Backend{Name: name, URL: "http://" + name, MaxInFlight: 8})
+	}
+	b := mustNew(t, list, &Options{Transport: transport, Retries: RetryOptions{TryTimeout: time.Millisecond}, Outliers: OutlierOptions{Off: true}})
+	const clients, each = 16, 40
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for range each {
+				w := httptest.NewRecorder()
+				b.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+				// A second attempt may be too slow as well, and the third has no time limit.
+				if w.Code != 200 || w.Body.String() != "whole" {
+					t.Errorf("status %d, %q", w.Code, w.Body)
+				}
+			}
+		})
+	}
+	all.Wait()
+	s := b.Stats()
+	if most := uint64(100 + clients*each/5); s.Requests != clients*each || s.Retries == 0 || s.Retries > most {
+		t.Errorf("at most %d retries: %+v", most, s)
+	}
+	if n := inFlight(b); n != 0 {
+		t.Errorf("%d are in flight", n)
+	}
+}
+
+// TestRetryAfterPasses: what the last backend asked says about when to come again reaches the client.
+func TestRetryAfterPasses(t *testing.T) {
+	busy := roundTripper(func(r *http.Request) (*http.Response, error) {
+		after := map[string]string{"a": "11", "b": "22"}[r.URL.Host]
+		return &http.Response{StatusCode: 503, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{"Retry-After": {after}}, Body: http.NoBody, Request: r}, nil
+	})
+	b := mustNew(t, []Backend{{Name: "a", URL: "http://a"}, {Name: "b", URL: "http://b"}}, &Options{
+		Picker: ordered{}, Transport: busy, Elsewhere: func(_ Info, status int) bool { return status == 503 },
+	})
+	w := httptest.NewRecorder()
+	b.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if got := w.Header().Values("Retry-After"); w.Code != 503 || len(got) != 1 || got[0] != "22" {
+		t.Errorf("status %d, Retry-After %q", w.Code, got)
 	}
 }
