@@ -126,7 +126,7 @@ func (q *queue) snapshot() QueueStats {
 	if s.Waiting > 0 {
 		s.Age = time.Since(q.heap[0].x.came)
 	}
-	if interval := q.pace.interval(time.Now()); interval > 0 {
+	if interval := q.pace.usual(); interval > 0 {
 		s.Pace = float64(time.Second) / float64(interval)
 	}
 	return s
@@ -200,12 +200,13 @@ func (q *queue) join(w *waiter, now time.Time, patience time.Duration) error {
 	if len(q.heap) == 0 {
 		q.busy = now
 	}
-	interval := q.pace.interval(now)
-	if time.Duration(before)*interval > patience {
+	if q.pace.expect(before, now) > patience {
 		q.stats.Hopeless++
 		return errHopeless
 	}
-	if interval > 0 && now.Sub(q.busy) > q.o.Target {
+	// What counts here is how fast it moves when it does: backends that are restarted, or frozen for a
+	// moment, are worth waiting for.
+	if interval := q.pace.usual(); interval > 0 && now.Sub(q.busy) > q.o.Target {
 		most := int(max(alwaysWait, q.o.Target/interval))
 		if len(q.heap) > most && w.before(last) {
 			// It came when the load was not known to be too much, or before others that matter more.
@@ -322,15 +323,26 @@ func (p *pace) handed(now time.Time, others bool) {
 	}
 }
 
-// interval is the time between two who are handed to backends; 0: not known.
-func (p *pace) interval(now time.Time) time.Duration {
+// usual is the time between two who are handed to backends; 0: not known.
+func (p *pace) usual() time.Duration {
 	if p.samples < paceNeeded {
 		return 0
 	}
-	if p.last.IsZero() {
-		return p.average
+	return p.average
+}
+
+// expect is about how long one will wait who has so many before him; 0: not known. If the queue does not
+// move, it may stand still for as long again as it has.
+func (p *pace) expect(before int, now time.Time) time.Duration {
+	interval := p.usual()
+	if before == 0 || interval == 0 {
+		return 0
 	}
-	return max(p.average, now.Sub(p.last)) // it may have stopped moving
+	wait := time.Duration(before) * interval
+	if !p.last.IsZero() {
+		wait += max(0, now.Sub(p.last)-interval)
+	}
+	return wait
 }
 
 func (w *waiter) before(o *waiter) bool {

@@ -36,7 +36,7 @@ func (q *queue) retryAfter(least time.Duration) time.Duration {
 		return least
 	}
 	q.mu.Lock()
-	wait := time.Duration(len(q.heap)) * q.pace.interval(time.Now())
+	wait := q.pace.expect(len(q.heap), time.Now())
 	q.mu.Unlock()
 	wait = min(max(wait, least), max(least, maxRetryAfter))
 	return wait + time.Duration(rand.Int64N(int64(wait)/2+1))

@@ -168,6 +168,22 @@ func TestQueueRefuses(t *testing.T) {
 			}
 			c.expect("/in 200", "/2 200")
 		}, nil, QueueStats{Queued: 2, Served: 1, Left: 1}},
+		"frozen": {QueueOptions{Ageing: time.Minute}, func(t *testing.T, c *crowd) {
+			for i := range 30 {
+				c.ask(t.Context(), fmt.Sprint("/", i), 0)
+			}
+			for i := range 20 { // ten in a second
+				time.Sleep(100 * time.Millisecond)
+				c.expect(fmt.Sprintf("/%d 200", i))
+			}
+			time.Sleep(3 * time.Second)
+			// It stands still, perhaps for three seconds more, and then serves the 9 that wait in another.
+			c.ask(t.Context(), "/new", 0)
+			for i := 20; i < 30; i++ {
+				c.expect(fmt.Sprintf("/%d 200", i))
+			}
+			c.expect("/new 200")
+		}, nil, QueueStats{Queued: 30, Served: 30}},
 		"shed": {QueueOptions{MaxWait: time.Minute, Ageing: time.Minute}, func(t *testing.T, c *crowd) {
 			for i := range 20 {
 				c.ask(t.Context(), fmt.Sprint("/", i), 0)
