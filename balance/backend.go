@@ -79,6 +79,7 @@ type state struct {
 	disabled  atomic.Bool
 	warmed    atomic.Int64 // since when it is in its slow start, in Unix nanoseconds; 0: it is not
 	record    record
+	answers   answers       // by class of status
 	suspect   chan struct{} // wakes the health check; capacity 1
 
 	mu      sync.Mutex
@@ -94,6 +95,9 @@ type state struct {
 	pause         time.Duration // how long it was calm last
 	reason        string        // why unhealthy
 	since         time.Time     // of the present health
+
+	lastError string    // of an attempt, or an answer that broke off
+	erredAt   time.Time // when that was
 }
 
 // env is what states share.

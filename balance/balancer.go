@@ -43,6 +43,8 @@ type Options struct {
 	Bodies BodyOptions
 	// Handoff lets backends hand answers off to a file or to another server.
 	Handoff HandoffOptions
+	// Operations are the balancer's own pages.
+	Operations OperationsOptions
 	// Events tell what happens.
 	Events Events
 	// Classify, if not nil, sets Key and Priority of a request. It must not block.
@@ -198,7 +200,8 @@ type Balancer struct {
 	running  atomic.Bool
 
 	counters
-	budget budget
+	figures figures
+	budget  budget
 }
 
 // New returns a balancer for the backends. It reports everything that is wrong with its arguments at
@@ -220,7 +223,7 @@ func New(backends []Backend, o *Options) (*Balancer, error) {
 		dialer := &net.Dialer{Timeout: opts.DialTimeout, KeepAlive: 15 * time.Second}
 		b.own = &http.Transport{
 			Proxy:                  nil, // an http_proxy of the environment is not meant for backends
-			DialContext:            dialing(dialer),
+			DialContext:            timed(dialing(dialer)),
 			TLSHandshakeTimeout:    5 * time.Second,
 			ResponseHeaderTimeout:  opts.ResponseTimeout,
 			ExpectContinueTimeout:  time.Second,
@@ -293,31 +296,45 @@ func (b *Balancer) info(r *http.Request, host string) Info {
 // ServeHTTP answers the request by one of the backends. When an answer breaks off it panics with
 // [http.ErrAbortHandler], which makes a server break off the connection.
 func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodConnect {
-		http.Error(w, "This server is not a proxy for other hosts.", http.StatusNotImplemented)
-		return
-	}
-	in := b.info(r, r.Host)
+	v, r, in := b.begin(w, r)
 	var err error
-	if b.o.Cache == nil {
-		err = b.serve(w, r, in)
-	} else {
-		err = b.o.Cache.Serve(r.Context(), w, in, &fetcher{b, r, in})
-	}
-	if err != nil {
-		panic(http.ErrAbortHandler)
+	defer func() {
+		p := recover()
+		if p == http.ErrAbortHandler {
+			p, err = nil, errAborted // a cache's
+		}
+		if p != nil {
+			v.why = Panicked
+			v.end(r.Context(), errAborted)
+			panic(p)
+		}
+		v.end(r.Context(), err)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}()
+	switch {
+	case r.Method == http.MethodConnect:
+		v.why = NotServed
+		http.Error(v, "This server is not a proxy for other hosts.", http.StatusNotImplemented)
+	case b.o.Cache == nil:
+		err = b.serve(v, r, in, v)
+	default:
+		err = b.o.Cache.Serve(r.Context(), v, in, &fetcher{b, r, in, v})
 	}
 }
 
-// serve lets backends answer. The error says that the answer is cut short.
-func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err error) {
-	x := &exchange{b: b, in: in, bodiless: !hasBody(r)}
+// serve lets backends answer. The error says that the answer is cut short. v is nil if no client waits.
+func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info, v *visit) (err error) {
+	x := &exchange{b: b, in: in, visit: v, bodiless: !hasBody(r)}
+	defer x.tell()
 	if r = x.receive(w, r); r == nil {
 		return nil
 	}
 	defer x.held.free()
 	if err := x.next(r.Context()); err != nil {
-		b.refuse(w, r, in, err)
+		x.because(r.Context(), err)
+		b.refuse(x.out(w), r, in, err)
 		return nil
 	}
 	if x.picked.Handler != nil {
@@ -341,10 +358,12 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err e
 				return
 			}
 			if failure == errHandoff {
-				err = x.hand(w, r)
+				x.handedOff()
+				err = x.hand(x.out(w), r)
 				return
 			}
-			b.failed(w, r, in, failure)
+			x.because(r.Context(), failure)
+			b.failed(x.out(w), r, in, failure)
 		},
 	}
 	defer func() {
@@ -360,7 +379,7 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info) (err e
 			panic(p)
 		}
 	}()
-	proxy.ServeHTTP(&writer{w}, r)
+	proxy.ServeHTTP(x.out(w), r)
 	if duplex {
 		x.finishUpload(w, r)
 	}

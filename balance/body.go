@@ -307,6 +307,7 @@ func (a *answer) breakOff(err error) {
 		return
 	}
 	a.backend.state.failures.Add(1)
+	a.backend.state.erred(time.Now(), err)
 	a.backend.state.doubt()
 	a.x.b.note(a.backend, failed, false, err)
 	a.x.b.cut.Add(1)
@@ -352,8 +353,21 @@ type upgraded struct {
 	rw io.ReadWriteCloser
 }
 
-func (u *upgraded) Read(p []byte) (int, error)  { return u.rw.Read(p) }
-func (u *upgraded) Write(p []byte) (int, error) { return u.rw.Write(p) }
+func (u *upgraded) Read(p []byte) (int, error) {
+	n, err := u.rw.Read(p)
+	if v := u.x.visit; v != nil {
+		v.sent.Add(int64(n))
+	}
+	return n, err
+}
+
+func (u *upgraded) Write(p []byte) (int, error) {
+	n, err := u.rw.Write(p)
+	if v := u.x.visit; v != nil {
+		v.received.Add(int64(n))
+	}
+	return n, err
+}
 
 // CloseWrite tells the backend that the client will send no more.
 func (u *upgraded) CloseWrite() error {

@@ -85,4 +85,12 @@
 // With Options.Cache, each request goes to the cache first, which answers it or has a backend answer it.
 // Unsafe methods pass through it as well, so that it learns of changes. Package balance/cache is an HTTP
 // cache (RFC 9111); nothing here knows its rules.
+//
+// # What administrators see
+//
+// Events.Done gets a [Record] of each request: which backend, how long in the queue, until the first byte
+// and in all, and why it ended. Package balance/accesslog writes them down. [Balancer.Stats],
+// [Balancer.Timings] and [Balancer.Snapshot] have the figures, [Balancer.Summary] says in a sentence how the
+// pool is, and [Balancer.StatusHandler] shows all of it. Package balance/console is for the terminal.
+// Answers of the balancer's own can be made to look like the rest of a site: [OperationsOptions].
 package balance

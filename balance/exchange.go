@@ -53,6 +53,11 @@ type exchange struct {
 	open      *answer  // the answer that is being read
 	broken    error    // why it broke off
 	handoff   *handoff // what comes in the place of the answer
+
+	visit   *visit        // nil: nobody is told how it ends
+	last    *backend      // was picked last
+	dial    dialed        // of the first attempt
+	connect time.Duration // how long connections took
 }
 
 // scratch holds the candidates of one pick.
@@ -134,7 +139,7 @@ func (x *exchange) pick() error {
 			x.b.requests.Add(1)
 			x.b.budget.earn()
 		}
-		x.picked = e
+		x.picked, x.last = e, e
 		x.tried = append(x.tried, e.state)
 		e.state.requests.Add(1)
 		return nil
@@ -255,7 +260,8 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 // attempt sends the request to the picked backend.
 func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error) {
 	e := x.picked
-	ctx, cancel := context.WithCancelCause(r.Context())
+	dial := x.dialing(r.Context())
+	ctx, cancel := context.WithCancelCause(dial)
 	out := r.WithContext(ctx)
 	out.Host = x.in.Host
 	view := body.view()
@@ -280,6 +286,7 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 	res, err := transport.RoundTrip(out)
 	now := time.Now()
 	took := now.Sub(start)
+	x.connect += time.Duration(dial.took.Load())
 	if body == nil {
 		// A quick error is no proof of speed.
 		e.state.latency.observe(now, took, err != nil || res.StatusCode >= 500)
@@ -301,6 +308,7 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 		}
 		if r.Context().Err() == nil {
 			e.state.failures.Add(1)
+			e.state.erred(now, err)
 			e.state.doubt()
 			if trial || !errors.Is(err, errMoved) { // it is known already
 				x.b.note(e, failed, trial, err)
@@ -317,6 +325,7 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 	} else {
 		x.b.note(e, o, trial, statusError(res.StatusCode))
 	}
+	e.state.answers.add(res.StatusCode)
 	x.b.o.Events.attempt(x.in, e.Name, res.StatusCode, took, nil)
 	x.picked = nil // the answer will leave
 	x.open = &answer{x: x, backend: e, body: res.Body, cancel: cancel}

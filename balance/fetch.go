@@ -10,10 +10,11 @@ type fetcher struct {
 	b  *Balancer
 	r  *http.Request
 	in Info
+	v  *visit // nil: no client waits
 }
 
 func (f *fetcher) Fetch(ctx context.Context, w http.ResponseWriter, change http.Header) error {
-	return f.b.serve(w, withFields(ctx, f.r, change), f.in)
+	return f.b.serve(w, withFields(ctx, f.r, change), f.in, f.v)
 }
 
 func (f *fetcher) HasBody() bool { return hasBody(f.r) }
@@ -29,7 +30,7 @@ func (f *fetcher) Detach() (Fetcher, Info) {
 	r.Body, r.GetBody, r.ContentLength, r.TransferEncoding = http.NoBody, nil, 0, nil
 	in := f.in
 	in.Header, in.Values = r.Header.Get, r.Header.Values
-	return &fetcher{f.b, r, in}, in
+	return &fetcher{f.b, r, in, nil}, in
 }
 
 // withFields returns r with ctx and with fields of its header set, or removed where the list is empty.

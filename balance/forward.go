@@ -20,7 +20,10 @@ var discardLog = log.New(io.Discard, "", 0)
 // A writer keeps "100 Continue" of backends from the client. The server sends its own when the body is
 // first read, which the transport does at the backend's word; both could meet, and a client would get
 // two.
-type writer struct{ http.ResponseWriter }
+type writer struct {
+	http.ResponseWriter
+	visit *visit // whose answer it becomes, perhaps; nil: nobody's
+}
 
 func (w *writer) WriteHeader(status int) {
 	if status != http.StatusContinue {
@@ -84,14 +87,13 @@ func (b *Balancer) refuse(w http.ResponseWriter, r *http.Request, in Info, err e
 	}
 	b.refused.Add(1)
 	b.o.Events.refused(in, err)
-	b.later(w, r)
+	b.later(w, r, in)
 }
 
 // later asks the client to come again: nobody has seen the request.
-func (b *Balancer) later(w http.ResponseWriter, r *http.Request) {
+func (b *Balancer) later(w http.ResponseWriter, r *http.Request, in Info) {
 	seconds := (b.queue.retryAfter(b.o.RetryAfter) + time.Second - 1) / time.Second
-	w.Header().Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
-	explain(w, r, http.StatusServiceUnavailable, fmt.Sprintf("All servers are busy or being looked after. Please try again in %d s.", seconds))
+	b.answer(w, r, in, http.StatusServiceUnavailable, fmt.Sprintf("All servers are busy or being looked after. Please try again in %d s.", seconds), seconds*time.Second)
 }
 
 // failed answers a request whose attempts have failed.
@@ -103,25 +105,25 @@ func (b *Balancer) failed(w http.ResponseWriter, r *http.Request, in Info, err e
 		return
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		explain(w, r, http.StatusRequestEntityTooLarge, "The request is larger than this server takes.")
+		b.answer(w, r, in, http.StatusRequestEntityTooLarge, "The request is larger than this server takes.", 0)
 		return
 	}
 	if _, ok := errors.AsType[*uploadError](err); ok {
-		explain(w, r, http.StatusBadRequest, "The request's body broke off. Please send it again.")
+		b.answer(w, r, in, http.StatusBadRequest, "The request's body broke off. Please send it again.", 0)
 		return
 	}
 	b.o.Logger.LogAttrs(r.Context(), slog.LevelWarn, "no backend has answered",
 		slog.String("method", in.Method), slog.String("path", in.Path), slog.Any("error", err))
 	if _, ok := errors.AsType[*unreachedError](err); ok {
-		b.later(w, r)
+		b.later(w, r, in)
 		return
 	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
-		explain(w, r, http.StatusGatewayTimeout, "The server behind this address has not answered in time. Please try again.")
+		b.answer(w, r, in, http.StatusGatewayTimeout, "The server behind this address has not answered in time. Please try again.", 0)
 		return
 	}
-	explain(w, r, http.StatusBadGateway, "The server behind this address has not answered. Please try again.")
+	b.answer(w, r, in, http.StatusBadGateway, "The server behind this address has not answered. Please try again.", 0)
 }
 
 // explain writes a short answer of the balancer's own. It names no backend: clients are strangers.

@@ -160,7 +160,7 @@ func (r *heldReader) Close() error {
 
 // holds reports whether the body of a request is to be received before a backend is chosen.
 func (b *Balancer) holds(r *http.Request, in Info) bool {
-	if r.Body == nil || r.Body == http.NoBody || b.o.Bodies.Memory < 0 {
+	if !hasBody(r) || b.o.Bodies.Memory < 0 {
 		return false
 	}
 	h := r.Header
@@ -182,7 +182,8 @@ func (x *exchange) receive(w http.ResponseWriter, r *http.Request) *http.Request
 	}
 	if r.ContentLength > max(b.o.Bodies.Memory, b.o.Bodies.SpoolMax) {
 		if b.o.Bodies.Refuse {
-			b.tooLarge(w, r)
+			x.note(TooLarge)
+			b.tooLarge(x.out(w), r)
 			return nil
 		}
 		return r
@@ -190,7 +191,9 @@ func (x *exchange) receive(w http.ResponseWriter, r *http.Request) *http.Request
 	h, err := all.receive(r.Body)
 	if err != nil {
 		b.failures.Add(1)
-		b.failed(w, r, x.in, &uploadError{err})
+		broken := &uploadError{err}
+		x.because(r.Context(), broken)
+		b.failed(x.out(w), r, x.in, broken)
 		return nil
 	}
 	if h.rest == nil {
@@ -204,9 +207,11 @@ func (x *exchange) receive(w http.ResponseWriter, r *http.Request) *http.Request
 			large := h.size() >= max(b.o.Bodies.Memory, b.o.Bodies.SpoolMax)
 			h.free()
 			if large {
-				b.tooLarge(w, r)
+				x.note(TooLarge)
+				b.tooLarge(x.out(w), r)
 			} else {
-				b.refuse(w, r, x.in, errNoRoom)
+				x.because(r.Context(), errNoRoom)
+				b.refuse(x.out(w), r, x.in, errNoRoom)
 			}
 			return nil
 		}

@@ -58,7 +58,8 @@ func TestTryTimeout(t *testing.T) {
 		"DELETE":              {"DELETE", "", two, RetryOptions{}, false, moved},
 		"DELETE is not safe":  {"DELETE", "", two, RetryOptions{SafeOnly: true}, false, stayed},
 		"POST":                {"POST", "", two, RetryOptions{}, false, stayed},
-		"with a body":         {"PUT", "body", two, RetryOptions{}, false, stayed},
+		"with a body, held":   {"PUT", "body", two, RetryOptions{}, false, moved},
+		"with a body":         {"PUT", "stream", two, RetryOptions{}, false, stayed},
 		"no other":            {"GET", "", two[:1], RetryOptions{}, false, stayed},
 		"the other is full":   {"GET", "", []Backend{two[0], {Name: "b", URL: "http://b", MaxInFlight: 1}}, RetryOptions{}, true, stayed},
 		"no retries are left": {"GET", "", two, RetryOptions{Ratio: -1}, false, stayed},
@@ -67,7 +68,11 @@ func TestTryTimeout(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var asked []string
 				tt.retries.TryTimeout = 2 * time.Second
-				b := mustNew(t, tt.list, &Options{Picker: ordered{}, Transport: slowOnes(&asked), Retries: tt.retries})
+				o := &Options{Picker: ordered{}, Transport: slowOnes(&asked), Retries: tt.retries}
+				if tt.body == "stream" {
+					o.Bodies.Memory = -1
+				}
+				b := mustNew(t, tt.list, o)
 				if tt.busy {
 					s := b.pool.Load().members[1].state
 					s.enter()

@@ -118,6 +118,8 @@ type Events struct {
 	// Queued: a request has waited in the queue for so long, and has a backend now or, with an error,
 	// none.
 	Queued func(in Info, waited time.Duration, err error)
+	// Done: a request of [Balancer.ServeHTTP] has come to its end. The Record must not be kept.
+	Done func(*Record)
 }
 
 func (e *Events) health(backend string, healthy bool, reason error) {

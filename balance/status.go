@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Stats counts what has happened since [New]. Requests that the cache answers alone are not in it.
+// Stats counts what has happened since [New]. Requests that the cache answers alone are not in the
+// first six.
 type Stats struct {
 	Requests uint64 `json:"requests"`  // given to at least one backend
 	Retries  uint64 `json:"retries"`   // attempts after the first one of a request
@@ -18,6 +19,13 @@ type Stats struct {
 	Ejections uint64 `json:"ejections"`
 	Spared    uint64 `json:"spared"`
 	Stalls    uint64 `json:"stalls"`
+
+	// Answers, Ends, Sent and Received are of the requests of [Balancer.ServeHTTP] that have ended, those
+	// the cache has answered too: by class of status, by why they ended, and the bytes of the bodies.
+	Answers  Answers   `json:"answers"`
+	Ends     EndCounts `json:"ends"`
+	Sent     int64     `json:"sent_bytes"`
+	Received int64     `json:"received_bytes"`
 
 	Queue   QueueStats   `json:"queue"`
 	Bodies  BodyStats    `json:"bodies"`
@@ -35,6 +43,7 @@ func (b *Balancer) Stats() Stats {
 		Requests: b.requests.Load(), Retries: b.retries.Load(), Refused: b.refused.Load(),
 		Failed: b.failures.Load(), Cut: b.cut.Load(), FailOpen: b.failOpen.Load(),
 		Ejections: b.ejections.Load(), Spared: b.spared.Load(), Stalls: b.stalls.Load(),
+		Answers: b.figures.answers.load(), Ends: b.figures.endCounts(), Sent: b.figures.sent.Load(), Received: b.figures.got.Load(),
 		Queue: b.queue.snapshot(), Bodies: b.bodies.snapshot(), Handoff: b.handoffs.snapshot(),
 	}
 }
@@ -70,6 +79,11 @@ type Status struct {
 	// that broke off.
 	Requests uint64 `json:"requests"`
 	Failures uint64 `json:"failures"`
+	// Answers counts the answers of a backend with a URL by class of status.
+	Answers Answers `json:"answers"`
+	// LastError is the last failure, at the time Erred; "" if there was none yet.
+	LastError string    `json:"last_error,omitempty"`
+	Erred     time.Time `json:"erred,omitzero"`
 }
 
 // Snapshot returns the status of all backends in the order they were given.
@@ -94,6 +108,7 @@ func (e *backend) status(now time.Time) Status {
 	s.mu.Lock()
 	st.Since, st.Reason = s.since.UTC(), s.reason
 	st.Checked, st.CheckTook = s.checked, s.checkedIn
+	st.Answers, st.LastError, st.Erred = s.answers.load(), s.lastError, s.erredAt
 	drained, disabled, why := s.drained, s.disabledSince, s.disabledWhy
 	s.mu.Unlock()
 	st.State = st.Health

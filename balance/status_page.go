@@ -1,8 +1,6 @@
 package balance
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -14,8 +12,8 @@ import (
 	"time"
 )
 
-// StatusHandler returns a page for people that shows [Balancer.Snapshot] and [Balancer.Stats]: as JSON,
-// HTML without scripts, or text, as Accept asks for. With ?refresh=5 a browser asks anew every 5
+// StatusHandler returns a page for people that shows [Balancer.Summary], [Balancer.Snapshot],
+// [Balancer.Stats] and [Balancer.Timings]: as JSON, HTML without scripts, or text, as Accept asks for. With ?refresh=5 a browser asks anew every 5
 // seconds (1 to 3600). It shows addresses, so it belongs where strangers do not come.
 func (b *Balancer) StatusHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -24,7 +22,7 @@ func (b *Balancer) StatusHandler() http.Handler {
 			explain(w, r, http.StatusMethodNotAllowed, "The status can only be read: use GET.")
 			return
 		}
-		page := statusPage{Backends: b.Snapshot(), Stats: b.Stats(), now: time.Now()}
+		page := b.statusPage()
 		kind := preferred(r.Header.Values("Accept"), "text/plain", "text/html", "application/json")
 		var body strings.Builder
 		var err error
@@ -35,7 +33,7 @@ func (b *Balancer) StatusHandler() http.Handler {
 			if n, err := strconv.Atoi(r.URL.Query().Get("refresh")); err == nil && n >= 1 && n <= 3600 {
 				page.Refresh = n
 			}
-			err = statusTemplate.Execute(&body, &page)
+			err = statusTemplate.Execute(&body, page)
 		default:
 			err = page.text(&body)
 		}
@@ -59,14 +57,32 @@ func (b *Balancer) StatusHandler() http.Handler {
 }
 
 type statusPage struct {
+	Summary  string   `json:"summary"`
 	Backends []Status `json:"backends"`
 	Stats    Stats    `json:"stats"`
+	Timings  Timings  `json:"timings"`
+	Extra    []Extra  `json:"extra,omitempty"`
 	Refresh  int      `json:"-"`
 	now      time.Time
 }
 
-// Summary is what an administrator wants to know first.
-func (p *statusPage) Summary() string {
+func (b *Balancer) statusPage() *statusPage {
+	p := &statusPage{Backends: b.Snapshot(), Stats: b.Stats(), Timings: b.Timings(), now: time.Now()}
+	p.Summary = p.summary()
+	if b.o.Operations.Extra != nil {
+		p.Extra = b.o.Operations.Extra()
+	}
+	return p
+}
+
+// Summary says in plain words how the pool is: how many backends serve, and of each other one why it
+// does not.
+func (b *Balancer) Summary() string {
+	return (&statusPage{Backends: b.Snapshot(), Stats: b.Stats(), now: time.Now()}).summary()
+}
+
+// summary is what an administrator wants to know first.
+func (p *statusPage) summary() string {
 	serving, troubled := 0, []string{}
 	for _, s := range p.Backends {
 		if s.State == "healthy" || s.State == "unknown" {
@@ -165,8 +181,61 @@ func (p *statusPage) Counts() []Count {
 	}
 }
 
+// Now is when this was so.
+func (p *statusPage) Now() time.Time { return p.now.UTC() }
+
+// A column is one of the table.
+type column struct {
+	Name   string
+	Number bool
+}
+
+// Columns are those of the table.
+func (p *statusPage) Columns() []column {
+	return []column{
+		{"Backend", false}, {"State", false}, {"For", false}, {"Why", false}, {"In flight", true}, {"Limit", true}, {"Weight", true}, {"Latency", true},
+		{"Requests", true}, {"Failures", true}, {"Last error", false}, {"Address", false},
+	}
+}
+
+// Figures are those of the whole pool that need a line each.
+func (p *statusPage) Figures() []Extra {
+	list := []Extra{{"Answers", listed(classNames[:], p.Stats.Answers[:])}, {"Ends", listed(endNames[:], p.Stats.Ends[:])}}
+	for _, t := range []struct {
+		name string
+		of   Histogram
+	}{{"First byte, 2xx", p.Timings.FirstByte[2]}, {"Total, 2xx", p.Timings.Total[2]}, {"Total, 5xx", p.Timings.Total[5]}, {"In the queue, 2xx", p.Timings.Queue[2]}} {
+		if t.of.Count > 0 {
+			list = append(list, Extra{t.name, fmt.Sprintf("half below %s, 99 of 100 below %s, longest %s", p.span(t.of.Quantile(0.5)), p.span(t.of.Quantile(0.99)), p.span(t.of.Max))})
+		}
+	}
+	return append(list, p.Extra...)
+}
+
+// listed names what has happened at all.
+func listed(names []string, counts []uint64) string {
+	var parts []string
+	for i, n := range counts {
+		if n > 0 {
+			parts = append(parts, strconv.FormatUint(n, 10)+" "+names[i])
+		}
+	}
+	if parts == nil {
+		return "none yet"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Error is the last thing that went wrong at a backend.
+func (p *statusPage) Error(s Status) string {
+	if s.LastError == "" {
+		return ""
+	}
+	return p.span(p.now.Sub(s.Erred)) + " ago: " + oneLine(s.LastError)
+}
+
 func (p *statusPage) text(w io.Writer) error {
-	if _, err := fmt.Fprintf(w, "%s\n\n", p.Summary()); err != nil {
+	if _, err := fmt.Fprintf(w, "%s\n\n", p.Summary); err != nil {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -187,45 +256,60 @@ func (p *statusPage) text(w io.Writer) error {
 			return err
 		}
 	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	if _, err := io.WriteString(w, "\n"); err != nil {
+		return err
+	}
+	for _, f := range p.Figures() {
+		if _, err := fmt.Fprintf(w, "%s: %s\n", f.Name, f.Value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const statusStyle = `
-:root{color-scheme:light dark;--line:#8886;--good:#1a7f37;--bad:#b3261e;--soso:#8a5a00}
-@media (prefers-color-scheme:dark){:root{--good:#5fd07a;--bad:#ff8a80;--soso:#ffc46b}}
+:root{color-scheme:light dark;--line:#8886;--good:#1a7f37;--bad:#b3261e;--soso:#8a5a00;--dim:#555}
+@media (prefers-color-scheme:dark){:root{--good:#5fd07a;--bad:#ff8a80;--soso:#ffc46b;--dim:#bbb}}
 body{font:1rem/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:80rem}
-h1{font-size:1.25rem;margin:0 0 .5rem}
+h1{font-size:1.4rem;line-height:1.2;margin:0 0 .5rem}h2,caption{font-size:1.1rem;font-weight:bold;margin:1.5rem 0 .5rem;text-align:start}.sum{font-size:1.1rem;overflow-wrap:anywhere}
+a:focus-visible{outline:3px solid;outline-offset:2px}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:start;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
-td.n{text-align:end;font-variant-numeric:tabular-nums}
-.healthy{color:var(--good)}.unhealthy,.ejected{color:var(--bad)}.draining,.on,.unknown{color:var(--soso)}
-dl{display:flex;flex-wrap:wrap;gap:.5rem 2rem}dd{margin:0;font-variant-numeric:tabular-nums}
-@media (max-width:50rem){thead{position:absolute;clip-path:inset(50%)}tr{display:block;border-bottom:2px solid var(--line);padding:.5rem 0}
-th,td,td.n{display:flex;gap:1rem;text-align:start;border:0;padding:.1rem 0}td::before{content:attr(data-of);flex:0 0 6rem}}
+thead th{overflow-wrap:normal}td.n,thead .n{text-align:end;font-variant-numeric:tabular-nums}td.n{overflow-wrap:normal}
+.healthy{color:var(--good)}.unhealthy,.ejected{color:var(--bad)}.draining,.disabled,.on,.unknown{color:var(--soso)}
+dl{margin:0 0 1rem}dt{color:var(--dim)}dd{margin:0 0 .3rem;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}.counts{display:flex;flex-wrap:wrap;gap:.5rem 2rem}
+@media (max-width:64rem){table,caption,tbody{display:block}thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
+tbody tr{display:block;border-bottom:2px solid var(--line);padding:.5rem 0}
+tbody th,td,td.n{display:flex;gap:1rem;text-align:start;border:0;padding:.1rem 0}tbody th{font-size:1.1rem}td::before{content:attr(data-of);flex:0 0 6rem;color:var(--dim)}td.none{display:none}}
 `
 
-var statusPolicy = func() string {
-	sum := sha256.Sum256([]byte(statusStyle))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; frame-ancestors 'none'"
-}()
+var statusPolicy = onlyStyle(statusStyle)
 
+// The roles are said again because browsers forget them where the parts of a table are laid out as blocks.
 var statusTemplate = template.Must(template.New("status").Funcs(template.FuncMap{"style": func() template.CSS { return statusStyle }}).Parse(`<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Backends</title>
 {{- if .Refresh}}<meta http-equiv="refresh" content="{{.Refresh}}">{{end}}<style>{{style}}</style></head>
 <body>
+<main>
 <h1>Backends</h1>
-<p>{{.Summary}}</p>
-{{if .Backends}}<table>
-<thead><tr><th scope="col">Backend</th><th scope="col">State</th><th scope="col">For</th><th scope="col">Why</th><th scope="col">In flight</th><th scope="col">Limit</th><th scope="col">Weight</th><th scope="col">Latency</th><th scope="col">Requests</th><th scope="col">Failures</th><th scope="col">Address</th></tr></thead>
-<tbody>
-{{range .Backends}}<tr><th scope="row">{{.Name}}</th><td data-of="State" class="{{.State}}">{{.State}}</td><td data-of="For" title="since {{.Since.Format "2006-01-02 15:04:05Z07:00"}}">{{$.For .}}</td><td data-of="Why">{{.Reason}}</td><td data-of="In flight" class="n">{{.InFlight}}</td><td data-of="Limit" class="n">{{$.Limit .}}</td><td data-of="Weight" class="n">{{.Weight}}</td><td data-of="Latency" class="n">{{$.Latency .}}</td><td data-of="Requests" class="n">{{.Requests}}</td><td data-of="Failures" class="n">{{.Failures}}</td><td data-of="Address">{{$.Address .}}</td></tr>
+<p class="sum">{{.Summary}}</p>
+<p>As of {{.Now.Format "2006-01-02 15:04:05"}} UTC. {{if .Refresh}}Asked anew every {{.Refresh}} s. <a href="?">Stop that</a>{{else}}<a href="?refresh=5">Ask anew every 5 s</a>{{end}}</p>
+{{if .Backends}}<table role="table">
+<caption>What each of them does</caption>
+<thead role="rowgroup"><tr role="row">{{range .Columns}}<th scope="col" role="columnheader"{{if .Number}} class="n"{{end}}>{{.Name}}</th>{{end}}</tr></thead>
+<tbody role="rowgroup">
+{{range .Backends}}<tr role="row"><th scope="row" role="rowheader">{{.Name}}</th><td role="cell" data-of="State" class="{{.State}}">{{.State}}</td><td role="cell" data-of="For" title="since {{.Since.Format "2006-01-02 15:04:05Z07:00"}}">{{$.For .}}</td><td role="cell" data-of="Why"{{if not .Reason}} class="none"{{end}}>{{.Reason}}</td><td role="cell" data-of="In flight" class="n">{{.InFlight}}</td><td role="cell" data-of="Limit" class="n">{{$.Limit .}}</td><td role="cell" data-of="Weight" class="n">{{.Weight}}</td><td role="cell" data-of="Latency" class="n">{{$.Latency .}}</td><td role="cell" data-of="Requests" class="n">{{.Requests}}</td><td role="cell" data-of="Failures" class="n">{{.Failures}}</td><td role="cell" data-of="Last error"{{if not .LastError}} class="none"{{end}}>{{$.Error .}}</td><td role="cell" data-of="Address">{{$.Address .}}</td></tr>
 {{end}}</tbody>
 </table>
-{{end}}<dl>
+{{end}}<h2>Since the start</h2>
+<dl class="counts">
 {{range .Counts}}<div><dt>{{.Name}}</dt><dd>{{.Value}}</dd></div>
 {{end}}</dl>
+<dl>
+{{range .Figures}}<div><dt>{{.Name}}</dt><dd>{{.Value}}</dd></div>
+{{end}}</dl>
+</main>
 </body>
 </html>
 `))

@@ -46,7 +46,10 @@ func TestStatusHandler(t *testing.T) {
 			t.Error("a reason is not escaped")
 		}
 		if tt.kind == "application/json" && tt.want != nil {
-			var page statusPage
+			var page struct {
+				Backends []Status
+				Stats    Stats
+			}
 			if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || len(page.Backends) != 2 || !page.Backends[1].Draining {
 				t.Errorf("%v: %+v", err, page)
 			}
@@ -76,7 +79,7 @@ func TestStatusSummary(t *testing.T) {
 		{[]Status{b}, QueueStats{Waiting: 3, Age: 1234 * time.Millisecond}, "The only backend is not well. Unless it is draining it is used all the same. b is ejected for another 12s: 5 failures in a row, the last: EOF. 3 requests wait for a backend, the next of them since 1.2s."},
 	} {
 		p := statusPage{Backends: tt.list, Stats: Stats{Queue: tt.queue}, now: now}
-		if diff := cmp.Diff(tt.want, p.Summary()); diff != "" {
+		if diff := cmp.Diff(tt.want, p.summary()); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -138,4 +141,24 @@ func FuzzBackend(f *testing.F) {
 			t.Fatalf("%q %+v", name, e)
 		}
 	})
+}
+
+// TestStatusRefresh: the page asks anew only when told to, has no script, and loads nothing.
+func TestStatusRefresh(t *testing.T) {
+	b := mustNew(t, []Backend{{Name: "a", Handler: says("")}}, &Options{Operations: OperationsOptions{
+		Extra: func() []Extra { return []Extra{{"Cache", "7 <hits>"}} },
+	}})
+	for query, want := range map[string]bool{"": false, "?refresh=5": true, "?refresh=0": false, "?refresh=-1": false, "?refresh=99999": false, "?refresh=5%22": false} {
+		r := httptest.NewRequest("GET", "/"+query, nil)
+		r.Header.Set("Accept", "text/html")
+		w := httptest.NewRecorder()
+		b.StatusHandler().ServeHTTP(w, r)
+		page := w.Body.String()
+		if strings.Contains(page, `<meta http-equiv="refresh" content="5">`) != want {
+			t.Errorf("%s: refresh is not %v", query, want)
+		}
+		if !strings.Contains(page, "7 &lt;hits&gt;") || strings.Contains(page, "<script") || strings.Contains(page, "src=") {
+			t.Errorf("%s: %s", query, page)
+		}
+	}
 }
