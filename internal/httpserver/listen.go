@@ -9,9 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listen listens on a TCP address. With share, other processes of the same user that say so too may
+// Listen listens on a TCP address. If a service manager has opened that for this process (systemd.socket(5)), its
+// socket is taken, so connections wait while the process is replaced. With share, other processes of the same user that say so too may
 // listen there at the same time (SO_REUSEPORT, socket(7)), so that one can take over from another.
 func Listen(ctx context.Context, at string, share bool) (net.Listener, error) {
+	if ln := fromManager.take(at); ln != nil {
+		return ln, nil
+	}
 	var lc net.ListenConfig
 	if share {
 		lc.Control = func(_, _ string, c syscall.RawConn) (err error) {
