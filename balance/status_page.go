@@ -136,6 +136,9 @@ func (p *statusPage) span(d time.Duration) string {
 	case d >= time.Second:
 		return d.Truncate(100 * time.Millisecond).String()
 	}
+	if d < time.Millisecond {
+		return d.Truncate(time.Microsecond).String()
+	}
 	return d.Truncate(100 * time.Microsecond).String()
 }
 
@@ -275,7 +278,7 @@ h1{font-size:1.4rem;line-height:1.2;margin:0 0 .5rem}h2,caption{font-size:1.1rem
 a:focus-visible{outline:3px solid;outline-offset:2px}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:start;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
-thead th{overflow-wrap:normal}td.n,thead .n{text-align:end;font-variant-numeric:tabular-nums}td.n{overflow-wrap:normal}
+thead th{overflow-wrap:normal}td.n,thead .n{text-align:end;font-variant-numeric:tabular-nums}td.n{overflow-wrap:normal}td[data-of=State],td[data-of=For]{white-space:nowrap}
 .healthy{color:var(--good)}.unhealthy,.ejected{color:var(--bad)}.draining,.disabled,.on,.unknown{color:var(--soso)}
 dl{margin:0 0 1rem}dt{color:var(--dim)}dd{margin:0 0 .3rem;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}.counts{display:flex;flex-wrap:wrap;gap:.5rem 2rem}
 @media (max-width:64rem){table,caption,tbody{display:block}thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
