@@ -177,7 +177,7 @@ func TestShows(t *testing.T) {
 	defer end()
 	c := dial(t, path)
 	for say, want := range map[string][]string{
-		"help":       {"node drain NAME [SECONDS]", "shutdown graceful", "... json"},
+		"help":       {"node drain NAME [SECONDS]", "shutdown graceful", "COMMAND json"},
 		"show nodes": {"BACKEND", "http://192.0.2.1:8000", "this process"},
 		"queues":     {"waiting 0\n", "pace 0.0 a second"},
 		"stats":      {"requests 1\n", "4xx 1\n", "done 1\n"},

@@ -187,7 +187,7 @@ func help() (answer, error) {
 		fmt.Fprintf(t, "%s\t%s\n", v.usage(), v.does)
 		list = append(list, entry{v.usage(), v.does})
 	}
-	fmt.Fprintf(t, "... json\tanswers in JSON\n")
+	fmt.Fprintf(t, "COMMAND json\tanswers in JSON\n")
 	return answer{text: flushed(t, &b), value: list}, nil
 }
 
