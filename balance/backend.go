@@ -77,6 +77,7 @@ type state struct {
 	ejected   atomic.Int64 // until when, in Unix nanoseconds; 0: it is not
 	onTrial   atomic.Bool  // an ejected one has a request
 	disabled  atomic.Bool
+	keeps     atomic.Int64 // while draining, until when clients that are kept with it are served, in Unix nanoseconds
 	warmed    atomic.Int64 // since when it is in its slow start, in Unix nanoseconds; 0: it is not
 	record    record
 	answers   answers       // by class of status
@@ -115,10 +116,11 @@ func newState(v env) *state {
 }
 
 // enter counts a request in and returns how many there were before, unless the backend is draining.
-// Either Drain sees the request or the request sees Drain: both write before they read.
-func (s *state) enter() (before int, ok bool) {
+// Either Drain sees the request or the request sees Drain: both write before they read. mine says that the
+// request is of a client that is kept with the backend.
+func (s *state) enter(mine bool) (before int, ok bool) {
 	n := s.inFlight.Add(1)
-	if s.draining.Load() {
+	if !s.open(mine) {
 		s.back()
 		return 0, false
 	}

@@ -33,6 +33,8 @@ type Options struct {
 	Checker Checker
 	// Cache stands before them in [Balancer.ServeHTTP]; nil: none. Package balance/cache has one.
 	Cache Cache
+	// Sticker keeps clients with the backend they have met; nil: none. [StickyCookie] is one.
+	Sticker Sticker
 	// Outliers say who gets no requests for a while because of how it has dealt with others.
 	Outliers OutlierOptions
 	// Queue is where requests wait while all backends are full.

@@ -10,11 +10,24 @@
 // # Which backend
 //
 // A [Picker] chooses among the candidates: backends that are not draining, have not been tried for
-// this request, are below their limit ([Admitter]), and are healthy. Backends that no health check
-// has judged yet come next. When neither kind is left, the pool fails open: unhealthy backends are
-// used rather than nobody, because the check, or our own network, may be what is wrong. Draining
-// backends are never used. A pool with one backend therefore works the same with and without health
+// this request, are below their limit ([Admitter]), and are healthy. Healthy backups come next
+// (Backend.Backup), then backends that no health check has judged yet. When none of these is left, the pool
+// fails open: unhealthy backends are used rather than nobody, because the check, or our own network, may be
+// what is wrong. Draining and disabled backends are never used. A pool with one backend therefore works the same with and without health
 // checks.
+//
+// A [Sticker] goes before the Picker where a backend holds something of a client, such as a session: it says
+// whom the client has met, by a signed cookie for example ([StickyCookie]), and the request goes there unless that
+// backend is not well, full, or gone.
+//
+// # Changes of the pool
+//
+// [Balancer.Set], [Balancer.Add], [Balancer.Remove] and [Balancer.SetWeight] replace the list of backends at once,
+// for the requests that come after; no request is lost by that. What is known of a backend, and what an operator
+// has told it ([Balancer.Drain], [Balancer.Disable]), outlives these as long as it keeps its name and address;
+// weights and limits are always those of the list given last. A backend that is new in a pool that had others, or
+// well again, begins with a tenth of its share if Options.SlowStart says for how long. Package balance/nodes keeps
+// a pool by a file and by DNS.
 //
 // # Who waits
 //

@@ -120,6 +120,43 @@ func ExampleNewRendezvous() {
 	// c, 3.xo
 }
 
+// A client stays with the backend that it has met first: the cookie says so, and no one but the balancer can read
+// it. The backend does not see it.
+func ExampleNewStickyCookie() {
+	sticker, err := balance.NewStickyCookie(balance.StickyCookieOptions{
+		Keys: [][]byte{[]byte("32 bytes of a secret random file")},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	b, err := balance.New([]balance.Backend{
+		{Name: "a", Handler: greet("a")},
+		{Name: "b", Handler: greet("b")},
+	}, &balance.Options{Picker: new(balance.RoundRobin), Sticker: sticker})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	cookie := ""
+	for range 3 {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "/Ada", nil)
+		r.Header.Set("Cookie", cookie)
+		b.ServeHTTP(w, r)
+		if set := w.Result().Header.Get("Set-Cookie"); set != "" {
+			fmt.Println(set)
+			cookie, _, _ = strings.Cut(set, ";")
+		}
+		fmt.Println(w.Body)
+	}
+	// Output:
+	// route=l6XJfnvP2aMZ9vpWT38m5A; Path=/; HttpOnly; SameSite=Lax
+	// a, Ada
+	// a, Ada
+	// a, Ada
+}
+
 // Weights are kept within each turn.
 func ExampleRoundRobin() {
 	var p balance.RoundRobin

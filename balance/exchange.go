@@ -46,6 +46,7 @@ type exchange struct {
 	tried     []*state      // begins in room
 	room      [3]*state
 	bodiless  bool     // there is no body to send
+	wish      *wish    // nil without a Sticker
 	trial     *state   // the backend is on trial with this request
 	seen      bool     // a backend may have got something of the request
 	body      *upload  // what the client sends
@@ -71,6 +72,7 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 // next enters a backend that was not tried yet, and waits for one if all are full. The error matches
 // ErrNoBackend unless ctx has ended.
 func (x *exchange) next(ctx context.Context) error {
+	x.ask()
 	q := x.b.queue
 	if q.waiting.Load() == 0 { // else it is not x's turn
 		err := x.pick()
@@ -94,6 +96,9 @@ func (x *exchange) pick() error {
 		scratches.Put(sc)
 	}()
 	members := x.b.pool.Load().members
+	if x.wish != nil && x.pickWished(members) {
+		return nil
+	}
 	var full []*state // found full or draining at the last moment
 	for looks := 0; ; looks++ {
 		now := time.Now()
@@ -115,35 +120,45 @@ func (x *exchange) pick() error {
 			return fmt.Errorf("%w: the picker chose none", ErrNoBackend)
 		}
 		e, c := sc.members[i], sc.candidates[i]
-		before, ok := e.state.enter()
-		if ok && before != c.InFlight {
-			c.InFlight = before
-			if ok = x.b.o.Admitter.Admit(x.in, c); !ok {
-				e.state.back()
-			}
-		}
-		if ok && !x.tries(e, now) {
-			e.state.back()
-			ok = false
-		}
-		if !ok {
-			x.backed = true
+		if !x.enter(e, c, now) {
 			full = append(full, e.state)
 			continue
 		}
-		if level.health() == down {
-			x.b.failOpen.Add(1)
-		}
-		if len(x.tried) == 0 {
-			x.tried = x.room[:0]
-			x.b.requests.Add(1)
-			x.b.budget.earn()
-		}
-		x.picked, x.last = e, e
-		x.tried = append(x.tried, e.state)
-		e.state.requests.Add(1)
+		x.took(e, level)
 		return nil
 	}
+}
+
+// enter enters a backend that was chosen, unless it is full or draining by now.
+func (x *exchange) enter(e *backend, c Candidate, now time.Time) bool {
+	before, ok := e.state.enter(x.wishes(e))
+	if ok && before != c.InFlight {
+		c.InFlight = before
+		if ok = x.b.o.Admitter.Admit(x.in, c); !ok {
+			e.state.back()
+		}
+	}
+	if ok && !x.tries(e, now) {
+		e.state.back()
+		ok = false
+	}
+	x.backed = x.backed || !ok
+	return ok
+}
+
+// took notes that x has entered a backend of that standing.
+func (x *exchange) took(e *backend, level standing) {
+	if level.health() == down {
+		x.b.failOpen.Add(1)
+	}
+	if len(x.tried) == 0 {
+		x.tried = x.room[:0]
+		x.b.requests.Add(1)
+		x.b.budget.earn()
+	}
+	x.picked, x.last = e, e
+	x.tried = append(x.tried, e.state)
+	e.state.requests.Add(1)
 }
 
 // busy reports whether waiting makes sense: something is in flight where x might go, and will end. An
@@ -153,7 +168,7 @@ func (x *exchange) busy(members []*backend) bool {
 }
 
 func (x *exchange) usable(e *backend) bool {
-	return !e.state.draining.Load() && !e.state.disabled.Load() && !slices.Contains(x.tried, e.state)
+	return e.state.open(x.wishes(e)) && !e.state.disabled.Load() && !slices.Contains(x.tried, e.state)
 }
 
 // collect puts into sc those of the best health among the members that may be used, and returns that

@@ -40,6 +40,7 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	setTrailer(pr.Out, pr.In)
 	x.b.setForwarded(pr.Out.Header, pr.In)
 	x.setQueue(pr.Out.Header)
+	x.strip(pr.Out.Header)
 	dropHandoff(pr.Out.Header)
 	if x.b.o.Handoff.on() {
 		pr.Out.Header[capabilities] = []string{"reproxy-file"}
@@ -73,8 +74,15 @@ func (x *exchange) serveHandler(w http.ResponseWriter, r *http.Request) (err err
 	}
 	x.b.setForwarded(r.Header, r)
 	x.setQueue(r.Header)
+	x.strip(r.Header)
 	dropHandoff(r.Header)
-	e.Handler.ServeHTTP(w, r)
+	if x.wish == nil {
+		e.Handler.ServeHTTP(w, r)
+		return nil
+	}
+	m := &marking{ResponseWriter: w, x: x, e: e}
+	e.Handler.ServeHTTP(m, r)
+	m.begin() // if nothing was written
 	return nil
 }
 

@@ -125,16 +125,19 @@ func (b *Balancer) Drain(ctx context.Context, name string) error {
 		return unknownBackend("drain", name)
 	}
 	s := e.state
+	s.drain(time.Time{})
+	b.queue.dispatch() // who waits for this one alone, waits in vain
+	return s.finish(ctx, name)
+}
+
+// finish waits until nothing is in flight any more.
+func (s *state) finish(ctx context.Context, name string) error {
 	done := make(chan struct{})
 	s.mu.Lock()
-	if !s.draining.Swap(true) {
-		s.drained = time.Now()
-	}
 	// Drains that gave up leave their channel behind; it goes with the others at the next idle moment.
 	s.waiters = append(s.waiters, done)
 	s.mu.Unlock()
 	defer s.forget(done)
-	b.queue.dispatch() // who waits for this one alone, waits in vain
 	if s.inFlight.Load() == 0 {
 		return nil
 	}
@@ -166,6 +169,7 @@ func (b *Balancer) Undrain(name string) error {
 		return unknownBackend("undrain", name)
 	}
 	e.state.draining.Store(false)
+	e.state.keeps.Store(0)
 	b.queue.dispatch()
 	return nil
 }
@@ -177,6 +181,7 @@ func unknownBackend(verb, name string) error {
 // pool is the list of backends; it never changes.
 type pool struct {
 	members []*backend
+	names   []string // of them
 }
 
 func (p *pool) find(name string) *backend {
@@ -213,6 +218,7 @@ func newPool(list []Backend, old *pool, v env) (*pool, error) {
 			}
 		}
 		p.members = append(p.members, e)
+		p.names = append(p.names, e.Name)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -75,7 +75,7 @@ func TestTryTimeout(t *testing.T) {
 				b := mustNew(t, tt.list, o)
 				if tt.busy {
 					s := b.pool.Load().members[1].state
-					s.enter()
+					s.enter(false)
 					defer s.leave()
 				}
 				var body io.Reader

@@ -126,6 +126,9 @@ func (e *backend) status(now time.Time) Status {
 	s.record.mu.Unlock()
 	if st.Draining {
 		st.State, st.Since, st.Until, st.Reason = "draining", drained.UTC(), time.Time{}, "it was told to finish"
+		if keeps := s.keeps.Load(); now.UnixNano() < keeps {
+			st.Until, st.Reason = time.Unix(0, keeps).UTC(), "it was told to finish, and serves the clients it has until then"
+		}
 	}
 	if s.disabled.Load() {
 		st.State, st.Since, st.Until, st.Reason = "disabled", disabled.UTC(), time.Time{}, why
