@@ -349,25 +349,6 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info, v *vis
 		// not know of it have nothing to turn off.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
-	proxy := httputil.ReverseProxy{
-		Rewrite:    x.rewrite,
-		Transport:  x,
-		BufferPool: &b.buffers,
-		ErrorLog:   discardLog,
-		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, failure error) {
-			if failure == errInProcess {
-				err = x.serveHandler(w, r)
-				return
-			}
-			if failure == errHandoff {
-				x.handedOff()
-				err = x.hand(x.out(w), r)
-				return
-			}
-			x.because(r.Context(), failure)
-			b.failed(x.out(w), r, in, failure)
-		},
-	}
 	defer func() {
 		x.end()
 		switch p := recover(); p {
@@ -381,9 +362,37 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request, in Info, v *vis
 			panic(p)
 		}
 	}()
-	proxy.ServeHTTP(x.out(w), r)
+	if !hasBody(r) && r.Header["Upgrade"] == nil {
+		return x.relay(w, r)
+	}
+	err = x.reverse(w, r)
 	if duplex {
 		x.finishUpload(w, r)
 	}
+	return err
+}
+
+// reverse has ReverseProxy do it. The error says that the answer is cut short.
+func (x *exchange) reverse(w http.ResponseWriter, r *http.Request) (err error) {
+	proxy := httputil.ReverseProxy{
+		Rewrite:    x.rewrite,
+		Transport:  x,
+		BufferPool: &x.b.buffers,
+		ErrorLog:   discardLog,
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, failure error) {
+			if failure == errInProcess {
+				err = x.serveHandler(w, r)
+				return
+			}
+			if failure == errHandoff {
+				x.handedOff()
+				err = x.hand(x.out(w), r)
+				return
+			}
+			x.because(r.Context(), failure)
+			x.b.failed(x.out(w), r, x.in, failure)
+		},
+	}
+	proxy.ServeHTTP(x.out(w), r)
 	return err
 }

@@ -219,11 +219,18 @@ func (a *answer) Read(p []byte) (n int, err error) {
 	if err != nil && err != io.EOF && a.x.broken == nil {
 		a.breakOff(err)
 	}
-	if err == nil && n > 0 && a.eager && (a.ahead == nil || !a.ahead.running) {
+	if err == nil && n > 0 {
+		a.drain()
+	}
+	return n, err
+}
+
+// drain watches how long the client takes for what it gets until the next Read; a.mu is held.
+func (a *answer) drain() {
+	if a.eager && (a.ahead == nil || !a.ahead.running) {
 		a.draining = true
 		a.idle.Reset(slowWrite)
 	}
-	return n, err
 }
 
 // next returns what has been read ahead, or else reads.

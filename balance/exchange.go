@@ -45,15 +45,17 @@ type exchange struct {
 	queued    time.Duration // how long it has waited there
 	tried     []*state      // begins in room
 	room      [3]*state
-	bodiless  bool     // there is no body to send
-	wish      *wish    // nil without a Sticker
-	trial     *state   // the backend is on trial with this request
-	seen      bool     // a backend may have got something of the request
-	body      *upload  // what the client sends
-	held      *held    // what was received of it before a backend was chosen
-	open      *answer  // the answer that is being read
-	broken    error    // why it broke off
-	handoff   *handoff // what comes in the place of the answer
+	bodiless  bool            // there is no body to send
+	wish      *wish           // nil without a Sticker
+	trial     *state          // the backend is on trial with this request
+	seen      bool            // a backend may have got something of the request
+	body      *upload         // what the client sends
+	held      *held           // what was received of it before a backend was chosen
+	header    http.Header     // relay's, in the place of the request's
+	base      context.Context // the same for the context
+	open      *answer         // the answer that is being read
+	broken    error           // why it broke off
+	handoff   *handoff        // what comes in the place of the answer
 
 	visit   *visit        // nil: nobody is told how it ends
 	last    *backend      // was picked last
@@ -275,10 +277,17 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 // attempt sends the request to the picked backend.
 func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error) {
 	e := x.picked
-	dial := x.dialing(r.Context())
+	base := x.base
+	if base == nil {
+		base = r.Context()
+	}
+	dial := x.dialing(base)
 	ctx, cancel := context.WithCancelCause(dial)
 	out := r.WithContext(ctx)
 	out.Host = x.in.Host
+	if x.header != nil {
+		out.Header, out.Close = x.header, false
+	}
 	view := body.view()
 	if view != nil {
 		out.Body, out.GetBody = view, body.again
@@ -288,6 +297,9 @@ func (x *exchange) attempt(r *http.Request, body *upload) (*http.Response, error
 		transport = x.b.transport
 		u := *r.URL
 		u.Scheme, u.Host = e.url.Scheme, e.url.Host
+		if x.header != nil {
+			setTarget(&u, r.URL)
+		}
 		out.URL = &u
 	}
 	start := time.Now()

@@ -38,12 +38,17 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	setTarget(pr.Out.URL, pr.In.URL)
 	setTrailer(pr.Out, pr.In)
-	x.b.setForwarded(pr.Out.Header, pr.In)
-	x.setQueue(pr.Out.Header)
-	x.strip(pr.Out.Header)
-	dropHandoff(pr.Out.Header)
+	x.setFields(pr.Out.Header, pr.In)
+}
+
+// setFields sets in h what backends with a URL learn of the request in and its way here.
+func (x *exchange) setFields(h http.Header, in *http.Request) {
+	x.b.setForwarded(h, in)
+	x.setQueue(h)
+	x.strip(h)
+	dropHandoff(h)
 	if x.b.o.Handoff.on() {
-		pr.Out.Header[capabilities] = []string{"reproxy-file"}
+		h[capabilities] = []string{"reproxy-file"}
 	}
 }
 
