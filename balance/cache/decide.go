@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,7 +122,7 @@ func storable(q *question, status int, h http.Header, c *ResponseControl, target
 		return "private"
 	case q.authorized && !c.shared(): // section 3.5
 		return "the request has Authorization"
-	case len(h["Set-Cookie"]) > 0 && !c.Public:
+	case len(h["Set-Cookie"]) > 0 && !c.Public && !slices.Contains(c.PrivateFields, "Set-Cookie") && !slices.Contains(c.NoCacheFields, "Set-Cookie"):
 		// RFC 9111, section 7.3, leaves it to the server to forbid this; servers forget.
 		return "Set-Cookie"
 	}

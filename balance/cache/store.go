@@ -120,7 +120,11 @@ func (c *Cache) put(k key, e, prior *entry, m moment) (stored bool) {
 
 // drop removes the variants of k that gone chooses and returns how many these were.
 func (c *Cache) drop(k key, gone func(e *entry) bool) (n int) {
-	c.store.ComputeIfPresent(k, func(old *resource) (*resource, otter.ComputeOp) {
+	// ComputeIfPresent looks without the lock first, and would miss what put is about to store.
+	c.store.Compute(k, func(old *resource, found bool) (*resource, otter.ComputeOp) {
+		if !found {
+			return nil, otter.CancelOp
+		}
 		var kept []*entry
 		for _, v := range old.variants {
 			if !gone(v) {
