@@ -51,6 +51,8 @@ type flight struct {
 	w       http.ResponseWriter // nil if no client has caused it
 	client  context.Context
 	forward string
+	// priority is that of the request that has caused it; nobody waits for one that matters less.
+	priority int
 	// asks says that the backend is asked about the stored response.
 	asks   bool
 	moment moment
@@ -84,7 +86,7 @@ type flight struct {
 func (c *Cache) join(k flightKey, v *visit, forward string, prior *entry) (f *flight, first bool, came *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.flights[k]; f != nil && c.unchanged(f.moment) && f.moment.tags == c.index.purges.Load() && f.follows() {
+	if f := c.flights[k]; f != nil && f.priority >= v.in.Priority && c.unchanged(f.moment) && f.moment.tags == c.index.purges.Load() && f.follows() {
 		return f, false, nil
 	}
 	if r, ok := c.store.GetIfPresent(k.key); ok {
@@ -92,7 +94,7 @@ func (c *Cache) join(k flightKey, v *visit, forward string, prior *entry) (f *fl
 			return nil, false, e
 		}
 	}
-	f = &flight{c: c, id: k, prior: prior, forward: forward, decided: make(chan struct{}), done: make(chan struct{})}
+	f = &flight{c: c, id: k, prior: prior, forward: forward, priority: v.in.Priority, decided: make(chan struct{}), done: make(chan struct{})}
 	c.flights[k] = f
 	f.moment = c.begin(k.key)
 	return f, true, nil
@@ -397,7 +399,7 @@ func (c *Cache) refresh(v *visit, e *entry) bool {
 		return false
 	}
 	c.running++
-	f := &flight{c: c, id: k, prior: e, forward: "stale", decided: make(chan struct{}), done: make(chan struct{})}
+	f := &flight{c: c, id: k, prior: e, forward: "stale", priority: v.in.Priority, decided: make(chan struct{}), done: make(chan struct{})}
 	f.moment = c.begin(k.key)
 	c.flights[k] = f
 	ctx, cancel := context.WithTimeout(c.base, c.o.FetchTimeout)

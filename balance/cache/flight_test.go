@@ -195,6 +195,34 @@ func TestCollapseVary(t *testing.T) {
 	})
 }
 
+// TestCollapsePriority: nobody waits for a request that matters less.
+func TestCollapsePriority(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		c, err := New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		h, err := balance.New([]balance.Backend{{Name: "a", Handler: g}}, &balance.Options{Cache: c, Classify: func(in *balance.Info) { in.Priority = len(in.Header("P")) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all crowd
+		for _, fields := range []string{"", "P: x", "P: x", "", "P: xx"} {
+			all.send(h, 1, t.Context(), fields)
+			synctest.Wait()
+		}
+		if g.count() != 3 {
+			t.Errorf("the backend was asked %d times, want once for each priority", g.count())
+		}
+		for range 3 {
+			g.answer <- says(200, "one", minute)
+		}
+		all.check(t, times(5, "200 one")...)
+	})
+}
+
 // TestWaitEnds: nobody waits longer than Options.CoalesceWait for another's answer.
 func TestWaitEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -27,7 +27,8 @@ type Options struct {
 	// 30 s.
 	FetchTimeout time.Duration
 	// CoalesceWait is how long a request waits for the answer to one like it that has gone to a
-	// backend already, before it goes there on its own: 1 ms to 1 h; 0 means 5 s.
+	// backend already, before it goes there on its own: 1 ms to 1 h; 0 means 5 s. It does not wait for
+	// one of lower priority.
 	CoalesceWait time.Duration
 	// Background bounds the validations that go on while a stale response is served
 	// (stale-while-revalidate); 1 to 10000, 0 means 16. Above it, requests validate themselves.
