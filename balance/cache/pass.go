@@ -88,7 +88,8 @@ func safe(method string) bool {
 
 // other serves methods that nothing is stored for. Unsafe ones, and those that nobody knows, make
 // what is stored invalid when they have not failed (RFC 9111, section 4.4), before the client learns of
-// it: who has changed something sees the change.
+// it: who has changed something sees the change. So do those of which nobody knows whether they have
+// acted before they failed.
 func (c *Cache) other(ctx context.Context, w http.ResponseWriter, in balance.Info, backend balance.Fetcher) error {
 	upgrade := in.Header("Upgrade") != ""
 	if safe(in.Method) {
@@ -99,11 +100,16 @@ func (c *Cache) other(ctx context.Context, w http.ResponseWriter, in balance.Inf
 	}
 	c.count.bypassed.Add(1)
 	t := &tap{ResponseWriter: w, on: func(status int, h http.Header) {
-		if status < 400 {
+		if status < 400 || status == 500 || status == 502 || status == 504 {
 			c.changed(in, h)
 		}
 		c.dress(h, outcome{forward: "method"}, nil)
 	}}
+	defer func() { // also when a handler panics
+		if !t.seen {
+			c.changed(in, nil)
+		}
+	}()
 	return t.fetch(ctx, backend, nil)
 }
 

@@ -243,6 +243,7 @@ func TestServe(t *testing.T) {
 		{"Pragma of a response means nothing", []step{first("Pragma: no-cache" + minute), {request: "GET /", want: "200 one | hit"}}},
 		{"a client that hides what it varies by", []step{{request: "GET /\nA: 1\nConnection: a", backend: "200 none\nVary: A" + minute, want: "200 none | fwd=request"}, {request: "GET /\nA: 1\nConnection: close", backend: "200 one\nVary: A" + minute, want: "200 one | " + stored}, {request: "GET /\nA: 1\nConnection: a", backend: "200 none\nVary: A" + minute, want: "200 none | fwd=request"}}},
 		{"another host by a proxy", []step{{request: "GET /\nX-Forwarded-Host: evil", backend: "200 evil" + minute, want: "200 evil | fwd=bypass"}, {request: "GET /\nX-Forwarded-Host: example.com", backend: "200 one" + minute, want: "200 one | " + stored}, {request: "GET /", want: "200 one | hit"}}},
+		{"POST that has not acted", []step{first(minute), {request: "POST /", backend: "503 no", want: "503 no | fwd=method"}, {request: "GET /", want: "200 one | hit"}}},
 		{"a part that nobody has", []step{{request: "GET /\nRange: bytes=99-", backend: "416 no" + minute, want: "416 no | " + miss}, {request: "GET /", backend: "200 one", want: "200 one | " + miss}}},
 		{"Location of another origin", []step{{request: "GET /b", backend: "200 one" + minute, want: "200 one | " + stored}, {request: "POST /a", backend: "201 \nLocation: http://other/b", want: "201  | fwd=method"}, {request: "GET /b", want: "200 one | hit"}}},
 	}
@@ -255,6 +256,16 @@ func TestServe(t *testing.T) {
 				name  string
 				steps []step
 			}{method + " that fails", []step{first(minute), {request: method + " /", backend: "403 no", want: "403 no | fwd=method"}, {request: "GET /", want: "200 one | hit"}}})
+	}
+	for _, answer := range []string{"500 no", "502 no", "504 no", "cut", "cut half"} {
+		want := answer + " | fwd=method"
+		if strings.HasPrefix(answer, "cut") {
+			want = ""
+		}
+		rows = append(rows, struct {
+			name  string
+			steps []step
+		}{"POST that may have acted: " + answer, []step{first(minute), {request: "POST /", backend: answer, want: want}, {request: "GET /", backend: "200 two", want: "200 two | " + miss}}})
 	}
 	for _, method := range []string{"OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"} {
 		rows = append(rows, struct {
