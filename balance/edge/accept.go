@@ -88,6 +88,7 @@ func (s *Server) accept(ctx context.Context, l Listener, q *queue, all *sync.Wai
 			s.turnAway(raw, l)
 			continue
 		}
+		boundUnsent(raw)
 		if !l.TLS && !l.Proxy {
 			q.offer(newStrictConn(s, c, c))
 			continue
