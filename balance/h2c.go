@@ -1,7 +1,6 @@
 package balance
 
 import (
-	"errors"
 	"net/http"
 	"time"
 )
@@ -26,13 +25,15 @@ type h2c struct{ t *http.Transport }
 
 // RoundTrip implements [http.RoundTripper].
 func (t h2c) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Header.Get("Upgrade") != "" {
-		closeBody(r)
-		return nil, errors.New("balance: connections cannot be upgraded to other protocols at a backend that speaks HTTP/2")
-	}
 	u := *r.URL
 	u.Scheme = "http"
 	r = r.WithContext(r.Context())
 	r.URL = &u
+	if r.Header.Get("Upgrade") != "" {
+		// HTTP/2 has no upgrades; a server may pass over the wish. An error would be held against the backend.
+		r.Header = r.Header.Clone()
+		r.Header.Del("Upgrade")
+		r.Header.Del("Connection")
+	}
 	return t.t.RoundTrip(r)
 }
