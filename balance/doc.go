@@ -93,6 +93,9 @@
 // that is a Handler is called directly and gets the client's own request with only the forwarding
 // fields changed.
 //
+// What stands between clients and a balancer, from TLS to requests that two servers would read in two
+// ways, is the matter of package balance/edge.
+//
 // # What is kept
 //
 // With Options.Cache, each request goes to the cache first, which answers it or has a backend answer it.
