@@ -19,6 +19,8 @@ type upload struct {
 	whole  bool  // somebody has read to the end
 	err    error // the client's end of it broke
 	closed bool
+	views  int   // of a body that is held, which are open
+	final  bool  // there will be no other
 	held   *held // not nil if all of it has been received: every view begins at the beginning
 }
 
@@ -34,7 +36,38 @@ func (u *upload) view() *view {
 	if u == nil {
 		return nil
 	}
+	if u.held != nil {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.views++
+	}
 	return &view{of: u}
+}
+
+// last says that there will be no other attempt: what is held is given back when nobody reads it any more.
+func (u *upload) last() {
+	if u == nil || u.held == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.final = true
+	if u.views == 0 {
+		u.held.free()
+	}
+}
+
+// shut is for both ends of an attempt; of.mu is held.
+func (v *view) shut() {
+	if v.closed {
+		return
+	}
+	v.closed = true
+	if v.of.held != nil {
+		if v.of.views--; v.of.views == 0 && v.of.final {
+			v.of.held.free()
+		}
+	}
 }
 
 // again is for the transport, which asks when a kept-alive connection turns out to be closed before
@@ -98,9 +131,6 @@ func (u *upload) ended() bool {
 func (u *upload) close() {
 	if !u.closed {
 		u.closed = true
-		if u.held != nil {
-			u.held.free()
-		}
 		u.body.Close() // a request's body has nothing to say when it is closed
 	}
 }
@@ -156,7 +186,7 @@ func (v *view) Read(p []byte) (int, error) {
 func (v *view) Close() error {
 	v.of.mu.Lock()
 	defer v.of.mu.Unlock()
-	v.closed = true
+	v.shut()
 	if v.settled {
 		v.of.close()
 	}
@@ -168,7 +198,7 @@ func (v *view) seal() {
 	if v != nil {
 		v.of.mu.Lock()
 		defer v.of.mu.Unlock()
-		v.closed = true
+		v.shut()
 	}
 }
 

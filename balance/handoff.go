@@ -123,6 +123,7 @@ func (x *exchange) deliver(res *http.Response) (*http.Response, error) {
 	if x.inProcess {
 		return res, nil
 	}
+	x.body.last()
 	x.mark(x.open.backend, res.Header)
 	var given *handoff
 	for name, values := range res.Header {

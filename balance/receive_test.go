@@ -153,21 +153,51 @@ func TestReceivedIsRepeated(t *testing.T) {
 		c.SetLinger(0)
 	})
 	good := serve(t, http.HandlerFunc(digest))
+	lacks := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.WriteHeader(500)
+	}))
+	early := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }))
 	for _, tt := range []struct {
 		method, first string
 		want          result
 	}{
 		{"PUT", kill, result{200, digested(len(body), body), ""}},
+		{"PUT", lacks.URL, result{200, digested(len(body), body), ""}},
+		{"PUT", early.URL, result{200, digested(len(body), body), ""}},
+		{"POST", lacks.URL, result{500, "", ""}},
 		{"POST", deadURL(t), result{200, digested(len(body), body), ""}},
 		{"POST", kill, result{502, "The server behind this address has not answered. Please try again.\n", ""}},
 	} {
-		b := mustNew(t, []Backend{{Name: "a", URL: tt.first}, {Name: "b", URL: good.URL}}, &Options{Picker: ordered{}})
+		b := mustNew(t, []Backend{{Name: "a", URL: tt.first}, {Name: "b", URL: good.URL}},
+			&Options{Picker: ordered{}, Elsewhere: func(Info, int) bool { return true }})
 		front := serve(t, b)
 		got, _ := do(t, front.Client(), request(t, tt.method, front.URL, bytes.NewReader(body)))
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s, %s: %s", tt.method, tt.first, diff)
 		}
 		nothingHeld(t, b)
+	}
+}
+
+// TestReceivedIsGivenBack: what a backend has been sent is not held while it answers.
+func TestReceivedIsGivenBack(t *testing.T) {
+	more := make(chan struct{})
+	back := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		digest(w, r)
+		w.(http.Flusher).Flush()
+		<-more
+	}))
+	b := mustNew(t, []Backend{{Name: "a", URL: back.URL}}, nil)
+	front := serve(t, b)
+	res, err := front.Client().Do(request(t, "POST", front.URL, bytes.NewReader(noise(400_000))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothingHeld(t, b)
+	close(more)
+	if err := res.Body.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
