@@ -273,11 +273,17 @@ func (l *pipes) Close() error {
 
 func (l *pipes) Addr() net.Addr { return &net.UnixAddr{} }
 
+// pages is a transport to a backend that answers with a page.
+type pages []byte
+
+func (p pages) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Header: make(http.Header), ContentLength: int64(len(p)), Body: io.NopCloser(bytes.NewReader(p)), Request: r}, nil
+}
+
 // TestMemoryIsBounded: a thousand slow clients take no more than one allowance.
 func TestMemoryIsBounded(t *testing.T) {
-	page := noise(160 << 10)
-	back := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(page) }))
-	b := mustNew(t, []Backend{{Name: "a", URL: back.URL}}, &Options{Bodies: BodyOptions{Memory: 2 << 20, SpoolMax: 20 << 20}})
+	page := noise(100_000)
+	b := mustNew(t, []Backend{{Name: "a", URL: "http://a"}}, &Options{Transport: pages(page), Bodies: BodyOptions{Memory: 2 << 20, SpoolMax: 20 << 20}})
 	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 	front := &http.Server{Handler: b, ErrorLog: discardLog}
 	served := make(chan error, 1)
