@@ -28,7 +28,8 @@ type RetryOptions struct {
 	// TryTimeout is how long a request that may be repeated waits for the header of the answer of one
 	// backend, before another one that has room and is not known to be unwell is asked in its place; 0:
 	// until Options.ResponseTimeout. When there is no such backend, or the retries are used up, it goes
-	// on waiting, and so do requests with a body. An attempt that is given up counts as failed.
+	// on waiting, and so do requests whose body is not held here in whole ([BodyOptions]). An attempt
+	// that is given up counts as failed.
 	TryTimeout time.Duration
 }
 
