@@ -88,7 +88,7 @@ type Options struct {
 	CheckFast time.Duration
 	// CheckTimeout bounds one check; 2 s.
 	CheckTimeout time.Duration
-	// SlowStart is how long a backend that is new in the pool, or well again, takes to get its full
+	// SlowStart is how long a backend that is new in the pool, enabled, or well again, takes to get its full
 	// share of requests, beginning with a tenth of it: caches fill, code is compiled. 0: at once.
 	SlowStart time.Duration
 	// Start is what a backend is taken for that was never checked.

@@ -97,7 +97,7 @@ func (b *Balancer) Disable(name, reason string) error {
 	return nil
 }
 
-// Enable ends Disable. The backend counts as unknown until its next health check. Errors match
+// Enable ends Disable. The backend counts as unknown until its next health check, and has a slow start. Errors match
 // [ErrUnknownBackend].
 func (b *Balancer) Enable(name string) error {
 	e := b.pool.Load().find(name)
@@ -109,6 +109,9 @@ func (b *Balancer) Enable(name string) error {
 		return nil
 	}
 	s.turn(unknown, "")
+	if b.o.SlowStart > 0 {
+		s.warm(time.Now())
+	}
 	s.disabled.Store(false)
 	b.o.Logger.Info("a backend is enabled", "backend", name)
 	b.queue.dispatch()

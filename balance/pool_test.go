@@ -154,6 +154,12 @@ func TestSlowStart(t *testing.T) {
 		sick.Store(false)
 		time.Sleep(time.Second)
 		about("well again", "b", 0.11/3)
+		time.Sleep(100 * time.Second)
+		if err := errors.Join(s.b.Disable("b", "a new disk"), s.b.Enable("b")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		about("enabled", "b", 0.11/3)
 		if err := errors.Join(s.b.Remove("a"), s.b.Remove("c")); err != nil {
 			t.Fatal(err)
 		}

@@ -60,9 +60,9 @@ func Parse(data []byte) ([]Node, error) {
 			continue
 		}
 		n.Line = line
-		name := n.label()
+		name := n.claim()
 		if before := names[name]; before != 0 {
-			errs = append(errs, fmt.Errorf("nodes: line %d: %s is on line %d too; if both are meant, give them names by name=", line, name, before))
+			errs = append(errs, fmt.Errorf("nodes: line %d: %s would have the name of what is on line %d; if both are meant, give them names by name=", line, n.label(), before))
 			continue
 		}
 		names[name] = line
@@ -94,6 +94,20 @@ func (n *Node) label() string {
 		return "[" + n.Host + "]:" + strconv.Itoa(n.Port)
 	}
 	return n.Host + ":" + strconv.Itoa(n.Port)
+}
+
+// claim is the name that its backend will have, as far as that can be known without DNS.
+func (n *Node) claim() string {
+	if n.Name != "" {
+		return n.Name
+	}
+	if n.Socket != "" {
+		return socketName(n.Socket)
+	}
+	if a, err := netip.ParseAddr(n.Host); err == nil {
+		return nameOf(netip.AddrPortFrom(a, uint16(n.Port)))
+	}
+	return n.label()
 }
 
 func parseLine(words []string) (n Node, err error) {
@@ -158,7 +172,7 @@ func (n *Node) parseAddress(s string) error {
 		n.Host, n.Service = strings.ToLower(s), true
 		return nil
 	}
-	host, port, has := s, "", false
+	host, port, has := "", "", false
 	if rest, ok := strings.CutPrefix(s, "["); ok {
 		end := strings.IndexByte(rest, ']')
 		if end < 0 {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,7 +41,8 @@ func TestParse(t *testing.T) {
 			"a weight=0\na weight=+1\na weight=1000001\na max=x name= backup=1\na weight=1 weight=2\na what\n10.0.0.9\n10.0.0.9:80\nb name=c\nc name=c\n", nil, []string{
 			`line 1: "10.0.0.1:x": the port must be`, "line 2: ", "line 3: ", "line 4: \"2001:db8::1\" needs brackets", "line 5: \"[::1\" must be", "line 6: ", "line 7: ",
 			"line 8: ", "line 9: ", "line 10: ", "line 11: ", "line 12: ", "line 13: ", `line 14: weight is "0"`, "line 15: ", "line 16: ",
-			`line 17: max is "x"`, `the name ""`, `"backup=1" is none of`, "line 18: weight is said twice", `line 19: "what" is none of`, "line 21: 10.0.0.9:80 is on line 20 too", "line 23: c is on line 22 too"}},
+			`line 17: max is "x"`, `the name ""`, `"backup=1" is none of`, "line 18: weight is said twice", `line 19: "what" is none of`, "line 21: 10.0.0.9:80 would have the name of what is on line 20", "line 23: c would have the name of what is on line 22"}},
+		"one name": {"unix:/run/a+b\nunix:/run/a-b\n[::1]:80\nx name=::1:80\n[::1]:81 name=y\n[::1]:82 name=z\n", nil, []string{"line 2: unix:/run/a-b would have the name of what is on line 1", "line 4: ::1:80 would have"}},
 		"too many": {strings.Repeat("# \n", 10) + many(1001), nil, []string{"line 1011: there are more than 1000 nodes"}},
 		"too long": {strings.Repeat(" ", MaxSize+1), nil, []string{"at most 1048576"}},
 	} {
@@ -288,6 +290,12 @@ func TestOpenErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "nodes")
 	take := func([]balance.Backend) error { return nil }
 	if _, err := Open(path, take, nil); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, take, nil); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Error(err)
 	}
 	_, err := Open(path, nil, &Options{Poll: time.Microsecond, Resolve: -1})

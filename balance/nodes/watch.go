@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/sugarlabs/beamrider/balance"
@@ -172,12 +173,8 @@ func (f *File) note(err error) {
 
 // read takes over the file's content if it is new and good.
 func (f *File) read() (news bool, err error) {
-	file, err := os.Open(f.path)
+	data, err := readFile(f.path)
 	if err != nil {
-		return false, fmt.Errorf("nodes: the node file cannot be read: %w", err)
-	}
-	data, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
-	if err = errors.Join(err, file.Close()); err != nil {
 		return false, fmt.Errorf("nodes: the node file cannot be read: %w", err)
 	}
 	sum := sha256.Sum256(data)
@@ -203,6 +200,23 @@ func (f *File) read() (news bool, err error) {
 	defer f.mu.Unlock()
 	f.status.Loaded, f.status.Nodes = time.Now(), len(nodes)
 	return true, nil
+}
+
+// readFile reads a regular file, a little more than MaxSize at most. A pipe would be waited on for ever.
+func readFile(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	var data []byte
+	if err == nil {
+		data, err = io.ReadAll(io.LimitReader(file, MaxSize+1))
+	}
+	return data, errors.Join(err, file.Close())
 }
 
 // resolve asks for the addresses of names. Those that fail keep what they had.
