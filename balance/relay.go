@@ -71,6 +71,7 @@ func (x *exchange) relay(w http.ResponseWriter, r *http.Request) error {
 	if len(res.Trailer) != announced {
 		prefix = http.TrailerPrefix
 	}
+	h = w.Header() // a cache that does not store the answer has given it to the client's
 	for name, values := range res.Trailer {
 		h[prefix+name] = append(h[prefix+name], values...)
 	}
