@@ -182,8 +182,7 @@ func (x *exchange) receive(w http.ResponseWriter, r *http.Request) *http.Request
 	}
 	if r.ContentLength > max(b.o.Bodies.Memory, b.o.Bodies.SpoolMax) {
 		if b.o.Bodies.Refuse {
-			x.note(TooLarge)
-			b.tooLarge(x.out(w), r)
+			x.tooLarge(w, r)
 			return nil
 		}
 		return r
@@ -207,8 +206,7 @@ func (x *exchange) receive(w http.ResponseWriter, r *http.Request) *http.Request
 			large := h.size() >= max(b.o.Bodies.Memory, b.o.Bodies.SpoolMax)
 			h.free()
 			if large {
-				x.note(TooLarge)
-				b.tooLarge(x.out(w), r)
+				x.tooLarge(w, r)
 			} else {
 				x.because(r.Context(), errNoRoom)
 				b.refuse(x.out(w), r, x.in, errNoRoom)
@@ -230,9 +228,10 @@ func (x *exchange) receive(w http.ResponseWriter, r *http.Request) *http.Request
 
 var errNoRoom = errors.Join(ErrNoBackend, errors.New("there is no room for the request's body now"))
 
-func (b *Balancer) tooLarge(w http.ResponseWriter, r *http.Request) {
-	b.failures.Add(1)
-	explain(w, r, http.StatusRequestEntityTooLarge, "The request is larger than this server takes.")
+func (x *exchange) tooLarge(w http.ResponseWriter, r *http.Request) {
+	x.b.failures.Add(1)
+	x.note(TooLarge)
+	x.b.answer(x.out(w), r, x.in, http.StatusRequestEntityTooLarge, "The request is larger than this server takes.", 0)
 }
 
 // upload returns the body for RoundTrip.

@@ -56,7 +56,7 @@ const (
 	ClientGone                  // "client_gone": the client went away before it had all
 	UploadBroken                // "client_upload_broken": the client's body broke off
 	TooLarge                    // "too_large": the client's body was larger than allowed
-	RefusedFull                 // "refused_full": all backends were full, and it could or would not wait for longer
+	RefusedFull                 // "refused_full": all backends, or the room for bodies, were full, and it could or would not wait for longer
 	RefusedNoBackend            // "refused_no_backend": no backend might take it
 	Unreached                   // "unreached": no connection to a backend could be made; none has seen it
 	NoAnswer                    // "no_answer": a backend had it, and gave no answer
@@ -99,7 +99,7 @@ func endOf(ctx context.Context, err error) End {
 		return ClientGone
 	}
 	if errors.Is(err, ErrNoBackend) {
-		for _, full := range []error{errFull, errCrowded, errHopeless, errShed, errOverstay, errPushed} {
+		for _, full := range []error{errFull, errCrowded, errHopeless, errShed, errOverstay, errPushed, errNoRoom} {
 			if errors.Is(err, full) {
 				return RefusedFull
 			}

@@ -383,6 +383,11 @@ func TestEndNames(t *testing.T) {
 	if len(names) != int(ends) || End(200).String() != "unknown" {
 		t.Error(names)
 	}
+	for _, full := range []error{errFull, errShed, errNoRoom} {
+		if e := endOf(t.Context(), full); e != RefusedFull {
+			t.Errorf("%v: %v", full, e)
+		}
+	}
 	if endOf(t.Context(), errors.New("x")) != NoAnswer {
 		t.Error("an unknown error is not without an answer")
 	}
