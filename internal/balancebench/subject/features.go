@@ -15,7 +15,7 @@ type subject struct {
 	settings *settings
 	balancer *balance.Balancer
 	handler  http.Handler
-	edge     edge.Options
+	edge     *edge.Options // nil: none
 	runs     []func(context.Context) error // until the server stops
 }
 
@@ -64,7 +64,7 @@ var features = []feature{
 	}},
 	{"strict HTTP/1 and limits of the edge", func(_ *settings, _ *balance.Options, x *subject) error {
 		// All clients of a benchmark have one address.
-		x.edge = edge.Options{MaxConnsPerAddress: -1, Writes: edge.Rate{PerSecond: -1}, StopTimeout: time.Second}
+		x.edge = &edge.Options{MaxConnsPerAddress: -1, Writes: edge.Rate{PerSecond: -1}, StopTimeout: time.Second}
 		return nil
 	}},
 	{"outliers and the search for stalled backends", func(_ *settings, o *balance.Options, _ *subject) error {
@@ -103,6 +103,9 @@ func newSubject(s *settings) (*subject, error) {
 	x.handler = x
 	var o balance.Options
 	for _, f := range features {
+		if s.without.String() != "" && s.without.MatchString(f.name) {
+			continue
+		}
 		if err := f.on(s, &o, x); err != nil {
 			return nil, err
 		}

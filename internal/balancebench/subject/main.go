@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,6 +30,7 @@ type settings struct {
 	log      string
 	backends []balance.Backend
 	slots    int
+	without  *regexp.Regexp // features that stay off
 }
 
 func main() {
@@ -47,8 +49,13 @@ func run(args []string) error {
 	f.StringVar(&s.log, "log", "", "the access log's file")
 	f.IntVar(&s.slots, "slots", 0, "requests at a time for each backend; 0: any number")
 	addresses := f.String("backends", "", "addresses, with commas between them")
+	without := f.String("without", "", "a pattern of features that stay off, to see what they cost")
 	features := f.Bool("features", false, "say what is on, and end")
 	if err := f.Parse(args); err != nil {
+		return err
+	}
+	var err error
+	if s.without, err = regexp.Compile(*without); err != nil {
 		return err
 	}
 	if *features {
@@ -83,13 +90,16 @@ func run(args []string) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// serve answers until ctx ends, behind the edge.
+// serve answers until ctx ends, behind the edge if there is one.
 func (x *subject) serve(ctx context.Context) error {
+	if x.edge == nil {
+		return serveBare(ctx, x.settings, x.handler)
+	}
 	l, err := net.Listen("tcp", x.settings.listen)
 	if err != nil {
 		return err
 	}
-	server, err := edge.New(x.handler, x.edge)
+	server, err := edge.New(x.handler, *x.edge)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
