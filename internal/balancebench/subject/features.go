@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/sugarlabs/beamrider/balance"
@@ -77,6 +79,18 @@ var features = []feature{
 	}},
 	{"read-ahead for slow clients and spooled uploads", func(_ *settings, o *balance.Options, _ *subject) error {
 		o.Bodies = balance.BodyOptions{}
+		return nil
+	}},
+	{"hand-off of files", func(s *settings, o *balance.Options, x *subject) error {
+		root, err := os.OpenRoot(filepath.Dir(s.log))
+		if err != nil {
+			return err
+		}
+		o.Handoff.Root = root
+		x.runs = append(x.runs, func(ctx context.Context) error {
+			<-ctx.Done()
+			return root.Close()
+		})
 		return nil
 	}},
 	{"access log", func(s *settings, _ *balance.Options, x *subject) error {
