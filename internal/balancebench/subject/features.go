@@ -17,7 +17,7 @@ type subject struct {
 	settings *settings
 	balancer *balance.Balancer
 	handler  http.Handler
-	edge     *edge.Options // nil: none
+	edge     *edge.Options                 // nil: none
 	runs     []func(context.Context) error // until the server stops
 }
 
