@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sugarlabs/beamrider/balance"
+	"github.com/sugarlabs/beamrider/balance/accesslog"
 	"github.com/sugarlabs/beamrider/balance/cache"
 	"github.com/sugarlabs/beamrider/balance/edge"
 )
@@ -93,13 +94,13 @@ var features = []feature{
 		})
 		return nil
 	}},
-	{"access log", func(s *settings, _ *balance.Options, x *subject) error {
-		l, err := openLog(s.log)
+	{"access log", func(s *settings, o *balance.Options, x *subject) error {
+		l, err := accesslog.Open(s.log, nil)
 		if err != nil {
 			return err
 		}
-		x.handler = l.wrap(x)
-		x.runs = append(x.runs, l.run)
+		o.Events.Done = l.Done
+		x.runs = append(x.runs, l.Run)
 		return nil
 	}},
 }
