@@ -302,8 +302,6 @@ func start(ctx context.Context, p peer, dir string, j job) (*proxy, error) {
 	return x, nil
 }
 
-func (x *proxy) cpu() (used int64) { return int64(cpu(x.processes...)) }
-
 func (x *proxy) stop() error {
 	var errs []error
 	for i := len(x.processes) - 1; i >= 0; i-- {
