@@ -12,15 +12,35 @@ import (
 	"github.com/sugarlabs/beamrider/remora/site"
 )
 
-func newBalancer(c *config, st *site.Site, local http.Handler, log *slog.Logger) (*frontdoor.Door, error) {
+func newBalancer(c *config, st *site.Site, local http.Handler, stop func(), log *slog.Logger) (*frontdoor.Door, error) {
 	d, err := frontdoor.New(frontdoor.Config{
 		Site: st, Local: local, Others: c.backends, Proxies: c.proxies, Logger: log,
-		NodeFile: c.nodeFile, InFlight: c.inFlight, Kept: c.kept,
+		NodeFile: c.nodeFile, InFlight: c.inFlight, Kept: c.kept, Log: c.requestLog, Console: c.console, Stop: stop, Version: buildInfo().Version,
 	})
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.balancer", Message: "The section balancer of the configuration has mistakes.", Err: err}
 	}
 	return d, nil
+}
+
+type balancerCmd struct {
+	Command []string `arg:"" help:"The command, such as show pool; help lists them."`
+}
+
+func (c *balancerCmd) Help() string {
+	return `Talks to the console of the balancer that runs on this machine with the same configuration, at
+balancer.console. With "json" at the end the answer is JSON.
+
+  remora-server balancer help --config /etc/remora/remora.toml
+  remora-server balancer summary
+  remora-server balancer drain sunjammer`
+}
+
+func (c *balancerCmd) Run(ctx context.Context, a *app) error {
+	if a.config.console == "" {
+		return remora.Errorf(remora.KindInvalid, "console.unset", "balancer.console is not set, so the balancer has no console. Set it to the path of a socket, such as /run/remora/console, for the balancer and here.")
+	}
+	return frontdoor.Ask(ctx, a.config.console, c.Command, a.stdout)
 }
 
 // certificates returns those for https; none without it.

@@ -31,6 +31,7 @@ type grammar struct {
 	Restore    restoreCmd    `cmd:"" help:"Make an empty data folder from a backup." group:"look after"`
 	DB         dbCmd         `cmd:"" name:"db" help:"Move the database, and change which server is written to." group:"look after"`
 	Files      filesCmd      `cmd:"" help:"Move the bundles and icons." group:"look after"`
+	Balancer   balancerCmd   `cmd:"" help:"See and change what the balancer does." group:"look after"`
 	Status     statusCmd     `cmd:"" help:"Say what is wrong now, and the next command." group:"look after"`
 	Doctor     doctorCmd     `cmd:"" help:"Check how the library is set up." group:"look after"`
 	Conf       configCmd     `cmd:"" name:"config" help:"Show the settings in force." group:"look after"`

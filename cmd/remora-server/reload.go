@@ -61,6 +61,7 @@ func (s *server) reload(ctx context.Context) error {
 		}
 	}
 	if s.balancer != nil {
+		s.balancer.ReopenLog()
 		if err := s.balancer.Set(c.backends); err != nil {
 			return &remora.Error{Kind: remora.KindInvalid, Code: "config.balancer", Message: "The section balancer of the configuration has mistakes.", Err: err}
 		}

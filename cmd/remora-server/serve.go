@@ -76,7 +76,9 @@ type server struct {
 	monitor    *monitor.Monitor // nil: not that role
 	doors      []door
 	samples    bool
-	holder     string // of leases: this process
+	holder     string          // of leases: this process
+	halted     context.Context // ends when the balancer's console says so
+	halt       context.CancelFunc
 }
 
 // A door is an address and what answers there.
@@ -97,6 +99,7 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 		return nil, err
 	}
 	s := &server{config: c, inForce: c, log: log, holder: host + " " + rand.Text()}
+	s.halted, s.halt = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -123,7 +126,7 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 	}
 	first := local
 	if c.has(roleBalancer) {
-		if s.balancer, err = newBalancer(c, st, local, log); err != nil {
+		if s.balancer, err = newBalancer(c, st, local, s.halt, log); err != nil {
 			return nil, err
 		}
 		if first == nil || c.balancerListen == "" {
@@ -159,7 +162,7 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 			return nil, err
 		}
 	}
-	return s, nil
+	return s, httpserver.CloseUnused()
 }
 
 func (s *server) open(ctx context.Context, at string, h http.Handler) error {
@@ -174,6 +177,9 @@ func (s *server) open(ctx context.Context, at string, h http.Handler) error {
 // run serves until ctx ends, then stops in order: no new requests, those in progress finish,
 // counts are written, everything is closed.
 func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.halted, cancel)()
 	// What requests rely on outlives them: it is stopped only after the last answer.
 	under, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -255,6 +261,7 @@ func (s *server) leave(ctx context.Context) {
 }
 
 func (s *server) close() error {
+	s.halt()
 	var errs []error
 	for _, d := range s.doors {
 		if err := d.Close(); !errors.Is(err, net.ErrClosed) {

@@ -51,7 +51,9 @@ type config struct {
 	backends       []settings.Named
 	nodeFile       string // "": none
 	inFlight       int
-	kept           int64 // bytes
+	kept           int64  // bytes
+	requestLog     string // "": none
+	console        string // "": none
 
 	monitorListen string // "": listen
 	targets       []settings.Named
@@ -202,6 +204,12 @@ var table = settings.Table[config]{
 	{Key: "balancer.kept", Env: "REMORA_BALANCER_KEPT", Default: "0", Example: `"64MB"`,
 		Doc: "How much memory the balancer takes for answers that it gives again without asking a front end, until the catalog changes. Downloads among them are counted all the same. It pays where front ends are on other machines. 0: none.",
 		Set: func(c *config, v string) error { return settings.SetSize(&c.kept, v) }},
+	{Key: "balancer.log", Env: "REMORA_BALANCER_LOG", Example: `"/var/log/remora/requests.log"`,
+		Doc: "A file that gets a line of JSON for each request: who was asked, how long each part took, why it ended. After the file was renamed, SIGHUP begins a new one. Unset: none.",
+		Set: text(func(c *config) *string { return &c.requestLog })},
+	{Key: "balancer.console", Env: "REMORA_BALANCER_CONSOLE", Example: `"/run/remora/console"`,
+		Doc: "A Unix socket by which \"remora-server balancer\" talks to the running balancer: only the user it runs as may. Unset: none.",
+		Set: text(func(c *config) *string { return &c.console })},
 	{Key: "monitor.listen", Env: "REMORA_MONITOR_LISTEN", Example: `"10.0.0.13:8090"`,
 		Doc: "The address the monitor's page is on, at /internal/monitor. Unset: that of http.listen.",
 		Set: func(c *config, v string) error { c.monitorListen = v; return settings.CheckListen(v) }},
@@ -248,8 +256,8 @@ func (c *config) check() (errs []error) {
 	if (c.certificate == "") != (c.certificateKey == "") || c.tlsListen != "" && c.certificate == "" {
 		errs = append(errs, errors.New("http.tls_listen, http.certificate and http.certificate_key belong together; set all of them or none"))
 	}
-	if !c.has(roleBalancer) && (c.tlsListen != "" || c.proxyProtocol || c.nodeFile != "" || c.kept != 0 || c.inFlight != 0) {
-		errs = append(errs, errors.New("http.tls_listen, http.proxy_protocol, balancer.nodes, balancer.kept and balancer.in_flight are the balancer's; server.roles has no balancer"))
+	if !c.has(roleBalancer) && (c.tlsListen != "" || c.proxyProtocol || c.nodeFile != "" || c.kept != 0 || c.inFlight != 0 || c.requestLog != "") {
+		errs = append(errs, errors.New("http.tls_listen, http.proxy_protocol, balancer.nodes, balancer.kept, balancer.in_flight and balancer.log are the balancer's; server.roles has no balancer"))
 	}
 	if c.trackFile != "" && !c.has(roleMonitor) {
 		errs = append(errs, errors.New("monitor.track_file is written by the monitor; server.roles has no monitor"))

@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sugarlabs/beamrider/balance"
+	"github.com/sugarlabs/beamrider/balance/accesslog"
+	"github.com/sugarlabs/beamrider/balance/console"
 	"github.com/sugarlabs/beamrider/balance/nodes"
 	"github.com/sugarlabs/beamrider/internal/probe"
 	"github.com/sugarlabs/beamrider/internal/settings"
@@ -44,8 +46,15 @@ type Config struct {
 	// InFlight bounds how many requests each front end serves at a time; others wait. 0: any number.
 	InFlight int
 	// Kept is how many bytes of answers are kept, 0: none.
-	Kept   int64
-	Logger *slog.Logger
+	Kept int64
+	// Log is a file for a line of JSON for each request, "": none.
+	Log string
+	// Console is the path of a Unix socket for administrators, "": none. Stop makes the process stop, when
+	// it is told so there.
+	Console string
+	Stop    func()
+	Version string
+	Logger  *slog.Logger
 }
 
 // A Door is the balancer of a deployment.
@@ -56,7 +65,9 @@ type Door struct {
 	follower *peer.Follower
 	kept     *kept // nil: none
 	hits     *hits
-	file     *nodes.File // nil: none
+	file     *nodes.File      // nil: none
+	requests *accesslog.Log   // nil: none
+	console  *console.Console // nil: none
 
 	mu     sync.Mutex // guards the pool's two sources
 	others []settings.Named
@@ -83,6 +94,12 @@ func New(c Config) (*Door, error) {
 		o.Cache = d.kept
 	}
 	var err error
+	if c.Log != "" {
+		if d.requests, err = accesslog.Open(c.Log, &accesslog.Options{Logger: c.Logger}); err != nil {
+			return nil, err
+		}
+		o.Events.Done = d.requests.Done
+	}
 	if d.pool, err = balance.New(d.backends(), o); err != nil {
 		return nil, err
 	}
@@ -96,6 +113,15 @@ func New(c Config) (*Door, error) {
 	}})
 	if err != nil {
 		return nil, err
+	}
+	if c.Console != "" {
+		co := &console.Options{Stop: c.Stop, Version: c.Version, Logger: c.Logger}
+		if d.kept != nil {
+			co.Cache = d.kept
+		}
+		if d.console, err = console.New(d.pool, co); err != nil {
+			return nil, err
+		}
 	}
 	if c.NodeFile != "" {
 		if d.file, err = nodes.Open(c.NodeFile, d.setListed, &nodes.Options{Logger: c.Logger}); err != nil {
@@ -153,8 +179,18 @@ func (d *Door) setListed(list []balance.Backend) error {
 // Run does what goes on besides requests until ctx ends, and returns when all of it has ended.
 func (d *Door) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	if d.console != nil {
+		l, err := console.Listen(d.c.Console)
+		if err != nil {
+			return err
+		}
+		g.Go(func() error { return d.console.Run(ctx, l) })
+	}
 	g.Go(func() error { return d.pool.Run(ctx) })
 	g.Go(func() error { return d.follower.Run(ctx) })
+	if d.requests != nil {
+		g.Go(func() error { return d.requests.Run(ctx) })
+	}
 	if d.file != nil {
 		g.Go(func() error { return d.file.Run(ctx) })
 	}
@@ -163,6 +199,13 @@ func (d *Door) Run(ctx context.Context) error {
 		defer d.kept.Close()
 	}
 	return g.Wait()
+}
+
+// ReopenLog goes on in a new log of requests, after the old file was renamed.
+func (d *Door) ReopenLog() {
+	if d.requests != nil {
+		d.requests.Reopen()
+	}
 }
 
 // ServeHTTP keeps for the balancer what is asked of it alone, and gives the rest to a front end.
