@@ -66,6 +66,11 @@ func (b *Balancer) change(f func(list []Backend) ([]Backend, error)) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(p.members, func(e *backend) bool {
+		return !slices.ContainsFunc(old.members, func(o *backend) bool { return o.state == e.state })
+	}) {
+		b.dropIdle()
+	}
 	b.pool.Store(p)
 	b.queue.dispatch()
 	select {
@@ -73,6 +78,16 @@ func (b *Balancer) change(f func(list []Backend) ([]Backend, error)) error {
 	default: // Run has been told and has not looked yet
 	}
 	return nil
+}
+
+// dropIdle closes the connections that no request uses, before a backend gets requests that had none: it may
+// have been started anew meanwhile, at the same address, and a request on a connection to the one before it
+// could be lost. A transport cannot do so for one address; the others are connected to anew.
+func (b *Balancer) dropIdle() {
+	if b.own != nil {
+		b.own.CloseIdleConnections()
+		b.ownH2C.CloseIdleConnections()
+	}
 }
 
 func (b *Balancer) env() env { return env{b.queue, b.o.Start, b.o.SlowStart > 0} }
@@ -112,6 +127,7 @@ func (b *Balancer) Enable(name string) error {
 	if b.o.SlowStart > 0 {
 		s.warm(time.Now())
 	}
+	b.dropIdle()
 	s.disabled.Store(false)
 	b.o.Logger.Info("a backend is enabled", "backend", name)
 	b.queue.dispatch()
@@ -171,6 +187,7 @@ func (b *Balancer) Undrain(name string) error {
 	if e == nil {
 		return unknownBackend("undrain", name)
 	}
+	b.dropIdle()
 	e.state.draining.Store(false)
 	e.state.keeps.Store(0)
 	b.queue.dispatch()

@@ -2,6 +2,7 @@ package balance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -164,5 +166,49 @@ func TestReloadsAndDrains(t *testing.T) {
 	}
 	if st := b.Stats(); st.Requests < rounds*between || st.Refused+st.Failed+st.Cut > 0 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestNewConnections: whoever was away for a while may be another process at the same address, and is not
+// spoken to on a connection to the one before it.
+func TestNewConnections(t *testing.T) {
+	var made atomic.Int64
+	server := httptest.NewUnstartedServer(says("here"))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			made.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	list := []Backend{{Name: "a", URL: server.URL}}
+	b := mustNew(t, list, nil)
+	ask := func() {
+		w := httptest.NewRecorder()
+		if b.ServeHTTP(w, httptest.NewRequest("GET", "/", nil)); w.Body.String() != "here" {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	}
+	for _, tt := range []struct {
+		what string
+		do   func() error
+		more int64 // connections
+	}{
+		{"the first request", func() error { return nil }, 1},
+		{"the next", func() error { return nil }, 0},
+		{"the same again", func() error { return b.Set(list) }, 0},
+		{"another weight", func() error { return b.SetWeight("a", 2) }, 0},
+		{"drained", func() error { return errors.Join(b.Drain(t.Context(), "a"), b.Undrain("a")) }, 1},
+		{"disabled", func() error { return errors.Join(b.Disable("a", ""), b.Enable("a")) }, 1},
+		{"removed", func() error { return errors.Join(b.Remove("a"), b.Add(list[0])) }, 1},
+	} {
+		if err := tt.do(); err != nil {
+			t.Fatal(err)
+		}
+		before := made.Load()
+		ask()
+		if more := made.Load() - before; more != tt.more {
+			t.Errorf("%s: %d connections were made, want %d", tt.what, more, tt.more)
+		}
 	}
 }
