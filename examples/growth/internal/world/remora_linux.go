@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -78,7 +79,11 @@ func (s *Settings) text(network string) string {
 	section("data", "dir", DataFolder)
 	section("files", "url", s.FilesURL, "copy", s.Copy)
 	section("database", "nodes", s.Nodes, "promote", promote, "replication", follow)
-	section("balancer", "listen", s.Balancer, "backends", s.Backends)
+	kept := ""
+	if slices.Contains(s.Roles, "balancer") {
+		kept = "16MB"
+	}
+	section("balancer", "listen", s.Balancer, "backends", s.Backends, "kept", kept)
 	section("monitor", "listen", s.Monitor, "targets", s.Targets, "track_file", s.TrackFile)
 	return b.String()
 }
