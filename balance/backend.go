@@ -79,6 +79,7 @@ type state struct {
 	disabled  atomic.Bool
 	keeps     atomic.Int64 // while draining, until when clients that are kept with it are served, in Unix nanoseconds
 	warmed    atomic.Int64 // since when it is in its slow start, in Unix nanoseconds; 0: it is not
+	said      said
 	record    record
 	answers   answers       // by class of status
 	suspect   chan struct{} // wakes the health check; capacity 1

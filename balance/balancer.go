@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,6 +89,16 @@ type Options struct {
 	CheckFast time.Duration
 	// CheckTimeout bounds one check; 2 s.
 	CheckTimeout time.Duration
+	// ReportAge is how long a [Report] counts; 10 s.
+	ReportAge time.Duration
+	// Panic is the share of the backends that are not draining or disabled below which, when fewer are
+	// healthy, all of them are used again: in a large pool the few could not bear the load, and what
+	// judges may be what is wrong. 0, which is right for small pools: only when none is healthy. Up to 1.
+	Panic float64
+	// Self, if not nil, is asked when a check has failed so often that the last healthy backend would be
+	// unhealthy: an error means that this machine is cut off, and the backend is not blamed. It must
+	// return soon after ctx is done, which is after CheckTimeout.
+	Self func(ctx context.Context) error
 	// SlowStart is how long a backend that is new in the pool, enabled, or well again, takes to get its full
 	// share of requests, beginning with a tenth of it: caches fill, code is compiled. 0: at once.
 	SlowStart time.Duration
@@ -137,6 +148,7 @@ func (o *Options) withDefaults() (Options, error) {
 		{"IdleTimeout", &c.IdleTimeout, time.Minute},
 		{"RetryAfter", &c.RetryAfter, time.Second},
 		{"CheckInterval", &c.CheckInterval, 2 * time.Second},
+		{"ReportAge", &c.ReportAge, 10 * time.Second},
 		{"CheckTimeout", &c.CheckTimeout, 2 * time.Second},
 	} {
 		if *d.value == 0 {
@@ -172,6 +184,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if c.SlowStart < 0 || c.SlowStart > 24*time.Hour {
 		errs = append(errs, fmt.Errorf("balance: Options.SlowStart is %v; it must be between 0 and 24h", c.SlowStart))
 	}
+	if !(c.Panic >= 0 && c.Panic <= 1) {
+		errs = append(errs, fmt.Errorf("balance: Options.Panic is %v; it must be between 0 and 1", c.Panic))
+	}
 	if c.Start < StartUnknown || c.Start > StartDown {
 		errs = append(errs, fmt.Errorf("balance: Options.Start is %d; it must be StartUnknown, StartUp or StartDown", c.Start))
 	}
@@ -194,12 +209,14 @@ type Balancer struct {
 	bodies    *holdings
 	handoffs  handoffCounters
 
-	queue    *queue
-	ejecting sync.Mutex // held while an outlier is ejected
-	setting  sync.Mutex // held by Set
-	pool     atomic.Pointer[pool]
-	changed  chan struct{} // tells Run of a new pool; capacity 1
-	running  atomic.Bool
+	queue     *queue
+	panicking atomic.Bool
+	alone     atomic.Bool // this machine is cut off
+	ejecting  sync.Mutex  // held while an outlier is ejected
+	setting   sync.Mutex  // held by Set
+	pool      atomic.Pointer[pool]
+	changed   chan struct{} // tells Run of a new pool; capacity 1
+	running   atomic.Bool
 
 	counters
 	figures figures

@@ -20,6 +20,19 @@
 // whom the client has met, by a signed cookie for example ([StickyCookie]), and the request goes there unless that
 // backend is not well, full, or gone.
 //
+// # Who is well
+//
+// Health checks ([Checker]) say whether a backend is healthy; [HTTPCheck] is the usual one. What happens to
+// requests says more and says it sooner ([OutlierOptions]). Failures in a row, a share of errors far above that of the
+// others, or answers many times slower than theirs eject a backend, for longer each time; then single
+// requests that can be repeated try it. One that answers nothing while requests wait for it is looked into at once,
+// and if its health check gets no answer either, it is unhealthy within about a tenth of a second, and those
+// requests go elsewhere. A backend may also say itself that it is busy or about to end ([Report]; package
+// heartbeat). None of this empties a pool: the last backend is never ejected, no more than half of them are, and
+// where all are unhealthy all are used. Options.Panic has that happen earlier, and Options.Self tells a
+// machine that is cut off from backends that are sick. [Status] says of each backend why it is as it is, and
+// since when.
+//
 // # Changes of the pool
 //
 // [Balancer.Set], [Balancer.Add], [Balancer.Remove] and [Balancer.SetWeight] replace the list of backends at once,

@@ -170,7 +170,7 @@ func (x *exchange) busy(members []*backend) bool {
 }
 
 func (x *exchange) usable(e *backend) bool {
-	return e.state.open(x.wishes(e)) && !e.state.disabled.Load() && !slices.Contains(x.tried, e.state)
+	return e.state.open(x.wishes(e)) && !e.state.disabled.Load() && !e.state.said.leaves() && !slices.Contains(x.tried, e.state)
 }
 
 // collect puts into sc those of the best health among the members that may be used, and returns that
@@ -182,6 +182,10 @@ func (x *exchange) collect(sc *scratch, members []*backend, full []*state, now t
 			level = h
 		}
 	}
+	if level.health() == up && x.b.panics(members) {
+		level = standing(2 * down) // all of them
+		x.b.panicked.Add(1)
+	}
 	for _, gently := range [...]bool{true, false} {
 		sc.members, sc.candidates = sc.members[:0], sc.candidates[:0]
 		left := false
@@ -189,7 +193,7 @@ func (x *exchange) collect(sc *scratch, members []*backend, full []*state, now t
 			if x.level(e, now) < level || !x.usable(e) || slices.Contains(full, e.state) {
 				continue
 			}
-			if gently && x.cold(e, now) {
+			if gently && (x.cold(e, now) || e.state.said.busy(now)) {
 				left = true
 				continue
 			}

@@ -98,7 +98,7 @@ func (b *Balancer) watch(ctx context.Context, name string, s *state) {
 		} else {
 			passed, failed = 0, failed+1
 		}
-		b.judge(name, s, passed, failed, err)
+		b.judge(ctx, name, s, passed, failed, err)
 		wait := b.o.CheckInterval
 		if healthy := health(s.health.Load()) == up; healthy && failed > 0 || !healthy && passed > 0 {
 			wait = b.o.CheckFast
@@ -138,13 +138,17 @@ func (b *Balancer) checkWithin(ctx context.Context, backend Backend, limit time.
 }
 
 // judge draws the conclusion from so many checks passed or failed in a row.
-func (b *Balancer) judge(name string, s *state, passed, failed int, reason error) {
+func (b *Balancer) judge(ctx context.Context, name string, s *state, passed, failed int, reason error) {
 	old := health(s.health.Load())
 	now := old
 	switch {
 	case passed > 0 && (old == unknown || old == down && passed >= b.o.Rise):
 		now = up
 	case failed > 0 && (old == unknown || old == up && failed >= b.o.Fall):
+		if cut := b.cutOff(ctx, s); cut != nil {
+			reason = cut
+			break
+		}
 		now = down
 	}
 	b.turn(name, s, now, reason)
@@ -178,7 +182,7 @@ func (b *Balancer) turn(name string, s *state, now health, reason error) {
 // othersHealthy reports whether requests for s have a better place to go to.
 func (b *Balancer) othersHealthy(s *state) bool {
 	for _, e := range b.pool.Load().members {
-		if e.state != s && health(e.state.health.Load()) == up && e.state.ejected.Load() == 0 && !e.state.draining.Load() && !e.state.disabled.Load() {
+		if e.state != s && health(e.state.health.Load()) == up && e.state.ejected.Load() == 0 && !e.state.draining.Load() && !e.state.disabled.Load() && !e.state.said.leaves() {
 			return true
 		}
 	}

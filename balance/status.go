@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -19,6 +20,8 @@ type Stats struct {
 	Ejections uint64 `json:"ejections"`
 	Spared    uint64 `json:"spared"`
 	Stalls    uint64 `json:"stalls"`
+	// Panicked counts attempts to which all were candidates since too few were healthy (Options.Panic).
+	Panicked uint64 `json:"panicked"`
 
 	// Answers, Ends, Sent and Received are of the requests of [Balancer.ServeHTTP] that have ended, those
 	// the cache has answered too: by class of status, by why they ended, and the bytes of the bodies.
@@ -33,7 +36,7 @@ type Stats struct {
 }
 
 type counters struct {
-	requests, retries, refused, failures, cut, failOpen, ejections, spared, stalls atomic.Uint64
+	requests, retries, refused, failures, cut, failOpen, ejections, spared, stalls, panicked atomic.Uint64
 }
 
 // Stats returns the counters. They are read one after the other: sums may be off by those requests
@@ -42,7 +45,7 @@ func (b *Balancer) Stats() Stats {
 	return Stats{
 		Requests: b.requests.Load(), Retries: b.retries.Load(), Refused: b.refused.Load(),
 		Failed: b.failures.Load(), Cut: b.cut.Load(), FailOpen: b.failOpen.Load(),
-		Ejections: b.ejections.Load(), Spared: b.spared.Load(), Stalls: b.stalls.Load(),
+		Ejections: b.ejections.Load(), Spared: b.spared.Load(), Stalls: b.stalls.Load(), Panicked: b.panicked.Load(),
 		Answers: b.figures.answers.load(), Ends: b.figures.endCounts(), Sent: b.figures.sent.Load(), Received: b.figures.got.Load(),
 		Queue: b.queue.snapshot(), Bodies: b.bodies.snapshot(), Handoff: b.handoffs.snapshot(),
 	}
@@ -58,7 +61,7 @@ type Status struct {
 	InFlight    int    `json:"in_flight"`
 	Draining    bool   `json:"draining"`
 	// State sums up whether it gets requests: "healthy", "unhealthy", "unknown" when no check has judged,
-	// "draining", "disabled", "ejected" until Until for its failures, or "on trial" after that.
+	// "draining", "leaving" when it says by a [Report] that it is, "disabled", "ejected" until Until for its failures, or "on trial" after that.
 	State string `json:"state"`
 	// Since is when State became what it is, and Reason why it is not better.
 	Since  time.Time `json:"since"`
@@ -71,6 +74,9 @@ type Status struct {
 	CheckTook time.Duration `json:"check_took_ns,omitempty"`
 	// Latency is about how long it takes to begin an answer; see [Candidate].
 	Latency time.Duration `json:"latency_ns,omitempty"`
+	// Load is what it has said of itself, and Reported when it last has.
+	Load     float64   `json:"load,omitempty"`
+	Reported time.Time `json:"reported,omitzero"`
 	// Backup is that of the backend.
 	Backup bool `json:"backup,omitempty"`
 	// Ejections is how often it was ejected of late; the next one is the longer for it.
@@ -124,6 +130,15 @@ func (e *backend) status(now time.Time) Status {
 	s.record.mu.Lock()
 	st.Ejections = s.record.ejections
 	s.record.mu.Unlock()
+	if at := s.said.at.Load(); at != 0 {
+		st.Reported = time.Unix(0, at).UTC()
+		if s.said.until.Load() > now.UnixNano() {
+			st.Load = math.Float64frombits(s.said.load.Load())
+		}
+	}
+	if s.said.leaves() {
+		st.State, st.Since, st.Until, st.Reason = "leaving", st.Reported, time.Unix(0, s.said.leaving.Load()).UTC(), "it says that it is draining"
+	}
 	if st.Draining {
 		st.State, st.Since, st.Until, st.Reason = "draining", drained.UTC(), time.Time{}, "it was told to finish"
 		if keeps := s.keeps.Load(); now.UnixNano() < keeps {
