@@ -293,6 +293,10 @@ func TestStickyWriter(t *testing.T) {
 	if got, _ := do(t, front.Client(), request(t, "GET", front.URL, nil)); got.Body != "raw" {
 		t.Errorf("%+v", got)
 	}
+	// The server does not wait for a handler that has taken the connection over.
+	if err := b.Drain(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestDrainSoftly: while the grace lasts clients are served that were there, and no others.
