@@ -64,11 +64,12 @@ func TestDoors(t *testing.T) {
 	front, _ := startRole(t, fmt.Sprintf("[server]\nroles = [\"frontend\"]\n[data]\ndir = %q\n", data))
 	front.ready()
 	cert, key, list := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "frontends")
+	socket, requests := filepath.Join(dir, "console"), filepath.Join(dir, "requests.log")
 	client := writeCertificate(t, cert, key)
 	if err := os.WriteFile(list, []byte(strings.TrimPrefix(front.url, "http://")+" name=one\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	door, _ := startRole(t, fmt.Sprintf("[server]\nroles = [\"balancer\"]\n[http]\ntls_listen = \"127.0.0.1:0\"\ncertificate = %q\ncertificate_key = %q\n[balancer]\nnodes = %q\nkept = \"16MB\"\nin_flight = \"50\"\n", cert, key, list))
+	door, _ := startRole(t, fmt.Sprintf("[server]\nroles = [\"balancer\"]\n[http]\ntls_listen = \"127.0.0.1:0\"\ncertificate = %q\ncertificate_key = %q\n[balancer]\nnodes = %q\nkept = \"16MB\"\nin_flight = \"50\"\nconsole = %q\nlog = %q\n", cert, key, list, socket, requests))
 	line, err := door.out.ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -102,19 +103,54 @@ func TestDoors(t *testing.T) {
 	if !ok {
 		t.Fatalf("no link to a bundle in %q", update)
 	}
-	for range 2 {
-		res, body := get("/" + path)
-		if res.StatusCode != 200 || len(body) == 0 {
-			t.Fatalf("the bundle: %d", res.StatusCode)
+	// The first client's comes from the front end, that of the second, who has another address, from the
+	// balancer.
+	for _, from := range []string{"203.0.113.1", "198.51.100.2"} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+secure+"/"+path, nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if strings.Contains(res.Header.Get("Cache-Status"), "hit") {
-			break
+		r.Header.Set("X-Forwarded-For", from)
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		if err != nil || n == 0 || res.StatusCode != 200 {
+			t.Fatalf("the bundle for %s: %d, %d bytes, %v", from, res.StatusCode, n, err)
+		}
+		if hit := strings.Contains(res.Header.Get("Cache-Status"), "hit"); hit != (from == "198.51.100.2") {
+			t.Errorf("for %s: %s", from, res.Header.Get("Cache-Status"))
 		}
 	}
 	mustRun(t, "import", "--data", data, writeBundle(t, t.TempDir(), "org.example.Waltz", "1", ""))
 	eventually(t, "a new activity shows", func() bool {
 		_, page := get("/en/browse")
 		return strings.Contains(page, "Waltz")
+	})
+
+	console := []string{"REMORA_BALANCER_CONSOLE=" + socket}
+	if said := mustRunIn(t, console, "balancer", "summary"); said != "The backend serves.\n" {
+		t.Errorf("the console says %q", said)
+	}
+	for _, refused := range []struct {
+		env   []string
+		words []string
+		says  string
+		code  int
+	}{
+		{console, []string{"node", "drain", "two"}, "unknown backend", 3},
+		{[]string{"REMORA_BALANCER_CONSOLE=" + socket + "x"}, []string{"summary"}, "No balancer has its console at", 4},
+		{nil, []string{"summary"}, "balancer.console is not set", 3},
+	} {
+		if _, said, code := runProgramIn(t, refused.env, append([]string{"balancer"}, refused.words...)...); code != refused.code || !strings.Contains(said, refused.says) {
+			t.Errorf("balancer %q: exit %d, %s", refused.words, code, said)
+		}
+	}
+	eventually(t, "requests are in the log", func() bool {
+		b, err := os.ReadFile(requests)
+		return err == nil && strings.Contains(string(b), `"target":"/en/browse"`) && strings.Contains(string(b), `"end":"done"`)
 	})
 
 	writeCertificate(t, cert, key) // which the client does not trust
@@ -143,5 +179,21 @@ func TestDoors(t *testing.T) {
 	eventually(t, "a mistake in the file is said", func() bool { return strings.Contains(door.logged(), "weight is") })
 	if code, _ := door.get("/en/browse"); code != 200 {
 		t.Errorf("after a mistake in the file: %d", code)
+	}
+	mustRunIn(t, console, "balancer", "shutdown", "graceful")
+	if err := door.cmd.Wait(); err != nil {
+		t.Errorf("told to stop by its console: %v\n%s", err, door.logged())
+	}
+	front.stop()
+	counts, err := openStore(t, data).Downloads(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := int64(0)
+	for _, n := range counts {
+		total += n
+	}
+	if total != 2 {
+		t.Errorf("%d downloads are counted, want those of both clients", total)
 	}
 }
