@@ -52,9 +52,11 @@ type Options struct {
 	Events Events
 	// Classify, if not nil, sets Key and Priority of a request. It must not block.
 	Classify func(in *Info)
-	// Elsewhere, if not nil, decides about answers of status 500 and more to requests that may be
-	// repeated: true has another backend asked in the place of the one that answered so, if there is
-	// one. It is for backends that lack what others have. It must not block.
+	// Elsewhere, if not nil, decides about answers of status 500 and more to requests that have no body,
+	// or whose body is held and can be sent again: true has another backend asked in the place of the one
+	// that answered so, if there is one. It is for backends that lack what others have. It is asked about
+	// methods that are not idempotent too, for which it must know from the status that nothing was done.
+	// It must not block.
 	Elsewhere func(in Info, status int) bool
 	// Logger gets changes of health and broken answers; nil: none.
 	Logger *slog.Logger

@@ -57,8 +57,8 @@
 //
 // A request goes to another backend when no connection to the first could be made, and, if its
 // method is idempotent (RFC 9110, section 9.2.2), when that backend failed before the header of its
-// answer arrived and nothing of the request's body had been read, unless all of it had been received, or answered so that
-// Options.Elsewhere wants another answer. No backend is tried twice for one
+// answer arrived and nothing of the request's body had been read, unless all of it had been received. It
+// goes there, too, when Options.Elsewhere does not want the answer that it got. No backend is tried twice for one
 // request and no request more than Options.Attempts times; retries of all requests together are held
 // below a share of the requests, so that a dying pool is not buried by them. [RetryOptions] has that share,
 // and a limit for the time of one attempt, after which a request asks elsewhere if there is room. Below this, [http.Transport]

@@ -388,7 +388,7 @@ func (x *exchange) repeatable(err error, body *upload) bool {
 
 // elsewhere reports whether the answer is to be thrown away, for that of another backend.
 func (x *exchange) elsewhere(res *http.Response, body *upload) bool {
-	if x.b.o.Elsewhere == nil || res.StatusCode < 500 || len(x.tried) >= x.b.o.Attempts || !x.idempotent() || body.touched() {
+	if x.b.o.Elsewhere == nil || res.StatusCode < 500 || len(x.tried) >= x.b.o.Attempts || body.touched() {
 		return false
 	}
 	return x.b.o.Elsewhere(x.in, res.StatusCode) && x.b.budget.spend()

@@ -247,7 +247,10 @@ func TestElsewhere(t *testing.T) {
 		io.WriteString(w, "poor")
 	})
 	rich := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "rich") })
-	elsewhere := func(in Info, status int) bool { return in.Path == "/file" && status == 503 }
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
+	elsewhere := func(in Info, status int) bool {
+		return status == 503 && (in.Path == "/import" || in.Path == "/file" && in.Method == http.MethodGet)
+	}
 	for name, tt := range map[string]struct {
 		method, path string
 		backends     []http.Handler
@@ -261,6 +264,8 @@ func TestElsewhere(t *testing.T) {
 		"there is no other":         {"GET", "/file", []http.Handler{poor}, 503, "poor", 0},
 		"it is not asked for":       {"GET", "/page", []http.Handler{poor, rich}, 503, "poor", 0},
 		"it may not be asked again": {"POST", "/file", []http.Handler{poor, rich}, 503, "poor", 0},
+		"it has done nothing":       {"POST", "/import", []http.Handler{poor, echo}, 200, "bundle", 1},
+		"nor have two":              {"POST", "/import", []http.Handler{poor, poor, echo}, 200, "bundle", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var list []Backend
@@ -269,10 +274,26 @@ func TestElsewhere(t *testing.T) {
 			}
 			b := mustNew(t, list, &Options{Picker: ordered{}, Elsewhere: elsewhere})
 			front := serve(t, b)
-			got, _ := do(t, front.Client(), request(t, tt.method, front.URL+tt.path, nil))
-			if got.Status != tt.status || got.Body != tt.body || b.Stats().Retries != tt.retries {
-				t.Errorf("%+v, %d retries", got, b.Stats().Retries)
+			ask := func() {
+				t.Helper()
+				var body io.Reader
+				if tt.method == http.MethodPost {
+					body = strings.NewReader("bundle")
+				}
+				before := b.Stats().Retries
+				got, _ := do(t, front.Client(), request(t, tt.method, front.URL+tt.path, body))
+				if retries := b.Stats().Retries - before; got.Status != tt.status || got.Body != tt.body || retries != tt.retries {
+					t.Errorf("%+v, %d retries", got, retries)
+				}
 			}
+			ask()
+			// The last one may be a handler of this process, too.
+			last := len(list) - 1
+			list[last] = Backend{Name: list[last].Name, Handler: tt.backends[last]}
+			if err := b.Set(list); err != nil {
+				t.Fatal(err)
+			}
+			ask()
 			for _, s := range b.Snapshot() {
 				if s.InFlight != 0 {
 					t.Errorf("%s still has %d in flight", s.Name, s.InFlight)

@@ -80,8 +80,7 @@ func New(c Config) (*Door, error) {
 	o := &balance.Options{
 		Checker: &balance.HTTPCheck{Path: "/readyz"}, CheckInterval: checkInterval, CheckTimeout: checkTimeout, Fall: checkFall, DialTimeout: dialTimeout,
 		Trusted: c.Proxies, Logger: c.Logger,
-		// A front end that cannot read a file just now is not the only one.
-		Elsewhere: func(in balance.Info, status int) bool { return status == http.StatusServiceUnavailable },
+		Elsewhere: elsewhere,
 	}
 	if c.Kept > 0 {
 		var err error
@@ -131,6 +130,16 @@ func New(c Config) (*Door, error) {
 	d.mux.Handle("/internal/balancer", probe.Inside(c.Site, d.pool.StatusHandler()))
 	d.mux.HandleFunc("GET /internal/balancer/live", probe.Live)
 	return d, nil
+}
+
+// elsewhere: a front end that cannot read or write a file just now is not the only one. One that has
+// not taken a bundle says so by 503; it may be given to another, since what is there already is not
+// taken twice.
+func elsewhere(in balance.Info, status int) bool {
+	if status != http.StatusServiceUnavailable {
+		return false
+	}
+	return in.Method == http.MethodGet || in.Method == http.MethodHead || in.Method == http.MethodPost && in.Path == peer.ImportPath
 }
 
 // backends is the pool: the front end of this process, those of the settings, and those of the file.

@@ -124,6 +124,25 @@ func TestBehind(t *testing.T) {
 	}
 }
 
+func TestElsewhere(t *testing.T) {
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		want         bool
+	}{
+		{"GET", "/b/1/a.xo", 503, true},
+		{"HEAD", "/", 503, true},
+		{"GET", "/", 500, false},
+		{"POST", peer.ImportPath, 503, true},
+		{"POST", peer.ImportPath, 502, false},
+		{"POST", "/api/v1/updates", 503, false},
+	} {
+		if got := elsewhere(balance.Info{Method: tt.method, Path: tt.path}, tt.status); got != tt.want {
+			t.Errorf("%s %s %d: %v", tt.method, tt.path, tt.status, got)
+		}
+	}
+}
+
 // A front that hears of downloads, and may be away.
 type listener struct {
 	mu    sync.Mutex
