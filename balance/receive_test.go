@@ -170,7 +170,7 @@ func TestReceivedIsRepeated(t *testing.T) {
 		{"POST", kill, result{502, "The server behind this address has not answered. Please try again.\n", ""}},
 	} {
 		b := mustNew(t, []Backend{{Name: "a", URL: tt.first}, {Name: "b", URL: good.URL}},
-			&Options{Picker: ordered{}, Elsewhere: func(Info, int) bool { return true }})
+			&Options{Picker: ordered{}, Elsewhere: func(in Info, _ int) bool { return in.Method == http.MethodPut }})
 		front := serve(t, b)
 		got, _ := do(t, front.Client(), request(t, tt.method, front.URL, bytes.NewReader(body)))
 		if diff := cmp.Diff(tt.want, got); diff != "" {
