@@ -99,7 +99,7 @@ func TestRetry(t *testing.T) {
 						second = Backend{Name: "second", URL: serve(t, handler).URL}
 					}
 					b := mustNew(t, []Backend{{Name: "first", URL: urls[name]}, second},
-						&Options{Picker: ordered{}, Bodies: BodyOptions{Memory: -1}, ResponseTimeout: 100 * time.Millisecond, IdleTimeout: 100 * time.Millisecond})
+						&Options{Picker: ordered{}, Bodies: BodyOptions{Memory: -1}, ResponseTimeout: 400 * time.Millisecond, IdleTimeout: 400 * time.Millisecond})
 					front := serve(t, b)
 					var body io.Reader
 					if method != "GET" {
