@@ -48,7 +48,7 @@ type backend struct {
 
 func (e *backend) candidate(now time.Time) Candidate {
 	return Candidate{
-		Name: e.Name, Weight: e.Weight, InFlight: int(e.state.inFlight.Load()), MaxInFlight: e.MaxInFlight,
+		Name: e.Name, Weight: e.Weight, InFlight: e.state.load(), MaxInFlight: e.MaxInFlight,
 		Latency: e.state.latency.estimate(now),
 	}
 }
@@ -64,25 +64,26 @@ const (
 
 // state is what happens to a backend.
 type state struct {
-	inFlight  atomic.Int64
-	draining  atomic.Bool
-	health    atomic.Int32
-	requests  atomic.Uint64 // attempts made
-	failures  atomic.Uint64 // attempts that gave no answer, and answers that broke off
-	latency   latency
-	queue     *queue       // whose requests may have the places that become free
-	heard     atomic.Int64 // when it has answered last, in Unix nanoseconds
-	checkTook atomic.Int64 // how long a passed health check takes, in nanoseconds, slow ones more than quick ones
-	probing   atomic.Bool  // it is looked into, since it is silent
-	ejected   atomic.Int64 // until when, in Unix nanoseconds; 0: it is not
-	onTrial   atomic.Bool  // an ejected one has a request
-	disabled  atomic.Bool
-	keeps     atomic.Int64 // while draining, until when clients that are kept with it are served, in Unix nanoseconds
-	warmed    atomic.Int64 // since when it is in its slow start, in Unix nanoseconds; 0: it is not
-	said      said
-	record    record
-	answers   answers       // by class of status
-	suspect   chan struct{} // wakes the health check; capacity 1
+	inFlight   atomic.Int64
+	background atomic.Int64 // of those in flight
+	draining   atomic.Bool
+	health     atomic.Int32
+	requests   atomic.Uint64 // attempts made
+	failures   atomic.Uint64 // attempts that gave no answer, and answers that broke off
+	latency    latency
+	queue      *queue       // whose requests may have the places that become free
+	heard      atomic.Int64 // when it has answered last, in Unix nanoseconds
+	checkTook  atomic.Int64 // how long a passed health check takes, in nanoseconds, slow ones more than quick ones
+	probing    atomic.Bool  // it is looked into, since it is silent
+	ejected    atomic.Int64 // until when, in Unix nanoseconds; 0: it is not
+	onTrial    atomic.Bool  // an ejected one has a request
+	disabled   atomic.Bool
+	keeps      atomic.Int64 // while draining, until when clients that are kept with it are served, in Unix nanoseconds
+	warmed     atomic.Int64 // since when it is in its slow start, in Unix nanoseconds; 0: it is not
+	said       said
+	record     record
+	answers    answers       // by class of status
+	suspect    chan struct{} // wakes the health check; capacity 1
 
 	mu      sync.Mutex
 	waiters []chan struct{} // of Drain, closed when nothing is in flight
@@ -115,6 +116,9 @@ func newState(v env) *state {
 	s.health.Store(int32([...]health{StartUnknown: unknown, StartUp: up, StartDown: down}[v.start]))
 	return s
 }
+
+// load is how many requests are in flight but for those in the background.
+func (s *state) load() int { return int(max(s.inFlight.Load()-s.background.Load(), 0)) }
 
 // enter counts a request in and returns how many there were before, unless the backend is draining.
 // Either Drain sees the request or the request sees Drain: both write before they read. mine says that the

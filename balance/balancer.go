@@ -50,7 +50,7 @@ type Options struct {
 	Operations OperationsOptions
 	// Events tell what happens.
 	Events Events
-	// Classify, if not nil, sets Key and Priority of a request. It must not block.
+	// Classify, if not nil, sets Key, Priority and Background of a request. It must not block.
 	Classify func(in *Info)
 	// Elsewhere, if not nil, decides about answers of status 500 and more to requests that have no body,
 	// or whose body is held and can be sent again: true has another backend asked in the place of the one
@@ -309,7 +309,7 @@ func (b *Balancer) info(r *http.Request, host string) Info {
 	if b.o.Classify != nil {
 		c := in
 		b.o.Classify(&c)
-		in.Key, in.Priority = c.Key, c.Priority
+		in.Key, in.Priority, in.Background = c.Key, c.Priority, c.Background
 	}
 	return in
 }

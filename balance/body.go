@@ -380,7 +380,7 @@ func (a *answer) Close() (err error) {
 func (a *answer) leave() {
 	if !a.left {
 		a.left = true
-		a.backend.state.leave()
+		a.x.goes(a.backend.state)
 	}
 }
 

@@ -134,6 +134,7 @@ func (x *exchange) pick() error {
 // enter enters a backend that was chosen, unless it is full or draining by now.
 func (x *exchange) enter(e *backend, c Candidate, now time.Time) bool {
 	before, ok := e.state.enter(x.wishes(e))
+	before = max(before-int(e.state.background.Load()), 0)
 	if ok && before != c.InFlight {
 		c.InFlight = before
 		if ok = x.b.o.Admitter.Admit(x.in, c); !ok {
@@ -159,6 +160,9 @@ func (x *exchange) took(e *backend, level standing) {
 		x.b.budget.earn()
 	}
 	x.picked, x.last = e, e
+	if x.in.Background {
+		e.state.background.Add(1)
+	}
 	x.tried = append(x.tried, e.state)
 	e.state.requests.Add(1)
 }
@@ -215,9 +219,17 @@ func (x *exchange) collect(sc *scratch, members []*backend, full []*state, now t
 func (x *exchange) leave() {
 	if x.picked != nil {
 		x.endTrial()
-		x.picked.state.leave()
+		x.goes(x.picked.state)
 		x.picked = nil
 	}
+}
+
+// goes ends what took began.
+func (x *exchange) goes(s *state) {
+	if x.in.Background {
+		s.background.Add(-1)
+	}
+	s.leave()
 }
 
 // end ends what is still open.

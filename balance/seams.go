@@ -28,6 +28,9 @@ type Info struct {
 	// Priority is higher for requests that matter more; 0 unless Options.Classify sets it. Beyond 1000
 	// and -1000 it makes no difference.
 	Priority int
+	// Background: it is no load to speak of, such as a request that waits for news. It does not count in
+	// Candidate.InFlight. Options.Classify sets it.
+	Background bool
 	// Header returns the first value of a request's header field, "" if there is none. It is never
 	// nil and may be called only until the request is answered.
 	Header func(name string) string

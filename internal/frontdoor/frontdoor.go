@@ -81,6 +81,8 @@ func New(c Config) (*Door, error) {
 		Checker: &balance.HTTPCheck{Path: "/readyz"}, CheckInterval: checkInterval, CheckTimeout: checkTimeout, Fall: checkFall, DialTimeout: dialTimeout,
 		Trusted: c.Proxies, Logger: c.Logger,
 		Elsewhere: elsewhere,
+		// Who waits for changes keeps no front end busy.
+		Classify: func(in *balance.Info) { in.Background = in.Path == peer.ChangesPath },
 	}
 	if c.Kept > 0 {
 		var err error
