@@ -48,10 +48,7 @@ func Ask(ctx context.Context, socket string, words []string, to io.Writer) (err 
 		if reason, ok := strings.CutPrefix(text, "ERR "); ok {
 			return remora.Errorf(remora.KindConflict, "console.refused", "%s", reason)
 		}
-		if strings.HasPrefix(text, ".") {
-			text = text[1:]
-		}
-		if _, err := fmt.Fprintln(to, text); err != nil {
+		if _, err := fmt.Fprintln(to, strings.TrimPrefix(text, ".")); err != nil {
 			return err
 		}
 	}
