@@ -88,16 +88,17 @@ type state struct {
 	mu      sync.Mutex
 	waiters []chan struct{} // of Drain, closed when nothing is in flight
 	// waiting are the requests without an answer yet that may go to another backend instead.
-	waiting       map[*exchange]waiting
-	checked       time.Time     // the last health check has ended
-	checkedIn     time.Duration // and taken so long
-	disabledSince time.Time
-	disabledWhy   string
-	drained       time.Time     // when it was last told to drain
-	calm          time.Time     // until then it is not looked into for its silence
-	pause         time.Duration // how long it was calm last
-	reason        string        // why unhealthy
-	since         time.Time     // of the present health
+	waiting        map[*exchange]waiting
+	checked        time.Time     // the last health check has ended
+	passed, failed int           // checks in a row
+	checkedIn      time.Duration // and taken so long
+	disabledSince  time.Time
+	disabledWhy    string
+	drained        time.Time     // when it was last told to drain
+	calm           time.Time     // until then it is not looked into for its silence
+	pause          time.Duration // how long it was calm last
+	reason         string        // why unhealthy
+	since          time.Time     // of the present health
 
 	lastError string    // of an attempt, or an answer that broke off
 	erredAt   time.Time // when that was

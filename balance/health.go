@@ -64,7 +64,7 @@ func (b *Balancer) watch(ctx context.Context, name string, s *state) {
 	timer := time.NewTimer(0) // at once: a backend that was never checked gets no requests if others do
 	defer timer.Stop()
 	var due time.Time
-	passed, failed := 0, 0
+	s.tally(nil, true)
 	for {
 		select {
 		case <-ctx.Done():
@@ -84,7 +84,7 @@ func (b *Balancer) watch(ctx context.Context, name string, s *state) {
 			return // replaced; Run is about to notice
 		}
 		if s.disabled.Load() { // Enable asks for a check soon
-			passed, failed = 0, 0
+			s.tally(nil, true)
 			due = time.Now().Add(b.o.CheckInterval)
 			timer.Reset(b.o.CheckInterval)
 			continue
@@ -93,10 +93,9 @@ func (b *Balancer) watch(ctx context.Context, name string, s *state) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil {
-			passed, failed = passed+1, 0
-		} else {
-			passed, failed = 0, failed+1
+		passed, failed := s.tally(err, false)
+		if err == nil && b.alone.CompareAndSwap(true, false) {
+			b.o.Logger.Info("this machine is not cut off any more")
 		}
 		b.judge(ctx, name, s, passed, failed, err)
 		wait := b.o.CheckInterval
@@ -107,6 +106,21 @@ func (b *Balancer) watch(ctx context.Context, name string, s *state) {
 		due = time.Now().Add(wait)
 		timer.Reset(wait)
 	}
+}
+
+// tally counts a check in, and returns how many have passed or failed in a row; or begins anew.
+func (s *state) tally(err error, anew bool) (passed, failed int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case anew:
+		s.passed, s.failed = 0, 0
+	case err == nil:
+		s.passed, s.failed = s.passed+1, 0
+	default:
+		s.passed, s.failed = 0, s.failed+1
+	}
+	return s.passed, s.failed
 }
 
 // check makes a health check and takes note of it.

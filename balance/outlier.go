@@ -33,7 +33,8 @@ type OutlierOptions struct {
 	// an interval, to be ejected; 0 means 10, and faster than 250 ms is never slow.
 	Slow float64
 	// Base is how long the first ejection lasts, and by how much each further one is longer, up to
-	// Most; 0 means 10 s and 5 min. Each interval that goes well takes one back.
+	// Most; 0 means 10 s and 5 min. Each interval in which the share of
+	// good answers is Success or more takes one back.
 	Base, Most time.Duration
 	// Share is the largest share of the backends that may be ejected at a time; 0 means 0.5. The last
 	// one that is left never is.
@@ -170,7 +171,7 @@ func (b *Balancer) eject(e *backend, reason error) {
 		case m.state == e.state:
 		case m.state.ejected.Load() != 0:
 			out++
-		case !m.state.draining.Load() && !m.state.disabled.Load() && health(m.state.health.Load()) != down:
+		case !m.state.draining.Load() && !m.state.disabled.Load() && !m.state.said.leaves() && health(m.state.health.Load()) != down:
 			left++
 		}
 	}
@@ -273,7 +274,7 @@ func (b *Balancer) judgeShares(members []*backend) {
 		r := &e.state.record
 		r.mu.Lock()
 		tallies[i], r.now = r.now, tally{}
-		if t := tallies[i]; r.ejections > 0 && e.state.ejected.Load() == 0 && t.bad == 0 {
+		if t := tallies[i]; r.ejections > 0 && e.state.ejected.Load() == 0 && (t.all() == 0 || t.share() >= o.Success) {
 			r.ejections--
 		}
 		r.mu.Unlock()

@@ -317,3 +317,37 @@ func TestStall(t *testing.T) {
 		})
 	}
 }
+
+// TestStallIsNotForgotten: who was found to hang needs as many good checks as anybody else to come back.
+func TestStallIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var frozen atomic.Bool
+		s := newSite(t, []string{"a", "b"}, func(o *Options) {
+			o.Picker, o.CheckInterval, o.CheckFast, o.Rise = ordered{}, time.Second, time.Second, 3
+			o.Checker = checkFunc(func(ctx context.Context, e Backend) error {
+				if frozen.Load() && e.Name == "a" {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				return nil
+			})
+		})
+		stop := run(t, s.b)
+		defer stop()
+		time.Sleep(10 * time.Second) // ten checks passed
+		frozen.Store(true)
+		s.hosts["a"] = func(r *http.Request) (int, error) { <-r.Context().Done(); return 0, context.Cause(r.Context()) }
+		if got := s.ask("GET"); got != "200 b" {
+			t.Fatal(got)
+		}
+		frozen.Store(false)
+		time.Sleep(1600 * time.Millisecond) // one or two checks
+		if st := s.b.Snapshot()[0]; st.State != "unhealthy" {
+			t.Errorf("%+v", st)
+		}
+		time.Sleep(3 * time.Second)
+		if st := s.b.Snapshot()[0]; st.State != "healthy" {
+			t.Errorf("%+v", st)
+		}
+	})
+}

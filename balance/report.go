@@ -92,7 +92,10 @@ func (b *Balancer) panics(members []*backend) bool {
 			healthy++
 		}
 	}
-	panics := healthy > 0 && float64(healthy) < b.o.Panic*float64(all)
+	if healthy == 0 {
+		return false // all are used anyhow
+	}
+	panics := float64(healthy) < b.o.Panic*float64(all)
 	if b.panicking.CompareAndSwap(!panics, panics) {
 		if panics {
 			b.o.Logger.Warn("so few backends are healthy that all are used", "healthy", healthy, "backends", all)
@@ -115,12 +118,11 @@ func (b *Balancer) cutOff(ctx context.Context, s *state) error {
 	ctx, cancel := context.WithTimeout(ctx, b.o.CheckTimeout)
 	defer cancel()
 	err := b.o.Self(ctx)
-	if b.alone.Swap(err != nil) != (err != nil) {
-		if err != nil {
-			b.o.Logger.Error("this machine seems to be cut off; its backends are not blamed for it", "error", err)
-		} else {
-			b.o.Logger.Info("this machine is not cut off any more")
-		}
+	switch {
+	case err != nil && !b.alone.Swap(true):
+		b.o.Logger.Error("this machine seems to be cut off; its backends are not blamed for it", "error", err)
+	case err == nil && b.alone.Swap(false):
+		b.o.Logger.Info("this machine is not cut off any more")
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errCutOff, err)

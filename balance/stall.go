@@ -94,5 +94,6 @@ func (b *Balancer) probe(ctx context.Context, e *backend) {
 		return // it is all we have; the health checks go on
 	}
 	b.stalls.Add(1)
+	s.tally(err, true) // what it has passed before counts no more
 	b.turn(e.Name, s, down, fmt.Errorf("requests got no answer, and the health check none within %v: %w", limit, err))
 }

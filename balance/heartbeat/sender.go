@@ -32,22 +32,27 @@ type Options struct {
 // A Sender tells balancers how a backend is.
 type Sender struct {
 	name    string
-	targets []string
+	targets []target
 	key     []byte
 	how     func() balance.Report
 	o       Options
-	wake    chan struct{} // capacity 1
 
 	mu       sync.Mutex
 	sequence int64
 	failing  map[string]bool
 }
 
+// A target is a balancer.
+type target struct {
+	url  string
+	wake chan struct{} // capacity 1
+}
+
 // NewSender returns a sender for the backend that the balancers know by the name. targets are the
 // addresses of their receivers, key is of 16 bytes or more, and how says at any time how the backend is; it must
 // not block. All mistakes are reported at once.
 func NewSender(name string, targets []string, key []byte, how func() balance.Report, o *Options) (*Sender, error) {
-	s := &Sender{name: name, targets: append([]string(nil), targets...), key: append([]byte(nil), key...), how: how, wake: make(chan struct{}, 1), failing: map[string]bool{}}
+	s := &Sender{name: name, key: append([]byte(nil), key...), how: how, failing: map[string]bool{}}
 	if o != nil {
 		s.o = *o
 	}
@@ -62,6 +67,7 @@ func NewSender(name string, targets []string, key []byte, how func() balance.Rep
 		errs = append(errs, errors.New("heartbeat: there is no balancer to send to"))
 	}
 	for i, t := range targets {
+		s.targets = append(s.targets, target{t, make(chan struct{}, 1)})
 		if u, err := url.Parse(t); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 			errs = append(errs, fmt.Errorf("heartbeat: target %d must be the address of a receiver, like http://192.0.2.1/heartbeat", i+1))
 		}
@@ -84,18 +90,30 @@ func NewSender(name string, targets []string, key []byte, how func() balance.Rep
 	return s, nil
 }
 
-// Now has a message sent at once, because something has changed that balancers should know soon. It may
-// be called at any time and does not wait.
+// Now has messages sent at once, because something has changed that balancers should know soon. It may be
+// called at any time and does not wait.
 func (s *Sender) Now() {
-	select {
-	case s.wake <- struct{}{}:
-	default: // it is about to be sent
+	for _, t := range s.targets {
+		select {
+		case t.wake <- struct{}{}:
+		default: // it is about to be sent
+		}
 	}
 }
 
 // Run sends until ctx ends; then it says that the backend is draining, and returns nil. That a balancer
-// cannot be reached is no error.
+// cannot be reached is no error, and holds up no other.
 func (s *Sender) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	for _, t := range s.targets {
+		all.Go(func() { s.tell(ctx, t) })
+	}
+	all.Wait()
+	return nil
+}
+
+// tell sends to one balancer.
+func (s *Sender) tell(ctx context.Context, t target) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -103,18 +121,18 @@ func (s *Sender) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			r := s.how()
 			r.Draining = true
-			s.send(context.WithoutCancel(ctx), r)
-			return nil
-		case <-s.wake:
+			s.send(context.WithoutCancel(ctx), t, r)
+			return
+		case <-t.wake:
 		case <-timer.C:
 		}
-		s.send(ctx, s.how())
+		s.send(ctx, t, s.how())
 		timer.Reset(s.o.Interval + time.Duration((rand.Float64()-0.5)/5*float64(s.o.Interval)))
 	}
 }
 
-// send sends one message to all balancers.
-func (s *Sender) send(ctx context.Context, r balance.Report) {
+// send sends one message.
+func (s *Sender) send(ctx context.Context, t target, r balance.Report) {
 	s.mu.Lock()
 	s.sequence++
 	m := message{Name: s.name, Time: time.Now().UnixMilli(), Sequence: s.sequence, Load: r.Load, Draining: r.Draining}
@@ -124,14 +142,9 @@ func (s *Sender) send(ctx context.Context, r balance.Report) {
 		s.o.Logger.Error("a heartbeat cannot be written", "error", err)
 		return
 	}
-	signature := sign(s.key, body)
 	ctx, cancel := context.WithTimeout(ctx, s.o.Interval)
 	defer cancel()
-	var all sync.WaitGroup
-	for _, t := range s.targets {
-		all.Go(func() { s.note(t, s.post(ctx, t, body, signature)) })
-	}
-	all.Wait()
+	s.note(t.url, s.post(ctx, t.url, body, sign(s.key, body)))
 }
 
 func (s *Sender) post(ctx context.Context, target string, body []byte, signature string) error {
