@@ -93,6 +93,7 @@ func New(c Config) (*Door, error) {
 			return nil, err
 		}
 		o.Cache = d.kept
+		o.Operations.Extra = d.kept.figures
 	}
 	var err error
 	if c.Log != "" {

@@ -111,6 +111,11 @@ func TestKept(t *testing.T) {
 				t.Errorf("%q: %s, want %s", step.do, got, step.want)
 			}
 		}
+		// Ten may be answered from what is kept: not the writer's, nor that of the end.
+		want := []balance.Extra{{Name: "Answered from what is kept", Value: "50 % of 10"}, {Name: "Answers kept", Value: k.figures()[1].Value}, {Name: "Dropped by changes of the catalog", Value: "2"}}
+		if diff := cmp.Diff(want, k.figures()); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
 	})
 }
 

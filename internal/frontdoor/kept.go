@@ -2,6 +2,7 @@ package frontdoor
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -49,6 +50,21 @@ func keyOf(in balance.Info) string {
 		}
 	}
 	return in.Scheme + "://" + in.Host + in.Target
+}
+
+// figures are for the status page.
+func (k *kept) figures() []balance.Extra {
+	s := k.Stats()
+	asked := s.Hits + s.Stale + s.Misses
+	share := "none yet"
+	if asked > 0 {
+		share = fmt.Sprintf("%.0f %% of %d", 100*float64(s.Hits+s.Stale+s.Collapsed)/float64(asked), asked)
+	}
+	return []balance.Extra{
+		{Name: "Answered from what is kept", Value: share},
+		{Name: "Answers kept", Value: fmt.Sprintf("%d, in %.1f MB", s.Resources, float64(s.Bytes)/1e6)},
+		{Name: "Dropped by changes of the catalog", Value: strconv.FormatInt(s.Purged, 10)},
+	}
 }
 
 func (k *kept) changed(e peer.Event) {
