@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sugarlabs/beamrider/balance/internal/names"
 )
 
 // Backend is one server that requests may go to.
@@ -196,7 +198,7 @@ func (s *state) move(b *budget) {
 
 // newBackend checks one and returns all its mistakes.
 func newBackend(b Backend) (e *backend, errs []error) {
-	if !validName(b.Name) {
+	if !names.Valid(b.Name) {
 		errs = append(errs, errors.New("its name must be 1 to 64 letters, digits or the characters \".-_:\""))
 	}
 	e = &backend{Backend: b}
@@ -219,20 +221,6 @@ func newBackend(b Backend) (e *backend, errs []error) {
 		errs = append(errs, fmt.Errorf("its limit of requests in flight is %d; it must be 0 (none) or more", b.MaxInFlight))
 	}
 	return e, errs
-}
-
-func validName(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
-	}
-	for _, c := range []byte(s) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_', c == ':':
-		default:
-			return false
-		}
-	}
-	return true
 }
 
 // parseURL does not repeat what it was given in errors: it might hold a password.

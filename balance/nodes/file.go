@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sugarlabs/beamrider/balance"
+	"github.com/sugarlabs/beamrider/balance/internal/names"
 )
 
 // MaxSize is the most bytes that a node file may have.
@@ -46,7 +47,7 @@ func Parse(data []byte) ([]Node, error) {
 	}
 	var list []Node
 	var errs []error
-	names := map[string]int{}
+	lines := map[string]int{}
 	line := 0
 	for text := range bytes.Lines(data) {
 		line++
@@ -61,11 +62,11 @@ func Parse(data []byte) ([]Node, error) {
 		}
 		n.Line = line
 		name := n.claim()
-		if before := names[name]; before != 0 {
+		if before := lines[name]; before != 0 {
 			errs = append(errs, fmt.Errorf("nodes: line %d: %s would have the name of what is on line %d; if both are meant, give them names by name=", line, n.label(), before))
 			continue
 		}
-		names[name] = line
+		lines[name] = line
 		if list = append(list, n); len(list) > maxNodes {
 			return nil, errors.Join(append(errs, fmt.Errorf("nodes: line %d: there are more than %d nodes", line, maxNodes))...)
 		}
@@ -129,7 +130,7 @@ func parseLine(words []string) (n Node, err error) {
 		case key == "max" && has:
 			n.Max, err = number(key, value, 1, maxWeight)
 		case key == "name" && has:
-			if n.Name, err = value, nil; !validName(value) {
+			if n.Name, err = value, nil; !names.Valid(value) {
 				err = fmt.Errorf("the name %q must be 1 to 64 letters, digits or the characters \".-_:\"", value)
 			}
 		case w == "backup":
@@ -238,20 +239,6 @@ func validHost(s string) bool {
 	return true
 }
 
-func validName(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
-	}
-	for _, c := range []byte(s) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_', c == ':':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
 // backend makes the backend of a node at an address.
 func (n *Node) backend(address netip.AddrPort, several bool) balance.Backend {
 	b := balance.Backend{Name: n.Name, Weight: n.Weight, MaxInFlight: n.Max, Backup: n.Backup}
@@ -281,7 +268,7 @@ func nameOf(a netip.AddrPort) string {
 // socketName makes a name of the path of a socket: letters that a name cannot have become "-".
 func socketName(path string) string {
 	return fit(strings.Map(func(r rune) rune {
-		if r < 128 && validName(string(r)) {
+		if r < 128 && names.Valid(string(r)) {
 			return r
 		}
 		return '-'
