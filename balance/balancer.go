@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sugarlabs/beamrider/balance/internal/bounds"
 )
 
 var (
@@ -140,26 +142,15 @@ func (o *Options) withDefaults() (Options, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	var errs []error
-	for _, d := range []struct {
-		name  string
-		value *time.Duration
-		def   time.Duration
-	}{
-		{"DialTimeout", &c.DialTimeout, 2 * time.Second},
-		{"ResponseTimeout", &c.ResponseTimeout, time.Minute},
-		{"IdleTimeout", &c.IdleTimeout, time.Minute},
-		{"RetryAfter", &c.RetryAfter, time.Second},
-		{"CheckInterval", &c.CheckInterval, 2 * time.Second},
-		{"ReportAge", &c.ReportAge, 10 * time.Second},
-		{"CheckTimeout", &c.CheckTimeout, 2 * time.Second},
-	} {
-		if *d.value == 0 {
-			*d.value = d.def
-		}
-		if *d.value < time.Millisecond || *d.value > 24*time.Hour {
-			errs = append(errs, fmt.Errorf("balance: Options.%s is %v; it must be between 1ms and 24h, or 0 for %v", d.name, *d.value, d.def))
-		}
-	}
+	errs = append(errs, bounds.Durations("balance: Options.",
+		bounds.Setting{Name: "DialTimeout", Value: &c.DialTimeout, Default: 2 * time.Second},
+		bounds.Setting{Name: "ResponseTimeout", Value: &c.ResponseTimeout, Default: time.Minute},
+		bounds.Setting{Name: "IdleTimeout", Value: &c.IdleTimeout, Default: time.Minute},
+		bounds.Setting{Name: "RetryAfter", Value: &c.RetryAfter, Default: time.Second},
+		bounds.Setting{Name: "CheckInterval", Value: &c.CheckInterval, Default: 2 * time.Second},
+		bounds.Setting{Name: "ReportAge", Value: &c.ReportAge, Default: 10 * time.Second},
+		bounds.Setting{Name: "CheckTimeout", Value: &c.CheckTimeout, Default: 2 * time.Second},
+	)...)
 	for _, n := range []struct {
 		name             string
 		value            *int

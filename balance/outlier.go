@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/sugarlabs/beamrider/balance/internal/bounds"
 )
 
 // OutlierOptions say when a backend gets no requests for a while because of how it has dealt with those
@@ -74,18 +76,7 @@ func (o *OutlierOptions) check() error {
 			errs = append(errs, fmt.Errorf("balance: Options.Outliers.%s is %v; it must be between %v and %v, or 0 for %v", f.name, *f.v, f.least, f.most, f.def))
 		}
 	}
-	for _, d := range []struct {
-		name string
-		v    *time.Duration
-		def  time.Duration
-	}{{"Interval", &o.Interval, 10 * time.Second}, {"Base", &o.Base, 10 * time.Second}, {"Most", &o.Most, 5 * time.Minute}, {"Stall", &o.Stall, 50 * time.Millisecond}} {
-		if *d.v == 0 {
-			*d.v = d.def
-		}
-		if *d.v < time.Millisecond || *d.v > 24*time.Hour {
-			errs = append(errs, fmt.Errorf("balance: Options.Outliers.%s is %v; it must be between 1ms and 24h, or 0 for %v", d.name, *d.v, d.def))
-		}
-	}
+	errs = append(errs, bounds.Durations("balance: Options.Outliers.", bounds.Setting{Name: "Interval", Value: &o.Interval, Default: 10 * time.Second}, bounds.Setting{Name: "Base", Value: &o.Base, Default: 10 * time.Second}, bounds.Setting{Name: "Most", Value: &o.Most, Default: 5 * time.Minute}, bounds.Setting{Name: "Stall", Value: &o.Stall, Default: 50 * time.Millisecond})...)
 	return errors.Join(errs...)
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sugarlabs/beamrider/balance/internal/bounds"
 )
 
 // QueueOptions say how requests wait while all backends serve as many as they may. Without
@@ -39,18 +41,7 @@ func (o *QueueOptions) check() error {
 	if o.Max < -1 || o.Max > 100_000 {
 		errs = append(errs, fmt.Errorf("balance: Options.Queue.Max is %d; it must be between 1 and 100000, -1 for no queue, or 0 for 1000", o.Max))
 	}
-	for _, d := range []struct {
-		name  string
-		value *time.Duration
-		def   time.Duration
-	}{{"MaxWait", &o.MaxWait, 10 * time.Second}, {"Target", &o.Target, time.Second}, {"Ageing", &o.Ageing, 5 * time.Second}} {
-		if *d.value == 0 {
-			*d.value = d.def
-		}
-		if *d.value < time.Millisecond || *d.value > 24*time.Hour {
-			errs = append(errs, fmt.Errorf("balance: Options.Queue.%s is %v; it must be between 1ms and 24h, or 0 for %v", d.name, *d.value, d.def))
-		}
-	}
+	errs = append(errs, bounds.Durations("balance: Options.Queue.", bounds.Setting{Name: "MaxWait", Value: &o.MaxWait, Default: 10 * time.Second}, bounds.Setting{Name: "Target", Value: &o.Target, Default: time.Second}, bounds.Setting{Name: "Ageing", Value: &o.Ageing, Default: 5 * time.Second})...)
 	return errors.Join(errs...)
 }
 

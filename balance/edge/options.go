@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sugarlabs/beamrider/balance/internal/bounds"
 	"github.com/sugarlabs/beamrider/balance/internal/proxies"
 )
 
@@ -95,25 +96,14 @@ func (o Options) withDefaults() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	var errs []error
-	for _, d := range []struct {
-		name  string
-		value *time.Duration
-		def   time.Duration
-	}{
-		{"CertificateInterval", &o.CertificateInterval, 10 * time.Second},
-		{"HeaderTimeout", &o.HeaderTimeout, 15 * time.Second},
-		{"IdleTimeout", &o.IdleTimeout, 75 * time.Second},
-		{"HandshakeTimeout", &o.HandshakeTimeout, 10 * time.Second},
-		{"StopTimeout", &o.StopTimeout, 30 * time.Second},
-		{"RateWindow", &o.RateWindow, 20 * time.Second},
-	} {
-		if *d.value == 0 {
-			*d.value = d.def
-		}
-		if *d.value < time.Millisecond || *d.value > 24*time.Hour {
-			errs = append(errs, fmt.Errorf("balance/edge: Options.%s is %v; it must be between 1ms and 24h, or 0 for %v", d.name, *d.value, d.def))
-		}
-	}
+	errs = append(errs, bounds.Durations("balance/edge: Options.",
+		bounds.Setting{Name: "CertificateInterval", Value: &o.CertificateInterval, Default: 10 * time.Second},
+		bounds.Setting{Name: "HeaderTimeout", Value: &o.HeaderTimeout, Default: 15 * time.Second},
+		bounds.Setting{Name: "IdleTimeout", Value: &o.IdleTimeout, Default: 75 * time.Second},
+		bounds.Setting{Name: "HandshakeTimeout", Value: &o.HandshakeTimeout, Default: 10 * time.Second},
+		bounds.Setting{Name: "StopTimeout", Value: &o.StopTimeout, Default: 30 * time.Second},
+		bounds.Setting{Name: "RateWindow", Value: &o.RateWindow, Default: 20 * time.Second},
+	)...)
 	if o.MaxConns == 0 {
 		o.MaxConns = 10_000
 	}
