@@ -3,6 +3,7 @@ package balance
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -34,9 +35,12 @@ func (b *Balancer) watchStalls(ctx context.Context) {
 		}
 		last = now
 		members := b.pool.Load().members
-		if len(members) < 2 {
-			continue // there is nowhere else to go
+		if len(members) < 2 || !slices.ContainsFunc(members, func(e *backend) bool { return e.Handler == nil }) {
+			// There is nowhere else to go, or nobody to watch: an idle process need not wake up so often.
+			tick.Reset(max(every, time.Second))
+			continue
 		}
+		tick.Reset(every)
 		for _, e := range members {
 			s := e.state
 			if e.Handler != nil || s.disabled.Load() || health(s.health.Load()) == down || !s.silent(now, heldUp, b.o.Outliers.Stall) || !s.probing.CompareAndSwap(false, true) {
