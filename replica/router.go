@@ -155,39 +155,6 @@ func (r *Router) last(v *view) *sql.DB {
 	return r.none
 }
 
-func (r *Router) readSession(v *view, s *Session) *sql.DB {
-	need := s.position()
-	if len(need) > 0 && v.primaryPos.beyond(need) {
-		need = nil // of another cluster, or made up
-	}
-	if len(v.readers) > 0 && !s.pinned.Load() {
-		if i := s.last.Load(); i != 0 {
-			if n := r.nodes[i-1]; v.reads(n) && n.has(need) {
-				n.picks.Add(1)
-				return n.read
-			}
-		}
-		// From a random one on, each is asked once.
-		start := v.pick()
-		at := 0
-		for i := range v.readers {
-			if v.readers[i].node == start {
-				at = i
-			}
-		}
-		for i := range v.readers {
-			n := v.readers[(at+i)%len(v.readers)].node
-			if n.has(need) {
-				s.last.Store(uint32(n.index) + 1)
-				n.picks.Add(1)
-				return n.read
-			}
-			n.hurry()
-		}
-	}
-	return r.last(v)
-}
-
 // Close closes the pools and with them their connections. It is to be called after [Router.Run]
 // has returned, and returns nil always; it may be called again.
 func (r *Router) Close() error {
