@@ -35,6 +35,10 @@ type Config struct {
 	ReplicationUser string
 	// ReplicationPassword is its password. It is in no plan, report, log or error.
 	ReplicationPassword string
+	// Mode says what a write waits for before it is acknowledged. "" means [Available].
+	Mode Mode
+	// Voters have a vote beside the nodes where [Options].Quorum is asked for; up to 64, by different names.
+	Voters []Voter
 	// Timeout bounds one question to a server, with the connection it needs. 0 means 3 s; 10 ms to 1 minute.
 	Timeout time.Duration
 	// Wait bounds each wait: for writers of the old primary to end, and for a replica to apply what
@@ -70,7 +74,7 @@ type Promoter struct {
 // New returns a promoter for the servers of c. It checks c and reports all mistakes at once; it
 // connects to nobody.
 func New(c Config) (*Promoter, error) {
-	c.Nodes = slices.Clone(c.Nodes)
+	c.Nodes, c.Voters = slices.Clone(c.Nodes), slices.Clone(c.Voters)
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("promote: "+format, args...)) }
 	if n := len(c.Nodes); n == 0 || n > maxNodes {
@@ -86,6 +90,12 @@ func New(c Config) (*Promoter, error) {
 	}
 	between("Timeout", &c.Timeout, 3*time.Second, 10*time.Millisecond, time.Minute)
 	between("Wait", &c.Wait, time.Minute, time.Second, 24*time.Hour)
+	if c.Mode == "" {
+		c.Mode = Available
+	}
+	if c.Mode != Available && c.Mode != Strict {
+		bad("Mode is %q; it must be %q or %q", c.Mode, Available, Strict)
+	}
 	if c.ReplicationUser == "" {
 		bad("ReplicationUser is missing: the account with which replicas connect to the primary")
 	}
@@ -114,6 +124,15 @@ func New(c Config) (*Promoter, error) {
 		}
 		addresses[m.address()] = n.Name
 		p.members = append(p.members, m)
+	}
+	if len(c.Voters) > maxNodes {
+		bad("there are %d voters; name up to %d", len(c.Voters), maxNodes)
+	}
+	for _, v := range c.Voters {
+		if names[v.Name()] {
+			bad("two nodes or voters are called %q", v.Name())
+		}
+		names[v.Name()] = true
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)

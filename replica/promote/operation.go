@@ -3,6 +3,9 @@ package promote
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,6 +16,7 @@ type operation struct {
 	survey
 	report  *Report
 	started time.Time
+	lease   *lease // nil: it changes nothing
 }
 
 // open connects to all servers and asks them. With change it also takes the advisory lock on those
@@ -29,6 +33,9 @@ func (p *Promoter) open(ctx context.Context, change bool) (*operation, error) {
 		o.servers = append(o.servers, s)
 	}
 	busy := make([]bool, len(o.servers))
+	if change {
+		o.lease = &lease{op: o, holder: holder()}
+	}
 	o.each(func(i int, s *server) {
 		if change {
 			taken, err := s.tryLock(ctx)
@@ -39,17 +46,36 @@ func (p *Promoter) open(ctx context.Context, change bool) (*operation, error) {
 		}
 		s.ask(ctx)
 	})
+	var others []string
+	if change {
+		others = o.lease.ask(ctx)
+	}
 	if err := ctx.Err(); err != nil {
 		o.close()
 		return nil, fmt.Errorf("promote: the servers were not all asked: %w", err)
 	}
 	for i, s := range o.servers {
 		if busy[i] {
-			o.close()
-			return nil, refused([]Refusal{{Text: fmt.Sprintf("Another promotion is at work on %s; try again when it has ended.", s.Name)}})
+			others = append(others, s.Name)
 		}
 	}
+	if len(others) > 0 {
+		o.close()
+		return nil, refused([]Refusal{{Code: "busy", Text: fmt.Sprintf("Another promotion is at work on %s; try again when it has ended.", strings.Join(others, " and "))}})
+	}
+	if change {
+		o.lease.hold(ctx)
+	}
 	return o, nil
+}
+
+// holder names this call to voters.
+func holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown" // the number below tells callers apart
+	}
+	return fmt.Sprintf("%.64s/%d/%016x", host, os.Getpid(), rand.Uint64())
 }
 
 // each calls do for all servers at once.
@@ -62,6 +88,9 @@ func (o *operation) each(do func(i int, s *server)) {
 }
 
 func (o *operation) close() {
+	if o.lease != nil {
+		o.lease.drop(context.Background())
+	}
 	for _, s := range o.servers {
 		s.close()
 	}

@@ -12,6 +12,7 @@ import (
 type survey struct {
 	servers []*server
 	wait    time.Duration
+	armed   time.Time // when the old primary was last seen to wait as in mode Strict
 }
 
 func (v *survey) find(name string) *server {
@@ -298,6 +299,8 @@ func (v *survey) planLoss(p *Plan, x, from *server, refuse refuser) {
 	v.compare(p, x, refuse)
 	v.silent(x, from, refuse)
 	switch {
+	case !v.armed.IsZero() && time.Since(v.armed) <= strictLeast && x.facts.sendsSemi:
+		p.Acknowledged = fmt.Sprintf("%s waited for a replica's acknowledgement of each write, without giving up, when it was last seen (%s): every write that it confirmed to a client is on one of its replicas, and %s has what they have.", from.Name, v.armed.UTC().Format(time.RFC3339), x.Name)
 	case x.facts.sendsNow:
 		p.Acknowledged = fmt.Sprintf("%s acknowledged what it received (semi-sync) when %s was lost: every write that %s confirmed to a client is there, unless %s had given up waiting for replicas before, which only its own Rpl_semi_sync_master_status told.", x.Name, from.Name, from.Name, from.Name)
 	case c.receiving == "No" && x.facts.sendsSemi:

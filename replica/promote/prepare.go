@@ -2,6 +2,7 @@ package promote
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/sugarlabs/beamrider/replica"
@@ -11,17 +12,10 @@ import (
 // otherwise, when its first attempt fails.
 const connectWait = 15 * time.Second
 
-// Settings of the mode in which writes go on, in one copy, when no replica acknowledges in time. The
-// primary waits before its own commit is visible (AFTER_SYNC), so that nobody has read what is lost.
-const (
-	semiSettings = "rpl_semi_sync_master_wait_point = AFTER_SYNC, GLOBAL rpl_semi_sync_master_timeout = 10000"
-	// A replica whose primary is cut off without a word notices after this long, not after a minute.
-	silence = "slave_net_timeout = 10"
-)
-
-// Prepare switches semi-sync on: the primary confirms a write when a replica has it too, or after
-// 10 s without one. All nodes get the settings, so that they hold after a promotion as well; replicas
-// connect anew. It needs one primary. The settings last until a server is restarted, which the
+// Prepare switches semi-sync on, in the [Config].Mode: the primary confirms a write when a replica has
+// it too. All nodes get the settings, so that they hold after a promotion as well; replicas connect
+// anew. It needs one primary. That it works is tried, with a transaction that changes nothing, before
+// the waiting becomes endless in mode [Strict]. The settings last until a server is restarted, which the
 // report repeats with what to write into the settings file. The report is not nil once the servers
 // were asked.
 func (p *Promoter) Prepare(ctx context.Context) (*Report, error) {
@@ -44,13 +38,20 @@ func (o *operation) prepare(ctx context.Context) error {
 	}
 	primary := list[0]
 	o.report.Primary = primary.Name
+	mode := o.config.Mode
 	following := 0
 	for _, s := range o.servers {
 		if s.err != nil {
 			o.left("%s does not answer (%s). Repeat the call when it does.", s.Name, s.err)
 			continue
 		}
-		if err := s.exec(ctx, "SET GLOBAL "+semiSettings+", GLOBAL "+silence, "SET GLOBAL rpl_semi_sync_slave_enabled = 1"); err != nil {
+		// Until somebody has acknowledged something, a primary must not wait for ever. One that does so
+		// already goes on, or what waits there now would be acknowledged in one copy.
+		wait := mode.wait()
+		if s == primary && mode == Strict && !(s.facts.waitsSemi && s.facts.patience >= strictLeast) {
+			wait = degradeAfter
+		}
+		if err := s.exec(ctx, mode.settings(wait), "SET GLOBAL rpl_semi_sync_slave_enabled = 1"); err != nil {
 			return err
 		}
 		if s == primary {
@@ -83,11 +84,52 @@ func (o *operation) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	err := o.until(ctx, min(o.config.Wait, connectWait), primary, primary.Name+" has replicas that acknowledge", func(f *facts) (bool, error) { return f.waitsNow && f.clients > 0, nil })
+	if err := o.prove(ctx, primary); err != nil {
+		return err
+	}
+	if mode == Strict {
+		if err := primary.exec(ctx, mode.settings(mode.wait())); err != nil {
+			return err
+		}
+		if primary.ask(ctx); primary.err != nil {
+			return fmt.Errorf("promote: node %s: %w", primary.Name, primary.err)
+		}
+		if why := primary.facts.notStrict(); why != "" {
+			return fmt.Errorf("promote: %s does not keep to mode strict after all: %s; repeat the call", primary.Name, why)
+		}
+		o.did("%s waits for a replica's acknowledgement of each write, however long that takes.", primary.Name)
+		if all, _ := o.votes(); all < 3 || following < 2 {
+			o.left("With %d replica of %s, the loss of one server stops all writes. Mode strict takes two.", following, primary.Name)
+		}
+	} else {
+		o.did("%s waits up to %s for a replica's acknowledgement of each write.", primary.Name, degradeAfter)
+	}
+	o.left("To keep this over restarts, write into the settings file of every server: %s.", mode.file())
+	return nil
+}
+
+// probe is a transaction that changes nothing: it goes to the replicas like any other.
+const probe = "FLUSH USER_RESOURCES"
+
+// prove makes sure that a replica acknowledges what primary writes.
+func (o *operation) prove(ctx context.Context, primary *server) error {
+	wait := min(o.config.Wait, connectWait)
+	// A replica that has just connected is counted when it has got something.
+	if primary.ask(ctx); primary.err != nil {
+		return fmt.Errorf("promote: node %s: %w", primary.Name, primary.err)
+	}
+	before := primary.facts.acknowledged
+	limit, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	if err := primary.exec(limit, probe); err != nil {
+		return fmt.Errorf("%w (nobody acknowledged it)", err)
+	}
+	err := o.until(ctx, wait, primary, primary.Name+" has a replica that acknowledges", func(f *facts) (bool, error) {
+		return f.waitsNow && f.clients > 0 && f.acknowledged > before, nil
+	})
 	if err != nil {
 		return err
 	}
-	o.did("%s waits up to 10 s for a replica's acknowledgement of each write.", primary.Name)
-	o.left("To keep this over restarts, write into the settings file of every server: read_only=1, rpl_semi_sync_slave_enabled=1, init_rpl_role=SLAVE, rpl_semi_sync_master_wait_point=AFTER_SYNC, rpl_semi_sync_master_timeout=10000, slave_net_timeout=10.")
+	o.did("A replica of %s acknowledged a transaction that was written to try it.", primary.Name)
 	return nil
 }

@@ -36,18 +36,22 @@ func (p *Promoter) Promote(ctx context.Context, to string, options *Options) (*R
 	if err != nil {
 		return nil, err
 	}
-	err = o.promote(ctx, x, options != nil && options.Force)
+	if options == nil {
+		options = &Options{}
+	}
+	err = o.promote(ctx, x, *options)
 	return o.finish(), err
 }
 
-func (o *operation) promote(ctx context.Context, x *server, force bool) error {
+func (o *operation) promote(ctx context.Context, x *server, options Options) error {
+	o.armed = options.Armed
 	plan := o.plan(x)
 	o.report.Plan, o.report.Acknowledged = plan, plan.Acknowledged
 	o.report.MayLose = append(o.report.MayLose, plan.MayLose...)
 	overridden := make(map[string]bool)
 	var stop []Refusal
 	for _, r := range plan.Refusals {
-		if !force || r.Loss == "" {
+		if !options.Force || r.Loss == "" {
 			stop = append(stop, r)
 			continue
 		}
@@ -55,13 +59,16 @@ func (o *operation) promote(ctx context.Context, x *server, force bool) error {
 		o.report.MayLose = append(o.report.MayLose, r.Loss)
 		o.did("Overridden: %s", r.Text)
 	}
+	if options.Automatic && !plan.Already {
+		stop = append(stop, o.automatic(plan)...)
+	}
 	if len(stop) > 0 {
 		return o.refuse(stop...)
 	}
 	if !plan.Already {
 		// What was done before the new primary takes writes is undone when that fails.
 		var undo []func(context.Context)
-		if err := o.change(ctx, x, plan, overridden, &undo); err != nil {
+		if err := o.change(ctx, x, plan, options.Automatic, overridden, &undo); err != nil {
 			if len(undo) > 0 {
 				late, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.config.Wait)
 				defer cancel()
@@ -78,9 +85,9 @@ func (o *operation) promote(ctx context.Context, x *server, force bool) error {
 }
 
 // change makes x the primary.
-func (o *operation) change(ctx context.Context, x *server, plan *Plan, overridden map[string]bool, undo *[]func(context.Context)) error {
+func (o *operation) change(ctx context.Context, x *server, plan *Plan, automatic bool, overridden map[string]bool, undo *[]func(context.Context)) error {
 	from := o.find(plan.From)
-	semi := o.semiSync()
+	semi := o.semiSync() || o.config.Mode == Strict
 	var since time.Time
 	var err error
 	switch {
@@ -105,11 +112,19 @@ func (o *operation) change(ctx context.Context, x *server, plan *Plan, overridde
 		}
 	}
 	if semi && o.another(x) {
+		if !x.facts.waitsSemi {
+			// As a replica it would wait for replicas of its own with each transaction it applies.
+			*undo = append(*undo, func(ctx context.Context) {
+				if err := x.exec(ctx, "SET GLOBAL rpl_semi_sync_master_enabled = 0"); err != nil {
+					o.left("Run SET GLOBAL rpl_semi_sync_master_enabled = 0 on %s: %s", x.Name, err)
+				}
+			})
+		}
 		// From its first write on.
-		if err := x.exec(ctx, "SET GLOBAL rpl_semi_sync_master_enabled = 1"); err != nil {
+		if err := x.exec(ctx, o.mode().settings(o.mode().wait()), "SET GLOBAL rpl_semi_sync_master_enabled = 1"); err != nil {
 			return err
 		}
-		o.did("%s waits for a replica's acknowledgement of each write (semi-sync).", x.Name)
+		o.did("%s waits for a replica's acknowledgement of each write (semi-sync, %s).", x.Name, o.mode())
 	}
 	o.report.Position = x.facts.holds().String()
 	// Only when it replicates from nobody programs take it for the primary, so the last statement
@@ -121,8 +136,14 @@ func (o *operation) change(ctx context.Context, x *server, plan *Plan, overridde
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("promote: interrupted before %s takes writes: %w", x.Name, err)
 	}
-	*undo = nil // whether a statement that fails had an effect is not known
-	if err := x.exec(ctx, statements...); err != nil {
+	sent, err := o.lease.decide(ctx, x, automatic, statements...)
+	if sent {
+		*undo = nil // whether a statement that fails had an effect is not known
+	}
+	if err != nil && !sent {
+		return err
+	}
+	if err != nil {
 		return fmt.Errorf("%w (%s may take writes or not: repeat the call)", err, x.Name)
 	}
 	if !since.IsZero() {
@@ -345,7 +366,7 @@ func (o *operation) semiPrimary(ctx context.Context, x *server, semi bool) {
 	case !some:
 		o.left("Nobody follows %s: what is written now is in one copy only.", x.Name)
 	case !x.facts.waitsSemi:
-		if err := x.exec(ctx, "SET GLOBAL rpl_semi_sync_master_enabled = 1"); err != nil {
+		if err := x.exec(ctx, o.mode().settings(o.mode().wait()), "SET GLOBAL rpl_semi_sync_master_enabled = 1"); err != nil {
 			o.left("%s does not wait for acknowledgements (semi-sync): %s", x.Name, err)
 			return
 		}

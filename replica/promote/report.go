@@ -17,6 +17,13 @@ var ErrRefused = errors.New("promote: refused")
 type Options struct {
 	// Force overrides the refusals that have a Loss. What they may lose is then in the report.
 	Force bool
+	// Automatic asks for what a program that decides by itself must know, and Force does not override: the
+	// old primary does not answer; it was Armed; and a majority of at least three voters, which are the
+	// nodes and [Config].Voters, agrees at the moment when the node begins to take writes.
+	Automatic bool
+	// Armed is when the old primary was last seen to wait for acknowledgements in mode [Strict], with a
+	// replica that gave them, by [Sight]. Zero: it was not seen. It tells for an hour whether it had given up.
+	Armed time.Time
 }
 
 // A Plan is what a promotion would do at the moment it was made, for people and for JSON.

@@ -21,8 +21,9 @@ const (
 	askVariables = `SELECT @@global.server_id, CAST(@@global.read_only AS CHAR), CAST(@@global.gtid_strict_mode AS CHAR),
  CAST(@@global.log_bin AS CHAR), CAST(@@global.log_slave_updates AS CHAR),
  @@global.gtid_slave_pos, @@global.gtid_binlog_pos, @@global.gtid_binlog_state,
- CAST(@@global.rpl_semi_sync_master_enabled AS CHAR), CAST(@@global.rpl_semi_sync_slave_enabled AS CHAR)`
-	askSemiSync    = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Rpl_semi_sync_master_status', 'Rpl_semi_sync_slave_status', 'Rpl_semi_sync_master_clients')"
+ CAST(@@global.rpl_semi_sync_master_enabled AS CHAR), CAST(@@global.rpl_semi_sync_slave_enabled AS CHAR),
+ @@global.rpl_semi_sync_master_timeout, CAST(@@global.rpl_semi_sync_master_wait_no_slave AS CHAR), @@global.rpl_semi_sync_master_wait_point`
+	askSemiSync    = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Rpl_semi_sync_master_status', 'Rpl_semi_sync_slave_status', 'Rpl_semi_sync_master_clients', 'Rpl_semi_sync_master_yes_tx')"
 	askReplication = "SHOW ALL SLAVES STATUS"
 	// Those of the account and of the role it has taken.
 	askPrivileges = `SELECT PRIVILEGE_TYPE FROM information_schema.user_privileges
@@ -30,8 +31,6 @@ const (
 	// Who only reads, and what replication applies, is left alone.
 	askWriters = `SELECT t.trx_mysql_thread_id FROM information_schema.innodb_trx t JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id
  WHERE p.user <> 'system user' AND p.id <> CONNECTION_ID() AND (t.trx_rows_modified > 0 OR t.trx_rows_locked > 0 OR t.trx_tables_locked > 0) LIMIT 1000`
-	// The wait is for a server that has not noticed yet that the call before this one has ended.
-	takeLock   = "SELECT GET_LOCK('beamrider.promote', ?)"
 	maxSources = 64
 
 	lockTimedOut  = 1205 // ER_LOCK_WAIT_TIMEOUT
@@ -52,6 +51,10 @@ type facts struct {
 	waitsSemi, sendsSemi bool     // semi-sync is enabled as a primary, as a replica
 	waitsNow, sendsNow   bool     // and is at work
 	clients              int      // replicas with semi-sync that are connected
+	acknowledged         uint64   // transactions that a replica acknowledged, since the server started
+	patience             time.Duration
+	waitsForNobody       bool // rpl_semi_sync_master_wait_no_slave: it waits also while no replica is connected
+	afterSync            bool // rpl_semi_sync_master_wait_point
 	sources              []source
 	missing              []string // privileges that the account lacks
 }
@@ -115,7 +118,7 @@ type server struct {
 	*member
 	promoter *Promoter
 	db       *sql.DB
-	lock     *sql.Conn // holds the advisory lock
+	lock     *sql.Conn // holds the advisory lock; nil: we have it not
 	facts    facts
 	err      error // why it did not answer; facts are none then
 }
@@ -134,6 +137,7 @@ func (p *Promoter) server(m *member) (*server, error) {
 func (s *server) close() {
 	if s.lock != nil {
 		_ = s.lock.Close()
+		s.lock = nil
 	}
 	_ = s.db.Close()
 }
@@ -154,10 +158,14 @@ func (s *server) ask(ctx context.Context) {
 }
 
 func (s *server) answer(ctx context.Context) (f facts, err error) {
-	var readOnly, strict, logs, updates, applied, written, state, waits, sends string
-	if err := s.db.QueryRowContext(ctx, askVariables).Scan(&f.id, &readOnly, &strict, &logs, &updates, &applied, &written, &state, &waits, &sends); err != nil {
+	var readOnly, strict, logs, updates, applied, written, state, waits, sends, nobody, point string
+	var milliseconds uint64
+	if err := s.db.QueryRowContext(ctx, askVariables).Scan(&f.id, &readOnly, &strict, &logs, &updates, &applied, &written, &state, &waits, &sends,
+		&milliseconds, &nobody, &point); err != nil {
 		return facts{}, err
 	}
+	f.patience = time.Duration(min(milliseconds, uint64(endless/time.Millisecond))) * time.Millisecond
+	f.waitsForNobody, f.afterSync = on(nobody), strings.EqualFold(point, "AFTER_SYNC")
 	f.readOnly, f.strict, f.logs, f.logsUpdates = on(readOnly), on(strict), on(logs), on(updates)
 	f.waitsSemi, f.sendsSemi = on(waits), on(sends)
 	for name, p := range map[string]struct {
@@ -176,6 +184,9 @@ func (s *server) answer(ctx context.Context) (f facts, err error) {
 			f.sendsNow = on(value)
 		case "rpl_semi_sync_master_clients":
 			f.clients, err = strconv.Atoi(value)
+			return err
+		case "rpl_semi_sync_master_yes_tx":
+			f.acknowledged, err = strconv.ParseUint(value, 10, 64)
 			return err
 		}
 		return nil
@@ -260,20 +271,17 @@ func (s *server) rows(ctx context.Context, query string, each func(column func(s
 	return rows.Err()
 }
 
-// tryLock takes the advisory lock, which ends with the connection.
-func (s *server) tryLock(ctx context.Context) (taken bool, err error) {
-	limit, cancel := s.limit(ctx)
-	defer cancel()
-	if s.lock, err = s.db.Conn(limit); err != nil {
-		return false, err
-	}
-	var got sql.NullInt64
-	err = s.lock.QueryRowContext(limit, takeLock, min(1, s.promoter.config.Timeout.Seconds()/2)).Scan(&got)
-	return got.Int64 == 1, err
-}
-
 // exec runs statements that change the server. Each may take as long as a wait.
 func (s *server) exec(ctx context.Context, statements ...string) error {
+	return s.execOn(ctx, s.db, statements...)
+}
+
+// An execer runs a statement: a pool, or one connection of it.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func (s *server) execOn(ctx context.Context, on execer, statements ...string) error {
 	limit, cancel := context.WithTimeout(ctx, s.promoter.config.Wait)
 	defer cancel()
 	for _, q := range statements {
@@ -284,7 +292,7 @@ func (s *server) exec(ctx context.Context, statements ...string) error {
 				return err
 			}
 		}
-		if _, err := s.db.ExecContext(limit, q); err != nil {
+		if _, err := on.ExecContext(limit, q); err != nil {
 			return fmt.Errorf("promote: node %s: %s: %w", s.Name, shown, err)
 		}
 	}
