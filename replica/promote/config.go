@@ -23,6 +23,8 @@ type Node struct {
 	// Address is host:port by which the other servers reach it. "" is that of the DSN, which then
 	// must be of TCP.
 	Address string
+	// NoPrimary marks a server that is never made the primary: a small one, that is there to have a copy.
+	NoPrimary bool
 }
 
 // Config is what [New] needs.

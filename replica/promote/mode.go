@@ -59,6 +59,11 @@ func (m Mode) file() string {
 		m.wait()/time.Millisecond, m.silence()/time.Second)
 }
 
+// endless reports whether a primary acknowledges nothing that no replica has, for the next hour.
+func (f *facts) endless() bool {
+	return f.waitsSemi && f.waitsNow && f.patience >= strictLeast && f.waitsForNobody && f.afterSync
+}
+
 // notStrict says why a primary might acknowledge a write that no replica has; "": it cannot. A status
 // of ON alone says nothing: it is ON before the first replica connects, and until the first time-out.
 func (f *facts) notStrict() string {

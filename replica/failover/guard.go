@@ -1,0 +1,299 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sugarlabs/beamrider/replica"
+	"github.com/sugarlabs/beamrider/replica/promote"
+)
+
+// A Guard watches one cluster. It is safe for concurrent use; make it with [New].
+type Guard struct {
+	config   Config
+	promoter *promote.Promoter
+	log      *slog.Logger
+
+	running sync.Mutex
+
+	mu      sync.Mutex
+	know    knowledge
+	record  *Record
+	held    string
+	changed chan struct{}
+
+	eventMu sync.Mutex
+}
+
+// New returns a guard. It checks c and reports all mistakes at once; it connects to nobody.
+func New(c Config) (*Guard, error) {
+	err := c.check()
+	p, perr := promote.New(c.Promote)
+	if err := errors.Join(err, perr); err != nil {
+		return nil, err
+	}
+	g := &Guard{config: c, promoter: p, log: c.Logger, changed: make(chan struct{}, 1)}
+	g.know = knowledge{fall: c.Fall, calm: c.Calm}
+	for _, n := range c.Promote.Nodes {
+		g.know.nodes = append(g.know.nodes, &node{name: n.Name, never: n.NoPrimary})
+	}
+	return g, nil
+}
+
+// Promoter is what the guard promotes with, for who wants to do so by hand.
+func (g *Guard) Promoter() *promote.Promoter { return g.promoter }
+
+// Run watches, and acts if it is to, until ctx ends; it returns when all it started has ended. A
+// promotion that is under way then is stopped as by any interruption: the same one, repeated, finishes
+// it. An error means that it cannot work. Of two calls at once the second waits for the first.
+func (g *Guard) Run(ctx context.Context) error {
+	g.running.Lock()
+	defer g.running.Unlock()
+	record, err := load(g.config.Folder)
+	if err != nil {
+		return err
+	}
+	watch, err := g.promoter.Watch()
+	if err != nil {
+		return err
+	}
+	defer watch.Close()
+	g.mu.Lock()
+	if g.record = record; record != nil {
+		g.know.last = record.At
+	}
+	g.mu.Unlock()
+	var all sync.WaitGroup
+	for i := range watch.Nodes() {
+		all.Go(func() { g.watch(ctx, watch, i) })
+	}
+	g.act(ctx)
+	all.Wait()
+	return nil
+}
+
+// watch asks one node again and again.
+func (g *Guard) watch(ctx context.Context, w *promote.Watch, i int) {
+	tick := time.NewTicker(g.config.Poll)
+	defer tick.Stop()
+	for {
+		s := w.Ask(ctx, i, g.config.Timeout)
+		if ctx.Err() != nil {
+			return // it is we who end
+		}
+		g.mu.Lock()
+		lost := g.know.primary
+		events := g.know.take(g.know.nodes[i], s)
+		var note *Record
+		for _, e := range events {
+			if e.Kind == Changed && g.know.last.Equal(s.At) {
+				note = &Record{At: s.At, From: lost.name, To: e.Node}
+				g.record = note
+			}
+		}
+		g.mu.Unlock()
+		if note != nil {
+			if err := save(g.config.Folder, note); err != nil {
+				g.log.Error("the note of a failover could not be written", "error", err)
+			}
+		}
+		g.tell(events...)
+		select {
+		case g.changed <- struct{}{}:
+		default: // it is awake already
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// tell logs events and hands them on.
+func (g *Guard) tell(events ...Event) {
+	g.eventMu.Lock()
+	defer g.eventMu.Unlock()
+	for _, e := range events {
+		level := slog.LevelInfo
+		switch e.Kind {
+		case Lost, Failed, SplitBrain, Waiting:
+			level = slog.LevelError
+		case Held, OneCopy, NotRejoin:
+			level = slog.LevelWarn
+		}
+		g.log.Log(context.Background(), level, e.Text, "event", string(e.Kind), "node", e.Node)
+		if g.config.Events != nil {
+			g.config.Events(e)
+		}
+	}
+}
+
+// Pauses between attempts of what was refused or failed.
+const (
+	firstPause  = time.Second
+	longestWait = 30 * time.Second
+	rejoinPause = 5 * time.Second
+)
+
+// act decides, whenever something was seen.
+func (g *Guard) act(ctx context.Context) {
+	pause, next := firstPause, time.Time{}
+	rejoin := make(map[string]time.Time)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.changed:
+		}
+		now := time.Now()
+		stop := stopped(g.config.Folder)
+		g.mu.Lock()
+		g.know.stopped = stop
+		lost, held := g.know.lost(), g.know.held(now)
+		var events []Event
+		if lost && held != g.held && held != "" {
+			events = append(events, Event{At: now, Kind: Held, Node: g.know.primary.name, Text: "No failover: " + held})
+		}
+		g.held = held
+		g.mu.Unlock()
+		if g.config.Automatic {
+			g.tell(events...)
+		}
+		switch {
+		case g.config.Automatic && lost && held == "":
+			if now.Before(next) {
+				continue
+			}
+			if g.failover(ctx) {
+				pause, next = firstPause, time.Time{}
+			} else {
+				next = time.Now().Add(pause)
+				pause = min(2*pause, longestWait)
+			}
+		case g.config.Rejoin && !lost && stop == "":
+			g.rejoin(ctx, now, rejoin)
+		}
+	}
+}
+
+// failover makes the candidate the primary. It reports whether it is now.
+func (g *Guard) failover(ctx context.Context) bool {
+	g.mu.Lock()
+	from, to, armed, oneCopy := g.know.primary.name, g.know.candidate(), g.know.armed, g.know.oneCopy
+	g.know.promoting = to
+	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.know.promoting = nil
+	}()
+	if to == nil {
+		return false // it was lost this moment
+	}
+	g.tell(Event{At: time.Now(), Kind: Promoting, Node: to.name, Text: fmt.Sprintf("%s is lost; %s becomes the primary.", from, to.name)})
+	record := &Record{At: time.Now(), From: from, To: to.name}
+	report, err := g.promoter.Promote(ctx, to.name, &promote.Options{Automatic: true, Armed: armed})
+	if err != nil {
+		if ctx.Err() != nil {
+			return false
+		}
+		g.tell(Event{At: time.Now(), Kind: Failed, Node: to.name, Text: fmt.Sprintf("%s did not become the primary: %s", to.name, err), Report: report})
+		return false
+	}
+	g.mu.Lock()
+	g.record, g.know.last = record, record.At
+	g.mu.Unlock()
+	if err := save(g.config.Folder, record); err != nil {
+		g.log.Error("the note of a failover could not be written", "error", err)
+	}
+	text := fmt.Sprintf("%s is the primary instead of %s. %s", to.name, from, report.Acknowledged)
+	if !oneCopy.IsZero() {
+		text += fmt.Sprintf(" What %s acknowledged since %s was in one copy.", from, oneCopy.UTC().Format(time.RFC3339))
+	}
+	g.tell(Event{At: time.Now(), Kind: Promoted, Node: to.name, Text: text, Report: report})
+	return true
+}
+
+// rejoin brings back who stands aside.
+func (g *Guard) rejoin(ctx context.Context, now time.Time, next map[string]time.Time) {
+	g.mu.Lock()
+	var name string
+	if list := g.know.writable(); len(list) == 1 {
+		for _, n := range g.know.nodes {
+			if n.answers() && n.sight.Alone && n.sight.Role == replica.Unknown && now.After(next[n.name]) {
+				name = n.name
+				break
+			}
+		}
+	}
+	g.mu.Unlock()
+	if name == "" {
+		return
+	}
+	report, err := g.promoter.Rejoin(ctx, name)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		first := next[name].IsZero()
+		next[name] = time.Now().Add(rejoinPause)
+		if first {
+			g.tell(Event{At: time.Now(), Kind: NotRejoin, Node: name, Text: fmt.Sprintf("%s does not follow the primary: %s", name, err), Report: report})
+		}
+		return
+	}
+	delete(next, name)
+	g.tell(Event{At: time.Now(), Kind: Rejoined, Node: name, Text: fmt.Sprintf("%s follows %s again.", name, report.Primary), Report: report})
+}
+
+// Status returns what is known now; it asks nobody.
+func (g *Guard) Status() Status {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	k := &g.know
+	s := Status{Mode: g.config.Promote.Mode, Automatic: g.config.Automatic, Armed: k.armed, OneCopy: k.oneCopy, Last: g.record}
+	if s.Mode == "" {
+		s.Mode = promote.Available
+	}
+	s.Held = k.held(time.Now())
+	if !g.config.Automatic {
+		s.Held = "A person decides (Automatic is off)."
+	}
+	if c := k.candidate(); c != nil {
+		s.Candidate = c.name
+	}
+	switch list := k.writable(); {
+	case len(list) > 1:
+		var names string
+		for i, n := range list {
+			if i > 0 {
+				names += " and "
+			}
+			names += n.name
+		}
+		s.Problem = names + " take writes at the same time. Run SET GLOBAL read_only = 1 on every one that is not the primary, and bring it back with Rejoin."
+	case k.lost():
+		s.Lost = k.primary.silent
+		s.Problem = fmt.Sprintf("%s, the primary, does not answer: %s", k.primary.name, k.primary.sight.Err)
+	case len(list) == 0 && k.primary == nil:
+		s.Problem = "No server that takes writes was seen yet."
+	case len(list) == 0:
+		s.Problem = "No server takes writes."
+	case k.waiting:
+		s.Problem = fmt.Sprintf("No replica acknowledges what is written to %s: writes wait until one does.", k.primary.name)
+	case !k.oneCopy.IsZero():
+		s.Problem = k.oneCopyText()
+	}
+	if list := k.writable(); len(list) == 1 {
+		s.Primary = list[0].name
+	}
+	for _, n := range k.nodes {
+		s.Nodes = append(s.Nodes, n.sight)
+	}
+	return s
+}

@@ -1,0 +1,188 @@
+package failover
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sugarlabs/beamrider/replica"
+	"github.com/sugarlabs/beamrider/replica/promote"
+)
+
+// A node is what a guard knows of one server.
+type node struct {
+	name   string
+	never  bool // it is never promoted
+	sight  promote.Sight
+	fails  int           // questions in a row without an answer
+	silent time.Time     // since when
+	alive  promote.Sight // the last sight with an answer
+}
+
+func (n *node) answers() bool { return !n.sight.At.IsZero() && n.sight.Err == nil }
+
+// knowledge is all that decisions are made of.
+type knowledge struct {
+	nodes     []*node
+	primary   *node     // the last one that was seen alone to take writes; nil: none yet
+	armed     time.Time // when it was last seen to wait as mode Strict demands
+	waited    time.Time // when it was last seen to wait in any mode
+	oneCopy   time.Time // since about when it does not
+	waiting   bool      // mode Strict: no replica acknowledges
+	fall      int
+	calm      time.Duration
+	last      time.Time // the last failover
+	promoting *node     // whom this guard makes the primary now
+	stopped   string    // why automation is stopped by a person; "": it is not
+}
+
+// writable are the nodes that take writes, as far as is known now.
+func (k *knowledge) writable() (list []*node) {
+	for _, n := range k.nodes {
+		if n.answers() && n.sight.Role == replica.Primary {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// lost reports whether the primary counts as gone.
+func (k *knowledge) lost() bool { return k.primary != nil && k.primary.fails >= k.fall }
+
+// candidate is the replica that has most, among those that may be promoted.
+func (k *knowledge) candidate() (best *node) {
+	for _, n := range k.nodes {
+		if n == k.primary || n.never || !n.answers() || n.sight.Role != replica.Replica {
+			continue
+		}
+		if best == nil || promote.Further(n.sight, best.sight) {
+			best = n
+		}
+	}
+	return best
+}
+
+// held says why the primary, if it is lost, is not replaced; "": it can be.
+func (k *knowledge) held(now time.Time) string {
+	if k.stopped != "" {
+		return k.stopped
+	}
+	if k.primary == nil {
+		return "This guard has not seen yet which server is the primary."
+	}
+	if list := k.writable(); len(list) > 0 && list[0] != k.primary || len(list) > 1 {
+		return "Another server takes writes."
+	}
+	if age := now.Sub(k.last); !k.last.IsZero() && age < k.calm {
+		return fmt.Sprintf("The last failover was %s ago; the next one within %s is for a person to decide.", age.Round(time.Second), k.calm)
+	}
+	if k.armed.IsZero() {
+		why := k.primary.alive.Strict
+		if why == "" {
+			why = "it was not seen yet"
+		}
+		return fmt.Sprintf("%s does not keep to mode strict: %s. Prepare the cluster.", k.primary.name, why)
+	}
+	if age := now.Sub(k.armed); age > armedFor {
+		return fmt.Sprintf("%s was last seen to wait for its replicas %s ago; since then it may have given up.", k.primary.name, age.Round(time.Second))
+	}
+	if k.candidate() == nil {
+		return "No replica answers that may be promoted."
+	}
+	for _, n := range k.nodes {
+		switch {
+		case n == k.primary:
+		case !n.answers():
+			return fmt.Sprintf("%s does not answer either, and it may have acknowledged what the others do not have.", n.name)
+		case k.lost() && n.sight.Role == replica.Replica && n.sight.Source == k.primary.alive.ID && n.sight.Receives:
+			return fmt.Sprintf("%s is still connected to %s.", n.name, k.primary.name)
+		}
+	}
+	return ""
+}
+
+// armedFor is for how long the sight of an armed primary counts: its time-out is at least an hour.
+const armedFor = time.Hour
+
+// take notes what a node said, or that it did not. It returns what became different.
+func (k *knowledge) take(n *node, s promote.Sight) (events []Event) {
+	tell := func(kind Kind, node *node, format string, args ...any) {
+		events = append(events, Event{At: s.At, Kind: kind, Node: node.name, Text: fmt.Sprintf(format, args...)})
+	}
+	wasLost, wasSplit := k.lost(), len(k.writable()) > 1
+	n.sight = s
+	if s.Err != nil {
+		if n.fails++; n.fails == 1 {
+			n.silent = s.At
+		}
+		if n == k.primary && !wasLost && k.lost() {
+			tell(Lost, n, "%s, the primary, does not answer since %s: %s", n.name, n.silent.UTC().Format(time.RFC3339Nano), s.Err)
+		}
+	} else {
+		if n == k.primary && wasLost {
+			tell(Back, n, "%s, the primary, answers again.", n.name)
+		}
+		n.fails, n.silent, n.alive = 0, time.Time{}, s
+	}
+	list := k.writable()
+	if split := len(list) > 1; split != wasSplit {
+		var names []string
+		for _, w := range list {
+			names = append(names, w.name)
+		}
+		if split {
+			tell(SplitBrain, n, "%s take writes at the same time. Run SET GLOBAL read_only = 1 on every one that is not the primary, and bring it back with Rejoin.", strings.Join(names, " and "))
+		} else {
+			tell(Whole, n, "%s alone takes writes again.", strings.Join(names, " and "))
+		}
+	}
+	if len(list) == 1 && list[0] != k.primary {
+		if k.primary != nil && list[0] != k.promoting {
+			tell(Changed, list[0], "%s is the primary now; it was %s.", list[0].name, k.primary.name)
+			if !k.primary.answers() {
+				k.last = s.At // somebody else's failover
+			}
+		}
+		k.primary, k.armed, k.waited, k.oneCopy, k.waiting = list[0], time.Time{}, time.Time{}, time.Time{}, false
+	}
+	if n == k.primary && s.Err == nil && s.Role == replica.Primary {
+		k.copies(s, tell)
+	}
+	return events
+}
+
+// copies notes whether what the primary acknowledges is in one copy.
+func (k *knowledge) copies(s promote.Sight, tell func(Kind, *node, string, ...any)) {
+	n := k.primary
+	// Once a replica has acknowledged, a primary that goes on to wait without one is as good: it
+	// acknowledges nothing.
+	if s.Strict == "" || s.Endless && !k.armed.IsZero() {
+		k.armed = s.At
+	} else {
+		k.armed = time.Time{}
+	}
+	if waits := s.Endless && !s.Waits; waits != k.waiting {
+		k.waiting = waits
+		if waits {
+			tell(Waiting, n, "No replica acknowledges what is written to %s: writes wait until one does.", n.name)
+		}
+	}
+	switch {
+	case s.Waits || s.Endless:
+		if !k.oneCopy.IsZero() {
+			tell(TwoCopies, n, "What %s acknowledges is in two copies again; from %s on it was in one.", n.name, k.oneCopy.UTC().Format(time.RFC3339))
+		}
+		k.waited, k.oneCopy = s.At, time.Time{}
+	case k.oneCopy.IsZero():
+		// It stopped to wait some time after it was last seen to.
+		if k.oneCopy = k.waited; k.oneCopy.IsZero() {
+			k.oneCopy = s.At
+		}
+		tell(OneCopy, n, "%s", k.oneCopyText())
+	}
+}
+
+// oneCopyText says what is in one copy.
+func (k *knowledge) oneCopyText() string {
+	return fmt.Sprintf("%s does not wait for a replica: what it acknowledges since %s is in one copy, and lost with that server.", k.primary.name, k.oneCopy.UTC().Format(time.RFC3339))
+}
