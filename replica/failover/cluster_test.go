@@ -213,7 +213,9 @@ func TestFailurePrimaryKilledStrict(t *testing.T) {
 	c := settings(t, servers...)
 	c.Rejoin = true
 	w := guard(t, c)
-	w.await("an unprepared cluster is not armed", func(s Status) bool { return s.Primary == "a" && strings.Contains(s.Held, "does not keep to mode strict") })
+	w.await("an unprepared cluster is not armed", func(s Status) bool {
+		return s.Primary == "a" && strings.Contains(s.Held, "does not keep to mode strict")
+	})
 	prepare(t, w.Guard)
 	w.await("the cluster is armed", ready)
 	acked, stop := writers(t, 8, router(t, servers...).Write(t.Context()))
@@ -236,4 +238,24 @@ func TestFailurePrimaryKilledStrict(t *testing.T) {
 	if note, err := load(c.Folder); err != nil || note == nil || note.From != "a" || note.To != e.Node {
 		t.Errorf("note %+v, %v", note, err)
 	}
+}
+
+type server = *replicatest.Server
+
+// open returns a pool to one server, as a client has that knows no other.
+func open(t testing.TB, s server) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("mysql", s.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := db.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return db
 }

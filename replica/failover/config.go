@@ -14,7 +14,7 @@ type Config struct {
 	// Promote names the servers, the accounts and the mode. Its Timeout is one of one step of a
 	// promotion; 0 means 1 s here.
 	Promote promote.Config
-	// Automatic promotes without being asked. It needs mode strict, three voters and a Folder.
+	// Automatic promotes without being asked. It needs mode strict, three servers and a Folder.
 	Automatic bool
 	// Rejoin brings servers back as replicas that are read-only and replicate from nobody, such as an
 	// old primary that was restarted. Those that have what the primary has not are left alone.
@@ -68,8 +68,8 @@ func (c *Config) check() error {
 		if c.Promote.Mode != promote.Strict {
 			bad("Automatic needs Promote.Mode %q: in mode %q nobody can know what a lost primary had acknowledged alone", promote.Strict, promote.Available)
 		}
-		if n := len(c.Promote.Nodes) + len(c.Promote.Voters); n < 3 {
-			bad("Automatic needs at least three voters, and there are %d: two cannot tell a lost server from a cut network; promote by hand, or add a server or a monitor on another machine", n)
+		if n := len(c.Promote.Nodes); n < 3 {
+			bad("Automatic needs at least three servers, and there are %d: two cannot tell a lost server from a cut network, and one alone has one copy; promote by hand, or add a small server on another machine", n)
 		}
 		if c.Folder == "" {
 			bad("Automatic needs a Folder, for the file %s that stops it and the note of the last failover", NoFailover)

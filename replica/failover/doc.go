@@ -5,8 +5,7 @@
 //
 // # When it acts by itself
 //
-// Only in mode strict, with at least three voters (the database servers, and monitors that lend their
-// vote), and only when all of this is so at once:
+// Only in mode strict, with at least three database servers, and only when all of this is so at once:
 //
 //   - The primary, which this guard has seen, has not answered several times in a row.
 //   - It was seen before, less than an hour ago, to wait for the acknowledgement of a replica without
@@ -14,7 +13,7 @@
 //   - All other servers answer, and none receives from the primary any more: whoever has lost only the
 //     guard's own way to a primary that is well does not depose it. A primary that stands still or is
 //     cut off without a word is noticed by its replicas after 4 s.
-//   - A majority of the voters agrees, at the moment when the new primary begins to take writes. In a
+//   - A majority of the voters, which are the servers and processes that lend theirs ([Vote]), agrees, at the moment when the new primary begins to take writes. In a
 //     cut network only one side can have it.
 //   - There was no failover in the last 10 minutes, and there is no file no-failover.
 //

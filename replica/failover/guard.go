@@ -23,7 +23,6 @@ type Guard struct {
 	mu      sync.Mutex
 	know    knowledge
 	record  *Record
-	held    string
 	changed chan struct{}
 
 	eventMu sync.Mutex
@@ -144,6 +143,7 @@ const (
 func (g *Guard) act(ctx context.Context) {
 	pause, next := firstPause, time.Time{}
 	rejoin := make(map[string]time.Time)
+	told := "" // why the primary that is lost is not replaced
 	for {
 		select {
 		case <-ctx.Done():
@@ -156,10 +156,12 @@ func (g *Guard) act(ctx context.Context) {
 		g.know.stopped = stop
 		lost, held := g.know.lost(), g.know.held(now)
 		var events []Event
-		if lost && held != g.held && held != "" {
+		if lost && held != told && held != "" {
 			events = append(events, Event{At: now, Kind: Held, Node: g.know.primary.name, Text: "No failover: " + held})
 		}
-		g.held = held
+		if told = held; !lost {
+			told = "" // the next loss is news
+		}
 		g.mu.Unlock()
 		if g.config.Automatic {
 			g.tell(events...)
@@ -210,6 +212,10 @@ func (g *Guard) failover(ctx context.Context) bool {
 	g.mu.Unlock()
 	if err := save(g.config.Folder, record); err != nil {
 		g.log.Error("the note of a failover could not be written", "error", err)
+	}
+	if report.Plan.Already {
+		g.tell(Event{At: record.At, Kind: Changed, Node: to.name, Text: fmt.Sprintf("%s is the primary now; somebody else made it that.", to.name), Report: report})
+		return true
 	}
 	text := fmt.Sprintf("%s is the primary instead of %s. %s", to.name, from, report.Acknowledged)
 	if !oneCopy.IsZero() {

@@ -111,7 +111,7 @@ func (o *operation) change(ctx context.Context, x *server, plan *Plan, automatic
 			return fmt.Errorf("promote: node %s: %w", x.Name, x.err)
 		}
 	}
-	if semi && o.another(x) {
+	if semi && (o.another(x) || automatic) {
 		if !x.facts.waitsSemi {
 			// As a replica it would wait for replicas of its own with each transaction it applies.
 			*undo = append(*undo, func(ctx context.Context) {
