@@ -209,6 +209,7 @@ func (g *Guard) failover(ctx context.Context) bool {
 	}
 	g.mu.Lock()
 	g.record, g.know.last = record, record.At
+	g.know.follow(to)
 	g.mu.Unlock()
 	if err := save(g.config.Folder, record); err != nil {
 		g.log.Error("the note of a failover could not be written", "error", err)

@@ -143,12 +143,17 @@ func (k *knowledge) take(n *node, s promote.Sight) (events []Event) {
 				k.last = s.At // somebody else's failover
 			}
 		}
-		k.primary, k.armed, k.waited, k.oneCopy, k.waiting = list[0], time.Time{}, time.Time{}, time.Time{}, false
+		k.follow(list[0])
 	}
 	if n == k.primary && s.Err == nil && s.Role == replica.Primary {
 		k.copies(s, tell)
 	}
 	return events
+}
+
+// follow makes a node the primary that is watched; nothing is known of it yet.
+func (k *knowledge) follow(primary *node) {
+	k.primary, k.armed, k.waited, k.oneCopy, k.waiting = primary, time.Time{}, time.Time{}, time.Time{}, false
 }
 
 // copies notes whether what the primary acknowledges is in one copy.
