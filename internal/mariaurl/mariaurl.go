@@ -1,6 +1,7 @@
 // Package mariaurl reads the addresses of MariaDB servers as people write them in settings:
 //
-//	mysql://user:password@host:3306/database?name=beamrider&weight=2
+//	mysql://user:password@host:3306/database?name=beamrider&weight=2&zone=beamrider
+//	mysql://user:password@host:3306/database?name=sunjammer&primary=never&reads=never
 //	mysql://user:password@/database?socket=/run/mysqld/mysqld.sock
 //
 // An error never quotes the address, which holds a password.
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +23,9 @@ type Server struct {
 	Name   string // by which people call it; the host where the address names none
 	Host   string // without the port; the path of a socket
 	Weight int    // its share of reads; 0 where none is named
+	Zone   string // where it is, for readers that prefer what is near
+	// NoPrimary and NoReads mark a server that is there to have a copy.
+	NoPrimary, NoReads bool
 	config *mysql.Config
 }
 
@@ -65,11 +70,21 @@ func Parse(raw string) (Server, error) {
 			return bad("has a weight that is not a number from 1 to 1000")
 		}
 	}
+	for name, never := range map[string]*bool{"primary": &s.NoPrimary, "reads": &s.NoReads} {
+		switch q.Get(name) {
+		case "":
+		case "never":
+			*never = true
+		default:
+			return bad(fmt.Sprintf("has a parameter %s that is not never", name))
+		}
+	}
+	s.Zone = q.Get("zone")
 	if s.Name == "" {
 		s.Name = s.Host
 	}
 	for name := range q {
-		if name != "socket" && name != "name" && name != "weight" {
+		if !slices.Contains([]string{"socket", "name", "weight", "zone", "primary", "reads"}, name) {
 			return bad(fmt.Sprintf("has the parameter %q, which there is not", name))
 		}
 	}

@@ -29,11 +29,22 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestParameters(t *testing.T) {
+	s, err := Parse("mysql://u:p@h/x?zone=beamrider&primary=never&reads=never")
+	if err != nil || s.Zone != "beamrider" || !s.NoPrimary || !s.NoReads {
+		t.Errorf("%v, zone %q, never %t %t", err, s.Zone, s.NoPrimary, s.NoReads)
+	}
+	if s, err = Parse("mysql://u:p@h/x"); err != nil || s.Zone != "" || s.NoPrimary || s.NoReads {
+		t.Errorf("%v, %+v", err, s.Zone)
+	}
+}
+
 func TestMistakesShowNoPassword(t *testing.T) {
 	const password = "pa55word"
 	for _, raw := range []string{
 		"postgres://x:" + password + "@y/z", "mysql://u:" + password + "@/db", "mysql://u:" + password + "@h/", "mysql://h/db",
 		"mysql://u:" + password + "@h:x/db", "mysql://u:" + password + "@h/db?weight=0", "mysql://u:" + password + "@h/db?tls=x", "",
+		"mysql://u:" + password + "@h/db?primary=no", "mysql://u:" + password + "@h/db?reads=1",
 	} {
 		if _, err := Parse(raw); err == nil || strings.Contains(err.Error(), password) {
 			t.Errorf("%s: %v", raw, err)
