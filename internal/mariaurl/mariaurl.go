@@ -26,7 +26,7 @@ type Server struct {
 	Zone   string // where it is, for readers that prefer what is near
 	// NoPrimary and NoReads mark a server that is there to have a copy.
 	NoPrimary, NoReads bool
-	config *mysql.Config
+	config             *mysql.Config
 }
 
 // Form is how an address looks, for messages.
