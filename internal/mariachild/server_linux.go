@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -180,14 +181,14 @@ func freePort() (int, error) {
 }
 
 // run starts the server and returns when it takes connections.
-func (s *Server) run() error {
+func (s *Server) run(more ...string) error {
 	args := append([]string{
 		"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--tmpdir=" + s.dir,
 		"--socket=" + filepath.Join(s.dir, "sock"), "--pid-file=" + filepath.Join(s.dir, "pid"),
 		"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.port), "--skip-name-resolve",
 		"--init-file=" + filepath.Join(s.dir, "init.sql"),
 	}, small...)
-	cmd := exec.Command(s.daemon, append(args, s.args...)...)
+	cmd := exec.Command(s.daemon, slices.Concat(args, s.args, more)...)
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred}
 	p, err := child.Start(cmd)
@@ -233,13 +234,13 @@ func (s *Server) Thaw() error {
 	return s.process.Signal(syscall.SIGCONT)
 }
 
-// Restart starts a killed server again, on the same port and data, and returns when it takes
-// connections.
-func (s *Server) Restart() error {
+// Restart starts a killed server again, on the same port and data, with args besides those it had at
+// first, and returns when it takes connections.
+func (s *Server) Restart(args ...string) error {
 	if s.process != nil {
 		return errors.New("the server runs already")
 	}
-	return s.run()
+	return s.run(args...)
 }
 
 // End kills it, if it runs, and removes its data.

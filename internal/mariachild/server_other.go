@@ -35,7 +35,7 @@ func (s *Server) Freeze() error { return errLinux }
 func (s *Server) Thaw() error { return errLinux }
 
 // Restart fails.
-func (s *Server) Restart() error { return errLinux }
+func (s *Server) Restart(...string) error { return errLinux }
 
 // End does nothing.
 func (s *Server) End() error { return nil }

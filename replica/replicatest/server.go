@@ -75,8 +75,8 @@ func (s *Server) Freeze() { s.tb.Helper(); s.must(s.child.Freeze()) }
 func (s *Server) Thaw() { s.tb.Helper(); s.must(s.child.Thaw()) }
 
 // Restart starts a killed server again, on the same port and data, and returns when it takes
-// connections. It is read-only then.
-func (s *Server) Restart() { s.tb.Helper(); s.must(s.child.Restart()) }
+// connections. It is read-only then. It gets args besides those it had at first.
+func (s *Server) Restart(args ...string) { s.tb.Helper(); s.must(s.child.Restart(args...)) }
 
 // Cluster starts servers and returns them when they run: the first is the primary and has [Schema],
 // the others replicate from it and have caught up. They end with the test.
