@@ -184,7 +184,7 @@ func (o *operation) takeOver(ctx context.Context, x, from *server, undo *[]func(
 			}
 			o.did("%s takes writes again.", from.Name)
 		})
-		if err := from.fence(ctx); err != nil {
+		if err := from.fence(ctx, nil); err != nil {
 			return since, o.refuse(Refusal{Code: "not_fenced", Text: fmt.Sprintf(
 				"%s answers, but cannot be made read-only (%s). End what is at work there, or stop that server; then repeat the call.", from.Name, err)})
 		}

@@ -8,10 +8,12 @@ import (
 )
 
 // Rejoin makes the node called name a replica of the one primary there is, such as an old primary
-// that is back. It is refused when the node has transactions that the primary has not: only
-// rebuilding it from a copy of the primary helps then. A node that takes writes itself is made
-// read-only first. A nil error means that it replicates. The report is not nil once the servers
-// were asked.
+// that is back. A node that takes writes itself is made read-only first. It is refused when the node has
+// transactions that the primary has not, as "diverged": only rebuilding it from a copy of the primary
+// helps then. It is refused as "unacknowledged", and nothing is changed, while commits wait there for an
+// acknowledgement: that server is to be killed and started again, and drops them. A client whose commit
+// waits there is told by no step that its write is kept. A nil error means that the node replicates.
+// The report is not nil once the servers were asked.
 func (p *Promoter) Rejoin(ctx context.Context, name string) (*Report, error) {
 	o, err := p.open(ctx, true)
 	if err != nil {
@@ -61,7 +63,7 @@ func (o *operation) rejoin(ctx context.Context, s *server) error {
 // join makes s a replica of primary and waits until it is connected.
 func (o *operation) join(ctx context.Context, s, primary *server, semi bool) error {
 	if s.facts.role() != replica.Unknown || !s.facts.readOnly {
-		if err := s.fence(ctx); err != nil {
+		if err := o.fenceOld(ctx, s, primary); err != nil {
 			return err
 		}
 	}
@@ -72,10 +74,8 @@ func (o *operation) join(ctx context.Context, s, primary *server, semi bool) err
 	if primary.ask(ctx); primary.err != nil {
 		return fmt.Errorf("promote: node %s: %w", primary.Name, primary.err)
 	}
-	if missing := primary.facts.lacks(s.facts.holds()); len(missing) > 0 {
-		return o.refuse(Refusal{Code: "diverged", Text: fmt.Sprintf(
-			"%s has transactions up to %s that %s has not (it is at %s): their histories have parted. mariadb-binlog on %s shows what they are; add by hand what is worth keeping, then rebuild %s from a copy of %s.",
-			s.Name, missing, primary.Name, primary.facts.holds().words(), s.Name, s.Name, primary.Name)})
+	if len(primary.facts.lacks(s.facts.holds())) > 0 {
+		return o.refuse(o.diverged(s, primary))
 	}
 	if err := s.follow(ctx, primary, semi); err != nil {
 		return err
@@ -100,4 +100,11 @@ func (o *operation) join(ctx context.Context, s, primary *server, semi bool) err
 	}
 	o.did("%s replicates from %s.", s.Name, primary.Name)
 	return nil
+}
+
+// diverged refuses a server that has what the primary has not.
+func (o *operation) diverged(s, primary *server) Refusal {
+	return Refusal{Code: "diverged", Text: fmt.Sprintf(
+		"%s has what %s has not: %s. Their histories have parted, and %s (at %s) cannot send on from there. mariadb-binlog on %s shows what it is; add by hand what is worth keeping, then rebuild %s from a copy of %s (mariadb-backup), and repeat the call.",
+		s.Name, primary.Name, s.facts.errant(primary), primary.Name, primary.facts.holds().words(), s.Name, s.Name, primary.Name)}
 }

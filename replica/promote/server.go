@@ -23,7 +23,7 @@ const (
  @@global.gtid_slave_pos, @@global.gtid_binlog_pos, @@global.gtid_binlog_state,
  CAST(@@global.rpl_semi_sync_master_enabled AS CHAR), CAST(@@global.rpl_semi_sync_slave_enabled AS CHAR),
  @@global.rpl_semi_sync_master_timeout, CAST(@@global.rpl_semi_sync_master_wait_no_slave AS CHAR), @@global.rpl_semi_sync_master_wait_point`
-	askSemiSync    = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Rpl_semi_sync_master_status', 'Rpl_semi_sync_slave_status', 'Rpl_semi_sync_master_clients', 'Rpl_semi_sync_master_yes_tx')"
+	askSemiSync    = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Rpl_semi_sync_master_status', 'Rpl_semi_sync_slave_status', 'Rpl_semi_sync_master_clients', 'Rpl_semi_sync_master_yes_tx', 'Rpl_semi_sync_master_wait_sessions')"
 	askReplication = "SHOW ALL SLAVES STATUS"
 	// Those of the account and of the role it has taken.
 	askPrivileges = `SELECT PRIVILEGE_TYPE FROM information_schema.user_privileges
@@ -51,6 +51,7 @@ type facts struct {
 	waitsSemi, sendsSemi bool     // semi-sync is enabled as a primary, as a replica
 	waitsNow, sendsNow   bool     // and is at work
 	clients              int      // replicas with semi-sync that are connected
+	waiting              int      // sessions of a primary that wait for an acknowledgement; those behind them are not counted
 	acknowledged         uint64   // transactions that a replica acknowledged, since the server started
 	patience             time.Duration
 	waitsForNobody       bool // rpl_semi_sync_master_wait_no_slave: it waits also while no replica is connected
@@ -104,9 +105,11 @@ func (f *facts) has() position {
 }
 
 // lacks returns which of the transactions of q are not in the server's history.
-func (f *facts) lacks(q position) position {
-	return append(append(position(nil), f.state...), f.holds()...).lacks(q)
-}
+func (f *facts) lacks(q position) position { return f.history().lacks(q) }
+
+// history is the last transaction of each domain and server that is known to be there. What came with
+// the copy of another server that this one was made from is in gtid_slave_pos alone.
+func (f *facts) history() position { return slices.Concat(f.state, f.written, f.applied) }
 
 // drained reports whether everything that was received is applied.
 func (f *facts) drained() bool {
@@ -184,6 +187,9 @@ func (s *server) answer(ctx context.Context) (f facts, err error) {
 			f.sendsNow = on(value)
 		case "rpl_semi_sync_master_clients":
 			f.clients, err = strconv.Atoi(value)
+			return err
+		case "rpl_semi_sync_master_wait_sessions":
+			f.waiting, err = strconv.Atoi(value)
 			return err
 		case "rpl_semi_sync_master_yes_tx":
 			f.acknowledged, err = strconv.ParseUint(value, 10, 64)
@@ -300,8 +306,9 @@ func (s *server) execOn(ctx context.Context, on execer, statements ...string) er
 }
 
 // fence makes the server read-only. Transactions that hold that up are ended, and at the end also
-// those that could not commit any more, as their locks would hold up replication.
-func (s *server) fence(ctx context.Context) error {
+// those that could not commit any more, as their locks would hold up replication. held is called before
+// the first, if it is not nil.
+func (s *server) fence(ctx context.Context, held func(context.Context) error) error {
 	const attempts = 3
 	for attempt := 1; ; attempt++ {
 		err := s.exec(ctx, "SET GLOBAL read_only = 1")
@@ -312,6 +319,11 @@ func (s *server) fence(ctx context.Context) error {
 		if !errors.As(err, &late) || late.Number != lockTimedOut || attempt == attempts {
 			return err
 		}
+		if held != nil {
+			if err := held(ctx); err != nil {
+				return err
+			}
+		}
 		if err := s.endWriters(ctx); err != nil {
 			return err
 		}
@@ -320,30 +332,37 @@ func (s *server) fence(ctx context.Context) error {
 
 // endWriters ends the connections of everybody who has a transaction open.
 func (s *server) endWriters(ctx context.Context) error {
+	_, err := s.end(ctx, askWriters, "trx_mysql_thread_id", "open transactions")
+	return err
+}
+
+// end ends the connections that query has in a column, and returns how many there were.
+func (s *server) end(ctx context.Context, query, name, what string) (ended int, err error) {
 	limit, cancel := s.limit(ctx)
 	defer cancel()
 	var threads []string
-	err := s.rows(limit, askWriters, func(column func(string) string) error {
-		threads = append(threads, column("trx_mysql_thread_id"))
+	err = s.rows(limit, query, func(column func(string) string) error {
+		threads = append(threads, column(name))
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("promote: node %s: open transactions: %w", s.Name, err)
+		return 0, fmt.Errorf("promote: node %s: %s: %w", s.Name, what, err)
 	}
 	for _, id := range threads {
 		n, err := strconv.ParseUint(id, 10, 64)
 		if err != nil {
-			return fmt.Errorf("promote: node %s: open transactions: %w", s.Name, err)
+			return ended, fmt.Errorf("promote: node %s: %s: %w", s.Name, what, err)
 		}
 		err = s.exec(ctx, fmt.Sprintf("KILL CONNECTION %d", n))
 		if gone := (*mysql.MySQLError)(nil); errors.As(err, &gone) && gone.Number == noSuchThread {
 			continue
 		}
 		if err != nil {
-			return err
+			return ended, err
 		}
+		ended++
 	}
-	return nil
+	return ended, nil
 }
 
 // stopReceiving keeps the server from getting more, and lets it apply what it has.

@@ -1,0 +1,192 @@
+package promote
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sugarlabs/beamrider/replica/replicatest"
+)
+
+// asReplica starts a server so that it drops what nobody acknowledged.
+var asReplica = []string{"--init-rpl-role=SLAVE", "--rpl-semi-sync-slave-enabled=1"}
+
+// stuck has clients of a server write what no replica acknowledges, and returns when they wait.
+func stuck(t testing.TB, s *replicatest.Server, statements ...string) (outcomes chan error) {
+	t.Helper()
+	db, err := sql.Open("mysql", s.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	outcomes = make(chan error, len(statements))
+	ended := make(chan struct{}, len(statements))
+	for _, q := range statements {
+		go func() {
+			_, err := db.ExecContext(ctx, q)
+			outcomes <- err
+			ended <- struct{}{}
+		}()
+	}
+	t.Cleanup(func() {
+		cancel()
+		for range statements {
+			<-ended
+		}
+		db.Close()
+	})
+	poll(t, "they wait for an acknowledgement", func() bool {
+		return s.Text("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app' AND state IN ('Waiting for semi-sync ACK from slave', 'Commit', 'Writing to binlog')") == fmt.Sprint(len(statements))
+	})
+	return outcomes
+}
+
+// none fails the test if somebody was told something.
+func none(t testing.TB, outcomes chan error) {
+	t.Helper()
+	select {
+	case err := <-outcomes:
+		t.Fatalf("a client that waited for an acknowledgement got %v", err)
+	default:
+	}
+}
+
+// failed waits until n clients were told that something went wrong, and fails the test if one was not.
+func failed(t testing.TB, outcomes chan error, n int) {
+	t.Helper()
+	limit := time.After(patience)
+	for range n {
+		select {
+		case err := <-outcomes:
+			if err == nil {
+				t.Fatal("a client was told that its write is kept, and no other server has it")
+			}
+		case <-limit:
+			t.Fatal("a client waits on")
+		}
+	}
+}
+
+// cutOff is a primary a in mode, with commits that wait since nobody receives from it any more, and the
+// primary b that was promoted by hand instead.
+func cutOff(t testing.TB, mode Mode) (p *Promoter, a, b *replicatest.Server, outcomes chan error) {
+	t.Helper()
+	servers := replicatest.Cluster(t, 3)
+	a, b = servers[0], servers[1]
+	p = promoter(t, servers...)
+	p.config.Mode = mode
+	prepare(t, p)
+	for _, s := range servers[1:] {
+		s.Exec("STOP SLAVE IO_THREAD")
+	}
+	outcomes = stuck(t, a, "INSERT INTO x VALUES (1, 1)", "INSERT INTO x VALUES (2, 1)", "INSERT INTO x VALUES (3, 1)")
+	b.Promote()
+	b.Exec("INSERT INTO app.x VALUES (4, 2)")
+	servers[2].Follow(b, 0)
+	return p, a, b, outcomes
+}
+
+// TestFailureOldPrimaryWithWaitingCommits: it was frozen or cut off, and is back alive.
+func TestFailureOldPrimaryWithWaitingCommits(t *testing.T) {
+	p, a, b, outcomes := cutOff(t, Strict)
+	at := a.Text("SELECT @@gtid_binlog_state")
+	for range 2 {
+		r, err := p.Rejoin(t.Context(), "a")
+		refusal(t, r, err, "unacknowledged")
+		for _, want := range []string{"SIGKILL", "init_rpl_role=SLAVE", "rpl_semi_sync_slave_enabled=1", "0-1-"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q does not say %s", err, want)
+			}
+		}
+		none(t, outcomes)
+	}
+	if got := a.Text("SELECT CONCAT(@@read_only + 0, @@gtid_binlog_state, (SELECT COUNT(*) FROM app.x))"); got != "0"+at+"0" {
+		t.Errorf("the refused server was changed: %s", got)
+	}
+	// What the sentence says helps, and needs nothing else.
+	a.Kill()
+	failed(t, outcomes, 3)
+	a.Restart(asReplica...)
+	if r, err := p.Rejoin(t.Context(), "a"); err != nil || len(r.Left) != 0 {
+		t.Fatalf("%v, %+v", err, r)
+	}
+	primary(t, b, a)
+	for _, s := range []*replicatest.Server{a, b} {
+		if got := s.Text("SELECT GROUP_CONCAT(i ORDER BY i) FROM app.x"); got != "-1,4" {
+			t.Errorf("rows %s, want those of b alone", got)
+		}
+	}
+}
+
+// TestFailureOldPrimaryThatWouldGiveUp: in mode available it confirms after 10 s what it has alone.
+func TestFailureOldPrimaryThatWouldGiveUp(t *testing.T) {
+	p, a, b, outcomes := cutOff(t, Available)
+	a.Exec("SET GLOBAL rpl_semi_sync_master_timeout = 3000000") // not within this test, however slow
+	r, err := p.Rejoin(t.Context(), "a")
+	refusal(t, r, err, "diverged")
+	if len(r.Steps) == 0 || !strings.Contains(r.Steps[0], "3 connections were ended on a") {
+		t.Errorf("steps %q", r.Steps)
+	}
+	failed(t, outcomes, 3)
+	if got := b.Text("SELECT GROUP_CONCAT(i ORDER BY i) FROM app.x"); got != "4" {
+		t.Errorf("rows %s, want those of b alone", got)
+	}
+	if a.Text("SELECT @@read_only") != "1" {
+		t.Error("the old primary takes writes")
+	}
+}
+
+// TestSwitchingOffConfirms is why: without the care of Rejoin clients are told what is not so.
+func TestSwitchingOffConfirms(t *testing.T) {
+	_, a, _, outcomes := cutOff(t, Strict)
+	a.Exec("SET GLOBAL rpl_semi_sync_master_enabled = 0")
+	for range 3 {
+		if err := <-outcomes; err != nil {
+			t.Errorf("a client got %v; the server is more careful than it was", err)
+		}
+	}
+}
+
+// TestFailureOldPrimaryHasDiverged: its server started as a primary and kept what nobody acknowledged.
+func TestFailureOldPrimaryHasDiverged(t *testing.T) {
+	p, a, b, outcomes := cutOff(t, Strict)
+	a.Kill()
+	failed(t, outcomes, 3)
+	a.Restart("--rpl-semi-sync-master-enabled=0")
+	r, err := p.Rejoin(t.Context(), "a")
+	refusal(t, r, err, "diverged")
+	_, last, _ := strings.Cut(a.Text("SELECT @@gtid_binlog_pos"), "0-1-")
+	for _, want := range []string{"to 0-1-" + last, "rebuild a from a copy of b", "mariadb-backup"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+	if got := b.Text("SELECT GROUP_CONCAT(i ORDER BY i) FROM app.x"); got != "4" {
+		t.Errorf("rows %s, want those of b alone", got)
+	}
+}
+
+// TestRejoinToOneMadeFromACopy: what the new primary got with a copy of the old one is in its
+// gtid_slave_pos alone.
+func TestRejoinToOneMadeFromACopy(t *testing.T) {
+	servers := replicatest.Cluster(t, 2)
+	a, b := servers[0], servers[1]
+	p := promoter(t, servers...)
+	a.Exec("INSERT INTO app.x VALUES (1, 1)")
+	b.CatchUp(a)
+	at := a.Text("SELECT @@gtid_binlog_pos")
+	b.Exec("STOP SLAVE", "RESET SLAVE ALL", "RESET MASTER", "SET GLOBAL gtid_slave_pos = '"+at+"'")
+	a.Kill()
+	a.Restart()
+	b.Exec("SET GLOBAL read_only = 0", "INSERT INTO app.x VALUES (2, 2)")
+	if got := b.Text("SELECT @@gtid_binlog_state"); strings.Contains(got, "-1-") {
+		t.Fatalf("gtid_binlog_state is %s, and the test proves nothing", got)
+	}
+	if r, err := p.Rejoin(t.Context(), "a"); err != nil || len(r.Left) != 0 {
+		t.Fatalf("%v, %+v", err, r)
+	}
+	primary(t, b, a)
+}
