@@ -238,6 +238,16 @@ func TestFailurePrimaryKilledStrict(t *testing.T) {
 	if note, err := load(c.Folder); err != nil || note == nil || note.From != "a" || note.To != e.Node {
 		t.Errorf("note %+v, %v", note, err)
 	}
+	// The old primary throws away what was never acknowledged, and follows.
+	servers[0].Restart("--init-rpl-role=SLAVE", "--rpl-semi-sync-slave-enabled=1")
+	w.heard(Rejoined)
+	w.await("the cluster is armed again, but calm", func(s Status) bool {
+		return strings.Contains(s.Held, "The last failover was") && !s.Armed.IsZero() && s.Problem == ""
+	})
+	servers[0].CatchUp(first)
+	if got, want := servers[0].Text("SELECT COUNT(*) FROM app.x"), first.Text("SELECT COUNT(*) FROM app.x"); got != want {
+		t.Errorf("the old primary has %s rows, and the new one %s", got, want)
+	}
 }
 
 type server = *replicatest.Server
