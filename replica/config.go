@@ -24,12 +24,19 @@ type Node struct {
 	DSN string
 	// Weight is its share of reads among replicas, 1 to 1000. 0 means 1.
 	Weight int
+	// Zone is where the server stands, in the words of [Config.Zone].
+	Zone string
+	// NoReads keeps reads away from it as a replica: it is there to vote or to be copied.
+	NoReads bool
 }
 
 // Config is what [New] needs. Only Nodes is required.
 type Config struct {
 	// Nodes are all servers of the cluster, 1 to 64.
 	Nodes []Node
+	// Zone is where this program runs: replicas of the same zone are read first. That a replica is
+	// fresh decides before that it is near. Nodes without a zone are in the zone "".
+	Zone string
 	// MaxLag is the lag above which a replica is not read; it is used again at half of it. Servers
 	// count whole seconds. 0 means 10 s; at least 1 s.
 	MaxLag time.Duration
@@ -41,6 +48,10 @@ type Config struct {
 	// MaxOpen bounds the connections of each pool. There is one pool for each node and one for
 	// writes, and one connection more for questions to each node. 0 means 32; up to 10000.
 	MaxOpen int
+	// SlowStart is how long a replica that comes back gets less than its share of reads, while others
+	// are there to take the rest: a tenth in the first third, then more and more. 0 means 10 s; less
+	// turns it off; up to 1 hour.
+	SlowStart time.Duration
 	// Logger gets changes of roles and of availability. nil discards.
 	Logger *slog.Logger
 }
@@ -54,6 +65,7 @@ const (
 	fastPoll      = 20 * time.Millisecond
 	defaultWait   = time.Second
 	defaultOpen   = 32
+	defaultStart  = 10 * time.Second
 	idleTime      = time.Minute // after which an unused connection is closed
 	longestMinute = time.Minute
 )
@@ -98,6 +110,11 @@ func (c *Config) check() (configs []*mysql.Config, err error) {
 	between("MaxLag", &c.MaxLag, defaultLag, time.Second, 365*24*time.Hour)
 	between("Poll", &c.Poll, defaultPoll, fastPoll, longestMinute)
 	between("Timeout", &c.Timeout, defaultWait, 10*time.Millisecond, longestMinute)
+	if c.SlowStart < 0 {
+		c.SlowStart = 0
+	} else {
+		between("SlowStart", &c.SlowStart, defaultStart, 0, time.Hour)
+	}
 	if c.MaxOpen == 0 {
 		c.MaxOpen = defaultOpen
 	}

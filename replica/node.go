@@ -16,7 +16,7 @@ import (
 type node struct {
 	Node
 	router *Router
-	index  int // in router.nodes
+	index  int // its number; never used again
 
 	readServer, writeServer, askServer driver.Connector
 
@@ -34,6 +34,10 @@ type node struct {
 	since  time.Time // under router.mu
 	late   time.Duration
 	apart  bool // under router.mu; it does not replicate from the latest primary
+
+	serving bool      // under router.mu; it may be read, as of the last update
+	served  bool      // under router.mu; that was so at some time since Run
+	ramping time.Time // under router.mu; when it came back, until it has its full share
 }
 
 // state says in words what the server does, for people.

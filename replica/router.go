@@ -10,6 +10,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Errors of calls on the pools of a [Router], for errors.Is. Their text goes on with the reason.
@@ -36,7 +37,8 @@ type Router struct {
 
 	mu      sync.Mutex // of facts of nodes, and of storing the view
 	changed chan struct{}
-	lastPos gtids // of the latest primary
+	lastPos gtids     // of the latest primary
+	serving time.Time // when there was a replica to read first, since Run
 
 	cutMu sync.Mutex
 	cuts  map[net.Conn]*node // connections of the write pool
@@ -107,9 +109,10 @@ func (r *Router) Write(context.Context) *sql.DB {
 	return r.write
 }
 
-// Read returns a pool for reads: that of a replica, chosen by weight; the primary's when there is no
-// replica to use, or none yet that has what the [Session] in ctx must see; one whose calls fail with
-// [ErrNoReplica] when there is nothing. A session keeps to one replica as long as it can, so that
+// Read returns a pool for reads: that of a replica, chosen by weight among those of [Config.Zone] or,
+// if none of them is fresh enough, among the others; the primary's when there is no replica to use,
+// or none that has what the [Session] in ctx must see or is within its [WithMaxLag], and for
+// [WithPrimary]; one whose calls fail with [ErrNoReplica] when there is nothing. A session keeps to one replica as long as it can, so that
 // time does not seem to run backwards. It does not block. Ask anew for each read, or for each
 // group of reads that belong together; the caller must not close the pool.
 func (r *Router) Read(ctx context.Context) *sql.DB {
@@ -117,32 +120,35 @@ func (r *Router) Read(ctx context.Context) *sql.DB {
 		return r.single
 	}
 	v := r.view.Load()
-	s := sessionOf(ctx)
-	if s == nil {
-		if n := v.pick(); n != nil {
-			n.picks.Add(1)
-			return n.read
-		}
-		return r.last(v)
+	if i := intentOf(ctx); i != nil {
+		return r.readWith(v, i)
 	}
-	return r.readSession(v, s)
+	return r.readAny(v)
+}
+
+func (r *Router) readAny(v *view) *sql.DB {
+	if n := v.pick(); n != nil {
+		n.picks.Add(1)
+		return n.read
+	}
+	return r.last(v)
 }
 
 // pick chooses a replica by weight; nil when there is none.
 func (v *view) pick() *node {
-	switch len(v.readers) {
+	switch v.tier {
 	case 0:
 		return nil
 	case 1:
 		return v.readers[0].node
 	}
 	x := rand.Uint32N(v.weight)
-	for i := range v.readers {
+	for i := range v.readers[:v.tier] {
 		if x < v.readers[i].upTo {
 			return v.readers[i].node
 		}
 	}
-	return v.readers[len(v.readers)-1].node // not reached: the last upTo is weight
+	return v.readers[v.tier-1].node // not reached: the last upTo is weight
 }
 
 // last is for reads that no replica can answer.

@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 )
@@ -17,19 +16,6 @@ type Session struct {
 
 // NewSession returns a session that has written nothing.
 func NewSession() *Session { return &Session{} }
-
-type sessionKey struct{}
-
-// WithSession returns a context whose database calls belong to s. Give it to [Router.Read] and to
-// the calls (ExecContext, BeginTx) on the pool of [Router.Write]. nil takes a session away.
-func WithSession(ctx context.Context, s *Session) context.Context {
-	return context.WithValue(ctx, sessionKey{}, s)
-}
-
-func sessionOf(ctx context.Context) *Session {
-	s, _ := ctx.Value(sessionKey{}).(*Session)
-	return s
-}
 
 // Token returns how far the session has got, for its continuation in another process: a cookie, a
 // header, a message of a queue. One that comes after a write covers the write.

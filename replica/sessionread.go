@@ -9,7 +9,7 @@ func (r *Router) readSession(v *view, s *Session) *sql.DB {
 	}
 	if len(v.readers) > 0 && !s.pinned.Load() {
 		if i := s.last.Load(); i != 0 {
-			if n := r.nodes[i-1]; v.reads(n) && n.has(need) {
+			if n := v.numbered(i - 1); n != nil && n.has(need) {
 				n.picks.Add(1)
 				return n.read
 			}
@@ -23,7 +23,7 @@ func (r *Router) readSession(v *view, s *Session) *sql.DB {
 			}
 		}
 		for i := range v.readers {
-			n := v.readers[(at+i)%len(v.readers)].node
+			n := v.readers[v.next(at, i)].node
 			if n.has(need) {
 				s.last.Store(uint32(n.index) + 1)
 				n.picks.Add(1)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // A view is what reads and writes are chosen by. It is never changed once it is stored.
@@ -15,28 +16,64 @@ type view struct {
 	primary    *node  // nil: none
 	primaryPos gtids  // how far the latest primary was when it was asked last
 	readers    []reader
-	weight     uint32 // sum of those of readers
+	tier       int    // plain reads go to the first so many of readers; the others are farther away
+	weight     uint32 // sum of those of the tier
 	lastResort bool   // readers lag by an unknown time, but nobody has anything newer
 	problem    string // why there is no primary, or what is wrong although there is one
+	asking     bool   // problem is only that a server was not asked yet
 }
 
+// A reader is a replica that may be read. It keeps what changes of its node.
 type reader struct {
-	node *node
-	upTo uint32 // sum of weights up to this one
+	node   *node
+	weight uint32
+	upTo   uint32 // sum of weights up to this one
+	lag    time.Duration
+	asked  time.Time // when it was that late
 }
 
-func (v *view) reads(n *node) bool {
+// reader makes one of what is known of the node. r.mu is held.
+func (n *node) reader(weight uint32) reader {
+	lag, _ := n.lag()
+	return reader{node: n, weight: weight, lag: lag, asked: n.facts.asked}
+}
+
+// put adds x at the end. Those of the tier come first.
+func (v *view) put(x reader, tier bool) {
+	if tier {
+		v.tier++
+		v.weight += x.weight
+	}
+	x.upTo = v.weight
+	v.readers = append(v.readers, x)
+}
+
+func (v *view) add(n *node) { v.put(n.reader(uint32(n.Weight)*unit), true) }
+
+func (v *view) reads(n *node) bool { return v.numbered(uint32(n.index)) == n }
+
+// numbered returns the node of that index, if it may be read.
+func (v *view) numbered(index uint32) *node {
 	for i := range v.readers {
-		if v.readers[i].node == n {
-			return true
+		if n := v.readers[i].node; uint32(n.index) == index {
+			return n
 		}
 	}
-	return false
+	return nil
+}
+
+// next is where the i-th to try is, when start is the first: near ones come before far ones.
+func (v *view) next(start, i int) int {
+	if i < v.tier {
+		return (start + i) % v.tier
+	}
+	return i
 }
 
 // update makes a new view of what is known of all nodes. r.mu is held.
 func (r *Router) update() {
 	old := r.view.Load()
+	now := time.Now()
 	v := &view{generation: old.generation}
 	var writable []*node
 	for _, n := range r.nodes {
@@ -44,7 +81,7 @@ func (r *Router) update() {
 			writable = append(writable, n)
 		}
 	}
-	v.primary, v.problem = r.choose(writable, old.primary)
+	v.primary, v.problem, v.asking = r.choose(writable, old.primary)
 	if v.primary != nil {
 		r.lastPos = v.primary.facts.written
 	}
@@ -56,6 +93,7 @@ func (r *Router) update() {
 	if v.primary != nil {
 		following = r.following(v.primary)
 	}
+	var near, far []*node
 	for _, n := range r.nodes {
 		if v.primary != old.primary {
 			n.target = nil // another stream of changes
@@ -65,13 +103,19 @@ func (r *Router) update() {
 		}
 		n.compare(v.primary)
 		n.freshen(r.config.MaxLag)
-		if n != v.primary && n.fresh && !n.suspect.Load() {
-			v.add(n)
+		may := n != v.primary && n.fresh && n.usable()
+		n.serve(may, now)
+		switch {
+		case may && n.Zone == r.config.Zone:
+			near = append(near, n)
+		case may:
+			far = append(far, n)
 		}
 	}
+	v.fill(near, far, now)
 	if v.primary == nil && len(v.readers) == 0 {
 		for _, n := range r.nodes {
-			if n.facts.drained() && !n.apart && !n.suspect.Load() {
+			if n.facts.drained() && !n.apart && n.usable() {
 				v.add(n)
 				v.lastResort = true
 			}
@@ -84,10 +128,8 @@ func (r *Router) update() {
 	r.cutStale(v)
 }
 
-func (v *view) add(n *node) {
-	v.weight += uint32(n.Weight)
-	v.readers = append(v.readers, reader{n, v.weight})
-}
+// usable reports whether the server would be read if it were fresh.
+func (n *node) usable() bool { return !n.NoReads && !n.suspect.Load() }
 
 // following returns who gets what primary writes, be it by way of others. One that still follows the
 // old primary would look perfectly up to date.
@@ -108,12 +150,16 @@ func (r *Router) following(primary *node) map[*node]bool {
 	return found
 }
 
-// choose returns the primary among the servers that would take writes.
-func (r *Router) choose(writable []*node, current *node) (primary *node, problem string) {
+// choose returns the primary among the servers that would take writes. asking says that the problem
+// is only that a server was not asked yet.
+func (r *Router) choose(writable []*node, current *node) (primary *node, problem string, asking bool) {
+	if !slices.Contains(writable, current) {
+		current = nil
+	}
 	// Who starts while an old primary still takes writes must not take the first to answer.
 	for _, n := range r.nodes {
 		if n.facts.asked.IsZero() {
-			return current, "node " + n.Name + " was not asked yet"
+			return current, "node " + n.Name + " was not asked yet", true
 		}
 	}
 	var names []string
@@ -122,20 +168,20 @@ func (r *Router) choose(writable []*node, current *node) (primary *node, problem
 	}
 	switch len(writable) {
 	case 0:
-		return nil, r.whyNone()
+		return nil, r.whyNone(), false
 	case 1:
-		return writable[0], ""
+		return writable[0], "", false
 	}
 	if slices.ContainsFunc(writable[1:], func(n *node) bool { return n.facts.server == writable[0].facts.server }) {
-		return nil, fmt.Sprintf("%s are the same server, or have the same server_id; name each server once, and give each its own", strings.Join(names, " and "))
+		return nil, fmt.Sprintf("%s are the same server, or have the same server_id; name each server once, and give each its own", strings.Join(names, " and ")), false
 	}
 	problem = fmt.Sprintf("%s take writes at the same time; set read_only=1 on those that are not the primary", strings.Join(names, " and "))
 	for _, n := range writable {
 		if n == current {
-			return n, problem
+			return n, problem, false
 		}
 	}
-	return nil, problem
+	return nil, problem, false
 }
 
 func (r *Router) whyNone() string {
@@ -154,7 +200,7 @@ func (r *Router) whyNone() string {
 func (r *Router) report(old, v *view) {
 	switch {
 	case v.primary == old.primary:
-		if v.problem != old.problem && v.primary != nil && v.problem != "" {
+		if v.problem != old.problem && v.primary != nil && v.problem != "" && !v.asking {
 			r.log.Warn("two servers take writes", "primary", v.primary.Name, "problem", v.problem)
 		}
 	case v.primary == nil:
@@ -182,7 +228,9 @@ func (r *Router) forget() {
 	}
 	for _, n := range r.nodes {
 		n.facts, n.fresh, n.target, n.late, n.apart = facts{}, false, nil, 0, false
+		n.serving, n.served, n.ramping = false, false, time.Time{}
 	}
+	r.serving = time.Time{}
 	r.view.Store(v)
 }
 

@@ -64,16 +64,12 @@ func (c *Cluster) Settle(ctx context.Context, patience time.Duration) error {
 	return nil
 }
 
-type primaryKey struct{}
-
 // OnPrimary returns a context whose reads the primary answers, not a replica that may lag.
-func OnPrimary(ctx context.Context) context.Context {
-	return context.WithValue(ctx, primaryKey{}, true)
-}
+func OnPrimary(ctx context.Context) context.Context { return replica.WithPrimary(ctx) }
 
 // Read heeds what [OnPrimary] asks for.
 func (c *Cluster) Read(ctx context.Context) *sql.DB {
-	if c.fresh || ctx.Value(primaryKey{}) != nil {
+	if c.fresh {
 		return c.Router.Write(ctx)
 	}
 	return c.Router.Read(ctx)
