@@ -43,7 +43,8 @@ type Config struct {
 	// Poll is the time between two questions to a server. A server for which a session waits is asked
 	// about every 20 ms. 0 means 250 ms; 20 ms to 1 minute.
 	Poll time.Duration
-	// Timeout bounds one question, with the connection it may need. 0 means 1 s; 10 ms to 1 minute.
+	// Timeout bounds one question, with the connection it may need, and the making of a connection
+	// for reads. 0 means 1 s; 10 ms to 1 minute.
 	Timeout time.Duration
 	// MaxOpen bounds the connections of each pool. There is one pool for each node and one for
 	// writes, and one connection more for questions to each node. 0 means 32; up to 10000.
@@ -52,6 +53,8 @@ type Config struct {
 	// are there to take the rest: a tenth in the first third, then more and more. 0 means 10 s; less
 	// turns it off; up to 1 hour.
 	SlowStart time.Duration
+	// Breaker says how long replicas that fail are left alone.
+	Breaker BreakerOptions
 	// Logger gets changes of roles and of availability. nil discards.
 	Logger *slog.Logger
 }
@@ -110,6 +113,7 @@ func (c *Config) check() (configs []*mysql.Config, err error) {
 	between("MaxLag", &c.MaxLag, defaultLag, time.Second, 365*24*time.Hour)
 	between("Poll", &c.Poll, defaultPoll, fastPoll, longestMinute)
 	between("Timeout", &c.Timeout, defaultWait, 10*time.Millisecond, longestMinute)
+	c.Breaker.check(between)
 	if c.SlowStart < 0 {
 		c.SlowStart = 0
 	} else {
@@ -173,6 +177,7 @@ func (r *Router) pool(c driver.Connector) *sql.DB {
 
 // connectors makes what connects to the node, to read, to write and to ask.
 func (n *node) connectors(m *mysql.Config) (err error) {
+	n.impatient = m.ReadTimeout > 0
 	m.Logger = mysql.Logger(&mysql.NopLogger{}) // errors are returned, and a library does not print
 	if n.readServer, err = mysql.NewConnector(m.Clone()); err != nil {
 		return err

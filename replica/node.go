@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -20,11 +19,14 @@ type node struct {
 
 	readServer, writeServer, askServer driver.Connector
 
-	read    *sql.DB // for reads
-	picks   atomic.Uint64
-	suspect atomic.Bool           // a connection to it failed since it was asked last
-	applied atomic.Pointer[gtids] // what it surely holds; nil: not known
-	kick    chan struct{}         // asks it soon
+	read      *sql.DB // for reads
+	picks     atomic.Uint64
+	impatient bool                  // the driver has a time-out for its answers
+	answers   atomic.Uint64         // how often it answered a call to read
+	epoch     atomic.Uint64         // connections for reads of another one are not used
+	suspect   atomic.Bool           // its breaker is open
+	applied   atomic.Pointer[gtids] // what it surely holds; nil: not known
+	kick      chan struct{}         // asks it soon
 
 	facts facts // under router.mu
 	fresh bool  // under router.mu; it may be read, as of the last update
@@ -34,6 +36,8 @@ type node struct {
 	since  time.Time // under router.mu
 	late   time.Duration
 	apart  bool // under router.mu; it does not replicate from the latest primary
+
+	breaker breaker // under router.mu
 
 	serving bool      // under router.mu; it may be read, as of the last update
 	served  bool      // under router.mu; that was so at some time since Run
@@ -52,7 +56,7 @@ func (n *node) state() string {
 		text += fmt.Sprintf("; its lag is %s", lag)
 	}
 	if n.suspect.Load() {
-		text += "; a connection to it has just failed"
+		text += "; it failed to answer reads: " + n.breaker.why
 	}
 	return text
 }
@@ -84,10 +88,25 @@ func (n *node) watch(ctx context.Context) {
 		if !pause(ctx, fastPoll, nil) { // hurry has its limit
 			return
 		}
-		if !again && !pause(ctx, n.router.config.Poll-fastPoll, n.kick) {
+		if !again && !pause(ctx, n.rest()-fastPoll, n.kick) {
 			return
 		}
 	}
+}
+
+// rest is how long the server needs not be asked.
+func (n *node) rest() time.Duration {
+	r := n.router
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d := r.config.Poll
+	if wait := time.Until(n.breaker.until); n.suspect.Load() && wait > 0 {
+		d = min(d, max(wait, fastPoll))
+	}
+	if !n.ramping.IsZero() {
+		d = min(d, max(r.config.SlowStart/10, fastPoll))
+	}
+	return d
 }
 
 // pause waits for d or less, when early says so. It reports false as soon as ctx has ended.
@@ -108,25 +127,53 @@ func (n *node) probe(ctx context.Context, db *sql.DB) (again bool) {
 	limit, cancel := context.WithTimeout(ctx, r.config.Timeout)
 	defer cancel()
 	f, err := ask(limit, db)
+	tried := false
+	var trial error
+	if err == nil {
+		r.mu.Lock()
+		tried = n.due(time.Now())
+		r.mu.Unlock()
+		if tried {
+			trial = n.try(ctx)
+		}
+	}
 	if ctx.Err() != nil {
 		return false // it is we who end
 	}
 	r.count.probes.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil {
+	now := time.Now()
+	switch {
+	case err == nil:
+		n.fails = 0
+		if tried && trial == nil {
+			n.close(now)
+		} else if tried && isBusy(trial) {
+			n.open(busy, trial, now)
+		} else if tried {
+			n.open(gone, trial, now)
+		}
+	case isBusy(err) && n.facts.err == nil && !n.facts.asked.IsZero():
+		// It is alive, and what it said last is the best there is. A primary stays it: each
+		// connection for writes asks anyway.
+		r.count.failures.Add(1)
+		n.open(busy, err, now)
+		r.update()
+		return false
+	default:
 		r.count.failures.Add(1)
 		n.fails++
 		// One lost answer does not depose a primary: the next question decides.
 		if n.fails == 1 && n.facts.role() == Primary {
 			return true
 		}
+		if n.serving && !n.suspect.Load() {
+			n.open(gone, err, now)
+		}
 		f = facts{err: err}
-	} else {
-		n.fails = 0
-		n.suspect.Store(false)
 	}
-	f.asked = time.Now()
+	f.asked = now
 	n.facts = f
 	// Without strict mode the numbers do not tell what is there.
 	if f.err == nil && f.strict && f.role() == Replica {
@@ -139,36 +186,6 @@ func (n *node) probe(ctx context.Context, db *sql.DB) (again bool) {
 	r.update()
 	return false
 }
-
-// unreachable notes that a connection failed, unless the server answered or the caller gave up.
-func (n *node) unreachable(ctx context.Context, err error) {
-	var answered *mysql.MySQLError
-	if ctx.Err() != nil || errors.As(err, &answered) {
-		return
-	}
-	if !n.suspect.Swap(true) {
-		n.router.mu.Lock()
-		n.router.update()
-		n.router.mu.Unlock()
-		n.hurry()
-	}
-}
-
-// A readConnector connects to one server to read.
-type readConnector struct{ node *node }
-
-// Connect implements [driver.Connector].
-func (c readConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.node.readServer.Connect(ctx)
-	if err != nil {
-		c.node.unreachable(ctx, err)
-		return nil, fmt.Errorf("replica: node %s: %w", c.node.Name, err)
-	}
-	return conn, nil
-}
-
-// Driver implements [driver.Connector].
-func (c readConnector) Driver() driver.Driver { return c.node.readServer.Driver() }
 
 // A noneConnector refuses to connect.
 type noneConnector struct{ router *Router }
