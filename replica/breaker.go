@@ -201,4 +201,4 @@ func (n *node) leftAlone() error {
 }
 
 // age counts what makes all connections for reads obsolete.
-func (n *node) age() uint64 { return n.epoch.Load() }
+func (n *node) age() uint64 { return n.epoch.Load() + n.router.renewed.Load() }

@@ -49,6 +49,11 @@ type Config struct {
 	// MaxOpen bounds the connections of each pool. There is one pool for each node and one for
 	// writes, and one connection more for questions to each node. 0 means 32; up to 10000.
 	MaxOpen int
+	// MaxPrimaryReads bounds the connections of reads that go to the primary because no replica is fit
+	// for them, those of sessions too; these connections come on top of those for writes, so that
+	// reads never take them away. Who finds all in use waits half a second for one, then gets
+	// ErrNoReplica. [WithPrimary] is not bounded by it. 0 means half of MaxOpen; up to 10000.
+	MaxPrimaryReads int
 	// SlowStart is how long a replica that comes back gets less than its share of reads, while others
 	// are there to take the rest: a tenth in the first third, then more and more. 0 means 10 s; less
 	// turns it off; up to 1 hour.
@@ -125,6 +130,12 @@ func (c *Config) check() (configs []*mysql.Config, err error) {
 	if c.MaxOpen < 0 || c.MaxOpen > 10000 {
 		bad("MaxOpen is %d; it must be from 1 to 10000", c.MaxOpen)
 	}
+	if c.MaxPrimaryReads == 0 {
+		c.MaxPrimaryReads = max(1, c.MaxOpen/2)
+	}
+	if c.MaxPrimaryReads < 0 || c.MaxPrimaryReads > 10000 {
+		bad("MaxPrimaryReads is %d; it must be from 1 to 10000", c.MaxPrimaryReads)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -153,6 +164,10 @@ func New(c Config) (*Router, error) {
 		n.read = r.pool(readConnector{n})
 	}
 	r.write = r.pool(writeConnector{r})
+	r.limiter.limit = c.MaxPrimaryReads
+	r.fallback = sql.OpenDB(fallbackConnector{r}) // the connector bounds it
+	r.fallback.SetMaxIdleConns(c.MaxPrimaryReads)
+	r.fallback.SetConnMaxIdleTime(idleTime)
 	r.none = sql.OpenDB(noneConnector{r})
 	r.view.Store(&view{})
 	return r, nil
@@ -182,10 +197,9 @@ func (n *node) connectors(m *mysql.Config) (err error) {
 	if n.readServer, err = mysql.NewConnector(m.Clone()); err != nil {
 		return err
 	}
-	w := m.Clone()
-	w.RejectReadOnly = true // the pool then asks for a new connection, which finds the new primary
-	if w.DialFunc == nil && slices.Contains([]string{"tcp", "tcp4", "tcp6", "unix"}, w.Net) {
-		w.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+	f := m.Clone()
+	if f.DialFunc == nil && slices.Contains([]string{"tcp", "tcp4", "tcp6", "unix"}, f.Net) {
+		f.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			var d net.Dialer
 			conn, err := d.DialContext(ctx, network, addr)
 			if err != nil {
@@ -194,6 +208,11 @@ func (n *node) connectors(m *mysql.Config) (err error) {
 			return n.router.cuttable(conn, n), nil
 		}
 	}
+	if n.fallbackServer, err = mysql.NewConnector(f); err != nil {
+		return err
+	}
+	w := f.Clone()
+	w.RejectReadOnly = true // the pool then asks for a new connection, which finds the new primary
 	if n.writeServer, err = mysql.NewConnector(w); err != nil {
 		return err
 	}

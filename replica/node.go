@@ -17,7 +17,7 @@ type node struct {
 	router *Router
 	index  int // its number; never used again
 
-	readServer, writeServer, askServer driver.Connector
+	readServer, writeServer, fallbackServer, askServer driver.Connector
 
 	read      *sql.DB // for reads
 	picks     atomic.Uint64

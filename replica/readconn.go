@@ -75,6 +75,13 @@ func whole(conn driver.Conn) (serverConn, error) {
 	return nil, errors.Join(fmt.Errorf("replica: the driver's connection %T lacks methods this package relies on", conn), conn.Close())
 }
 
+func wholeStmt(stmt driver.Stmt) (serverStmt, error) {
+	if server, ok := stmt.(serverStmt); ok {
+		return server, nil
+	}
+	return nil, errors.Join(fmt.Errorf("replica: the driver's statement %T lacks methods this package relies on", stmt), stmt.Close())
+}
+
 // A readConn is a connection to a server for reads. It tells the node how calls end.
 type readConn struct {
 	serverConn
@@ -157,9 +164,9 @@ func (c *readConn) PrepareContext(ctx context.Context, query string) (driver.Stm
 	if err := c.seen(ctx, before, err); err != nil {
 		return nil, err
 	}
-	server, ok := stmt.(serverStmt)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("replica: the driver's statement %T lacks methods this package relies on", stmt), stmt.Close())
+	server, err := wholeStmt(stmt)
+	if err != nil {
+		return nil, err
 	}
 	if c.stmtUsed {
 		return &readStmt{server, c}, nil

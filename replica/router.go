@@ -24,14 +24,18 @@ var (
 // A Router sends reads and writes to the right server of a cluster. It is safe for concurrent use;
 // make it with [New] or [Single].
 type Router struct {
-	config Config
-	log    *slog.Logger
-	single *sql.DB // all there is, if not nil
-	nodes  []*node
-	write  *sql.DB
-	none   *sql.DB
-	view   atomic.Pointer[view]
-	count  counters
+	config   Config
+	log      *slog.Logger
+	single   *sql.DB // all there is, if not nil
+	nodes    []*node
+	write    *sql.DB
+	fallback *sql.DB // the primary for reads
+	none     *sql.DB
+	view     atomic.Pointer[view]
+	count    counters
+
+	limiter limiter
+	renewed atomic.Uint64 // connections of older numbers are not used
 
 	running atomic.Bool
 
@@ -155,7 +159,7 @@ func (v *view) pick() *node {
 func (r *Router) last(v *view) *sql.DB {
 	if v.primary != nil {
 		r.count.primary.Add(1)
-		return r.write
+		return r.fallback
 	}
 	r.count.none.Add(1)
 	return r.none
@@ -171,6 +175,7 @@ func (r *Router) Close() error {
 		goodbye(n.read)
 	}
 	goodbye(r.write)
+	goodbye(r.fallback)
 	goodbye(r.none)
 	return nil
 }

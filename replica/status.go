@@ -21,6 +21,8 @@ type Status struct {
 	Primary    string       `json:"primary"`           // name of the node that gets writes; "": none
 	Problem    string       `json:"problem,omitempty"` // what is wrong as a whole, and what to do; "": nothing
 	Nodes      []NodeStatus `json:"nodes"`             // in the order of Config
+
+	PrimaryReads LimiterStatus `json:"primary_reads"` // reads that no replica is fit for
 }
 
 // A NodeStatus is the state of one server.
@@ -40,7 +42,7 @@ func (r *Router) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v := r.view.Load()
-	s := Status{Generation: v.generation, Problem: v.problem}
+	s := Status{Generation: v.generation, Problem: v.problem, PrimaryReads: r.limiter.status()}
 	if v.primary != nil {
 		s.Primary = v.primary.Name
 	}

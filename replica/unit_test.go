@@ -244,7 +244,7 @@ func TestLostPositionReadsFromPrimary(t *testing.T) {
 		t.Error("a session that wrote nothing does not read from the replica")
 	}
 	s.lost()
-	if r.Read(ctx) != r.write {
+	if r.Read(ctx) != r.fallback {
 		t.Error("after a write of unknown position, the session does not read from the primary")
 	}
 	s.wrote(ids("0-1-5"))
@@ -402,7 +402,7 @@ func BenchmarkRead(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if r.Read(ctx) == r.write {
+				if r.Read(ctx) == r.fallback {
 					b.Fatal("not a replica")
 				}
 			}
