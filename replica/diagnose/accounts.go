@@ -14,7 +14,7 @@ var (
 	powerful = []string{"CONNECTION ADMIN", "REPLICATION SLAVE ADMIN", "REPLICATION MASTER ADMIN", "BINLOG ADMIN", "CREATE USER"}
 )
 
-// PromoterPrivileges are those on *.* that a promotion needs.
+// promoterNeeds are those on *.* that a promotion needs.
 var promoterNeeds = []string{"READ_ONLY ADMIN", "REPLICATION SLAVE ADMIN", "REPLICATION MASTER ADMIN", "SLAVE MONITOR", "CONNECTION ADMIN", "PROCESS", "RELOAD"}
 
 // accounts looks at what the accounts may do on a server.
@@ -40,16 +40,16 @@ func (c *cluster) application(s *server) {
 	switch breach := among(breaching, held); {
 	case slices.Contains(breach, "ALL PRIVILEGES"):
 		c.add(Bad, s, "account_powerful", "The account of the application has ALL PRIVILEGES: read_only does not stop it, so an old primary could be written to.",
-			"Before it, GRANT the account what it needs on its own database.", "REVOKE ALL PRIVILEGES, GRANT OPTION FROM "+who, "GRANT SLAVE MONITOR ON *.* TO "+who)
+			"Before it, GRANT the account what it needs on its own database.", here("REVOKE ALL PRIVILEGES, GRANT OPTION FROM "+who, "GRANT SLAVE MONITOR ON *.* TO "+who)...)
 	case len(breach) > 0:
 		c.add(Bad, s, "account_powerful", "The account of the application has "+strings.Join(breach, " and ")+": read_only does not stop it, so an old primary could be written to.",
-			"", "REVOKE "+strings.Join(breach, ", ")+" ON *.* FROM "+who)
+			"", here("REVOKE "+strings.Join(breach, ", ")+" ON *.* FROM "+who)...)
 	}
 	if more := among(powerful, held); len(more) > 0 {
-		c.add(Warn, s, "account_admin", "The account of the application has "+strings.Join(more, " and ")+", which are for who looks after servers.", "", "REVOKE "+strings.Join(more, ", ")+" ON *.* FROM "+who)
+		c.add(Warn, s, "account_admin", "The account of the application has "+strings.Join(more, " and ")+", which are for who looks after servers.", "", here("REVOKE "+strings.Join(more, ", ")+" ON *.* FROM "+who)...)
 	}
 	if s.blind {
-		c.add(Bad, s, "account_blind", "The account may not see replication: no replica is ever read, and this diagnosis misses most of it.", "", "GRANT SLAVE MONITOR ON *.* TO "+who)
+		c.add(Bad, s, "account_blind", "The account may not see replication: no replica is ever read, and this diagnosis misses most of it.", "", here("GRANT SLAVE MONITOR ON *.* TO "+who)...)
 	}
 }
 
@@ -68,8 +68,14 @@ func (c *cluster) login(s *server, level Level, code string, a Account, l login,
 	})
 	if len(missing) > 0 {
 		list := strings.Join(missing, ", ")
-		c.add(Bad, s, code+"_lacks", fmt.Sprintf("The account %s lacks %s.", a.User, list), "", "GRANT "+list+" ON *.* TO "+granted(l.grants, a))
+		c.add(Bad, s, code+"_lacks", fmt.Sprintf("The account %s lacks %s.", a.User, list), "", here("GRANT "+list+" ON *.* TO "+granted(l.grants, a))...)
 	}
+}
+
+// here keeps statements about an account out of the binary log: on a replica they would be writes that
+// the primary has not, and the account may be another on other servers.
+func here(statements ...string) []string {
+	return append(append([]string{"SET SESSION sql_log_bin = 0"}, statements...), "SET SESSION sql_log_bin = 1")
 }
 
 // everywhere returns the privileges on *.* of what SHOW GRANTS says.

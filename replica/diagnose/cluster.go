@@ -44,7 +44,7 @@ func (c *cluster) add(level Level, s *server, code, summary, next string, sql ..
 		f.Node = s.Name
 	}
 	if len(sql) > 0 {
-		next = "On " + f.Node + ": " + strings.Join(sql, "; ") + "; " + next
+		next = strings.TrimSuffix("On "+f.Node+": "+strings.Join(sql, "; ")+"; "+next, "; ")
 	}
 	f.Next = clean(next)
 	c.report.Findings = append(c.report.Findings, f)

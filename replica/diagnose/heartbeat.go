@@ -51,7 +51,7 @@ func (c *cluster) heartbeat(s *server) {
 	case number(b.err) == noTable:
 		c.add(Warn, s, "heartbeat_missing", "There is no table "+c.Heartbeat+", so lags are known in whole seconds at best.", "Start what writes the heartbeat; it makes the table.")
 	case number(b.err) == noSelect:
-		c.add(Warn, s, "heartbeat_denied", "The account may not read "+c.Heartbeat+".", "", "GRANT SELECT ON "+tableName(c.Heartbeat)+" TO "+accountOf(s.account))
+		c.add(Warn, s, "heartbeat_denied", "The account may not read "+c.Heartbeat+".", "", here("GRANT SELECT ON "+tableName(c.Heartbeat)+" TO "+accountOf(s.account))...)
 	case b.err != nil:
 		c.add(Unknown, s, "heartbeat", "The table "+c.Heartbeat+" could not be read: "+b.err.Error(), "Repeat the diagnosis.")
 	case s == c.primary && (b.empty || b.seconds > maxSilence):

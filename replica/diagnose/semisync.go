@@ -55,8 +55,8 @@ func (c *cluster) semiSync(s *server) {
 		c.add(Warn, s, "semi_sync_timeout", fmt.Sprintf("rpl_semi_sync_master_timeout is %s: when the replica is away, the first write waits that long.", wait),
 			file("rpl_semi_sync_master_timeout=10000"), "SET GLOBAL rpl_semi_sync_master_timeout = 10000")
 	}
-	if c.Strict && !s.on("rpl_semi_sync_master_wait_no_slave") {
-		c.add(Bad, s, "semi_sync_wait_no_slave", "rpl_semi_sync_master_wait_no_slave is off: without a replica, writes would go on in one copy.", file("rpl_semi_sync_master_wait_no_slave=ON"), "SET GLOBAL rpl_semi_sync_master_wait_no_slave = ON")
+	if !s.on("rpl_semi_sync_master_wait_no_slave") {
+		c.add(worse, s, "semi_sync_wait_no_slave", "rpl_semi_sync_master_wait_no_slave is off: from the first moment without a replica, writes go on in one copy.", file("rpl_semi_sync_master_wait_no_slave=ON"), "SET GLOBAL rpl_semi_sync_master_wait_no_slave = ON")
 	}
 }
 
