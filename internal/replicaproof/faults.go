@@ -1,0 +1,131 @@
+package replicaproof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sugarlabs/beamrider/replica/failover"
+)
+
+// fault has one server fail, and come back.
+func (r *round) fault(ctx context.Context) error {
+	switch r.Fault {
+	case KillPrimary:
+		return r.losePrimary(ctx, func(s *server) error { return s.kill() }, nil)
+	case FreezePrimary:
+		return r.losePrimary(ctx, func(s *server) error { return s.child.Freeze() }, func(s *server) error { return s.child.Thaw() })
+	case PartitionPrimary:
+		return r.losePrimary(ctx, func(s *server) error { s.programs.cut(); s.replicas.cut(); return nil },
+			func(s *server) error { s.programs.heal(); s.replicas.heal(); return nil })
+	case RestartPrimary:
+		return r.restartPrimary(ctx)
+	case KillReplica:
+		return r.loseReplica(ctx, func(s *server) error { return s.kill() }, func(s *server) error { return s.restart() })
+	case FreezeReplica:
+		return r.loseReplica(ctx, func(s *server) error { return s.child.Freeze() }, func(s *server) error { return s.child.Thaw() })
+	}
+	return fmt.Errorf("there is no fault %q", r.Fault)
+}
+
+// losePrimary has the guard replace a primary. back, if not nil, lets the old one go on before it is
+// restarted; then it still believes to be the primary.
+func (r *round) losePrimary(ctx context.Context, lose, back func(*server) error) (err error) {
+	old := r.cluster[0]
+	// Who is near the old primary goes on to talk to it.
+	near, err := open(old.dsn(app, old.past()))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, near.Close())
+	}()
+	r.clients.strays(near)
+	if err := lose(old); err != nil {
+		return err
+	}
+	if err := until(ctx, "the guard promotes", func() bool { return r.heard(failover.Promoted) != nil }); err != nil {
+		return err
+	}
+	r.Promoted = "guard"
+	if err := r.history.more(ctx, after); err != nil {
+		return err
+	}
+	if back != nil {
+		if err := back(old); err != nil {
+			return err
+		}
+		// Two servers take writes now, as far as they know. Clients go on with the new one.
+		if err := until(ctx, "the guard raises the alarm", func() bool { return r.heard(failover.SplitBrain) != nil }); err != nil {
+			return err
+		}
+		if err := r.history.more(ctx, after); err != nil {
+			return err
+		}
+		// What waits there for an acknowledgement must not be let go on: a restart takes it back, while
+		// ending those who wait would make it permanent.
+		if err := old.kill(); err != nil {
+			return err
+		}
+	}
+	return old.restart()
+}
+
+// restartPrimary kills the primary and starts it again at once. Whether the guard has noticed or not,
+// one of the servers becomes the primary.
+func (r *round) restartPrimary(ctx context.Context) error {
+	old := r.cluster[0]
+	if err := old.kill(); err != nil {
+		return err
+	}
+	r.clients.pause(time.Duration(r.random.IntN(1000)) * time.Millisecond)
+	if err := old.restart(); err != nil {
+		return err
+	}
+	// It is read-only now. A person waits what the guard does, and else does it.
+	limit, cancel := context.WithTimeout(ctx, 10*time.Second)
+	err := until(limit, "the guard promotes", func() bool { return r.heard(failover.Promoted) != nil })
+	cancel()
+	if err == nil {
+		r.Promoted = "guard"
+		return nil
+	}
+	return r.person(ctx)
+}
+
+// person makes somebody the primary by hand, without force.
+func (r *round) person(ctx context.Context) (err error) {
+	for _, s := range r.cluster {
+		report, failed := r.guard.Promoter().Promote(ctx, s.name(), nil)
+		if failed == nil {
+			r.Promoted = "person"
+			r.note("promoted by hand: %s", report.Primary)
+			return nil
+		}
+		err = errors.Join(err, fmt.Errorf("promoting %s: %w", s.name(), failed))
+	}
+	return err
+}
+
+// loseReplica has a replica fail. The other one goes on to acknowledge, and nobody is promoted.
+func (r *round) loseReplica(ctx context.Context, lose, back func(*server) error) error {
+	s := r.cluster[1+r.random.IntN(len(r.cluster)-1)]
+	if err := lose(s); err != nil {
+		return err
+	}
+	if err := r.history.more(ctx, after); err != nil {
+		return err
+	}
+	r.clients.pause(time.Second) // reads and writes go on for a while
+	if err := r.history.more(ctx, after); err != nil {
+		return err
+	}
+	if err := back(s); err != nil {
+		return err
+	}
+	if e := r.heard(failover.Promoting); e != nil {
+		return fmt.Errorf("the guard promotes although only a replica was lost: %s", e.Text)
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package replicaproof
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestProof(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	for i := range 3 {
+		fault := Faults[(i+int(seed%uint64(len(Faults))))%len(Faults)]
+		r, err := Run(t.Context(), t, i+1, seed, fault, i == 0)
+		t.Logf("%+v", r)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if len(r.Violations) > 0 {
+			t.Errorf("seed %d: %+v", seed, r.Violations)
+		}
+	}
+}
+
+func TestOne(t *testing.T) {
+	for _, fault := range Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			r, err := Run(t.Context(), t, 1, 1, fault, fault == KillPrimary)
+			t.Logf("%+v", r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Violations) > 0 {
+				t.Errorf("%+v", r.Violations)
+			}
+		})
+	}
+}
