@@ -73,7 +73,7 @@ func (s *Server) Cont() { s.tb.Helper(); s.mistreat(s.child.Thaw) }
 
 // Start starts a killed server again, on the same port and data, and returns when it takes
 // connections.
-func (s *Server) Start() { s.tb.Helper(); s.mistreat(s.child.Restart) }
+func (s *Server) Start() { s.tb.Helper(); s.mistreat(func() error { return s.child.Restart() }) }
 
 var databases atomic.Int64
 
