@@ -71,6 +71,7 @@ const (
 	defaultLag    = 10 * time.Second
 	defaultPoll   = 250 * time.Millisecond
 	fastPoll      = 20 * time.Millisecond
+	searchPoll    = 50 * time.Millisecond // while there is no primary
 	defaultWait   = time.Second
 	defaultOpen   = 32
 	defaultStart  = 10 * time.Second

@@ -100,6 +100,9 @@ func (n *node) rest() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d := r.config.Poll
+	if r.view.Load().primary == nil {
+		d = min(d, searchPoll) // writers wait for the next one
+	}
 	if wait := time.Until(n.breaker.until); n.suspect.Load() && wait > 0 {
 		d = min(d, max(wait, fastPoll))
 	}
