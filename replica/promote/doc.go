@@ -1,7 +1,7 @@
-// Package promote makes a replica of a MariaDB cluster the primary, when a person says so: in a
+// Package promote makes a replica of a MariaDB cluster the primary, when it is told to: in a
 // planned way, while the old primary still answers, or after it was lost. It decides nothing by
-// itself, watches nothing and keeps no state: everything it knows it asks the servers at each call.
-// Programs that use package replica follow a promotion without being told.
+// itself and keeps no state: everything it knows it asks the servers at each call. Package failover
+// tells it to without a person. Programs that use package replica follow a promotion without being told.
 //
 // # What it guarantees
 //
@@ -15,6 +15,20 @@
 //     finishes the work. A call that fails before the new primary takes writes undoes what it did
 //     to the old one, as far as that still answers.
 //   - Every wait has an end: [Config].Timeout bounds one statement, [Config].Wait one wait for servers.
+//
+// # Modes
+//
+// [Promoter.Prepare] puts the servers into a [Mode]. In mode [Strict] a primary acknowledges nothing that
+// no replica has, however long that takes, and the loss of one server of three loses nothing that was
+// acknowledged. That a replica acknowledges is tried, with a transaction that changes nothing
+// (FLUSH USER_RESOURCES), before the waiting becomes endless.
+//
+// # Who may act
+//
+// A call that changes servers holds an advisory lock on each that answers, and the votes of the
+// [Voter]s. A server takes a lock away from a holder that was silent for 10 s. What makes a server take
+// writes runs on the connection that holds its lock, so that a process that stood still meanwhile finds
+// that it lost the right to. With [Options].Automatic a majority has to agree just before.
 //
 // # What it needs
 //
