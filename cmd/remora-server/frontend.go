@@ -13,6 +13,7 @@ import (
 
 	"github.com/sugarlabs/beamrider/internal/cluster"
 	"github.com/sugarlabs/beamrider/internal/httpserver"
+	"github.com/sugarlabs/beamrider/internal/keeper"
 	"github.com/sugarlabs/beamrider/internal/metrics"
 	"github.com/sugarlabs/beamrider/internal/probe"
 	"github.com/sugarlabs/beamrider/remora"
@@ -88,6 +89,7 @@ func newFrontend(c *config, st *site.Site, h *house, monitor http.Handler, log *
 	mux.Handle("GET /metrics", probe.Inside(st, m.Handler()))
 	if monitor != nil {
 		mux.Handle("GET /internal/monitor", monitor)
+		mux.Handle("POST "+keeper.VotePath, monitor)
 	}
 	mux.Handle("/internal/", probe.Inside(st, peers))
 	mux.Handle(peer.ImportPath, st.Guard(peers)) // whoever has the token may

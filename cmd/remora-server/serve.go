@@ -20,6 +20,7 @@ import (
 	"github.com/sugarlabs/beamrider/internal/datalock"
 	"github.com/sugarlabs/beamrider/internal/frontdoor"
 	"github.com/sugarlabs/beamrider/internal/httpserver"
+	"github.com/sugarlabs/beamrider/internal/keeper"
 	"github.com/sugarlabs/beamrider/internal/monitor"
 	"github.com/sugarlabs/beamrider/internal/probe"
 	"github.com/sugarlabs/beamrider/internal/samples"
@@ -74,6 +75,7 @@ type server struct {
 	front      *frontend        // nil: not that role
 	balancer   *frontdoor.Door  // nil: not that role
 	monitor    *monitor.Monitor // nil: not that role
+	keeper     *keeper.Keeper   // nil: there is nobody to promote
 	doors      []door
 	samples    bool
 	holder     string          // of leases: this process
@@ -112,10 +114,10 @@ func newServer(ctx context.Context, c *config, log *slog.Logger) (_ *server, err
 	}
 	var pages http.Handler // the monitor's
 	if c.has(roleMonitor) {
-		if s.monitor, err = newMonitor(c, s.house, log); err != nil {
+		if s.monitor, s.keeper, err = newMonitor(c, s.house, log); err != nil {
 			return nil, err
 		}
-		pages = probe.Inside(st, s.monitor.Handler())
+		pages = probe.Inside(st, s.keeper.Beside(s.monitor.Handler()))
 	}
 	var local http.Handler
 	if c.has(roleFrontend) {
@@ -198,6 +200,9 @@ func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 	}
 	if s.monitor != nil {
 		later(func() error { return s.monitor.Run(gctx) })
+	}
+	if s.keeper != nil {
+		g.Go(func() error { return s.keeper.Run(gctx) })
 	}
 	if s.balancer != nil {
 		later(func() error { return s.balancer.Run(gctx) })

@@ -9,10 +9,12 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/keeper"
 	"github.com/sugarlabs/beamrider/internal/mariaurl"
 	"github.com/sugarlabs/beamrider/internal/settings"
 	"github.com/sugarlabs/beamrider/remora/site"
 	"github.com/sugarlabs/beamrider/remora/web"
+	"github.com/sugarlabs/beamrider/replica/promote"
 )
 
 // A config is the effective value of every setting.
@@ -46,6 +48,8 @@ type config struct {
 	maxLag      time.Duration
 	promoter    mariaurl.Account
 	replication mariaurl.Account
+	mode        string // available, strict
+	automatic   bool
 
 	balancerListen string // "": listen
 	backends       []settings.Named
@@ -58,6 +62,8 @@ type config struct {
 	monitorListen string // "": listen
 	targets       []settings.Named
 	trackFile     string
+	voters        []settings.Named
+	voteSecret    settings.Secret
 
 	logLevel  string
 	logFormat string
@@ -189,6 +195,15 @@ var table = settings.Table[config]{
 	{Key: "database.replication", Env: "REMORA_DATABASE_REPLICATION", Secret: true, Example: `"replication:password"`,
 		Doc: "The account by which a replica follows the primary; \"db promote\" gives it to the servers that are to follow a new one.",
 		Set: func(c *config, v string) (err error) { c.replication, err = mariaurl.ParseAccount(v); return err }},
+	{Key: "database.mode", Env: "REMORA_DATABASE_MODE", Default: "available", Example: `"strict"`,
+		Doc: "What a write waits for, from \"db prepare\" on. available: for a replica, up to 10 s, then it is kept in one copy. strict: for a replica, however long; it takes three servers, of which one may be small (add primary=never&reads=never to its address).",
+		Set: func(c *config, v string) error {
+			c.mode = v
+			return settings.OneOf(v, string(promote.Available), string(promote.Strict))
+		}},
+	{Key: "database.automatic", Env: "REMORA_DATABASE_AUTOMATIC", Default: "no", Example: `"yes"`,
+		Doc: "Whether the monitor promotes a replica by itself when the primary is lost: in mode strict, with three servers, when all others answer and a majority agrees. A file no-failover in data.dir stops that.",
+		Set: yesNo(func(c *config) *bool { return &c.automatic })},
 	{Key: "balancer.listen", Env: "REMORA_BALANCER_LISTEN", Example: `"0.0.0.0:80"`,
 		Doc: "The address the balancer serves on, where the front end of the same process must be reachable on http.listen besides. Unset: http.listen, with the front end behind the balancer.",
 		Set: func(c *config, v string) error { c.balancerListen = v; return settings.CheckListen(v) }},
@@ -219,6 +234,12 @@ var table = settings.Table[config]{
 	{Key: "monitor.track_file", Env: "REMORA_MONITOR_TRACK_FILE", Example: `"/run/remora/track"`,
 		Doc: "The file that keepalived reads by vrrp_track_file: 0 while the balancer of this machine answers at the port of balancer.listen (or http.listen), else 1.",
 		Set: text(func(c *config) *string { return &c.trackFile })},
+	{Key: "monitor.voters", Env: "REMORA_MONITOR_VOTERS", List: true, Example: `["sunjammer=http://10.0.0.12:8090/internal/vote"]`,
+		Doc: "Monitors on other machines that have a vote beside the database servers when a primary is to be replaced.",
+		Set: func(c *config, v string) error { return settings.SetNamed(&c.voters, v) }},
+	{Key: "monitor.vote_secret", Env: "REMORA_MONITOR_VOTE_SECRET", Secret: true, Example: `"a random text of 16 bytes or more"`,
+		Doc: "What monitors that vote have in common; with it this one lends its vote, at /internal/vote. Unset: it does not.",
+		Set: func(c *config, v string) error { c.voteSecret = settings.NewSecret(v); return nil }},
 	{Key: "log.level", Flag: "log-level", Env: "REMORA_LOG_LEVEL", Default: "info", Example: `"debug"`,
 		Doc: "What is logged: debug (every request too), info, warn or error.",
 		Set: func(c *config, v string) error {
@@ -261,6 +282,12 @@ func (c *config) check() (errs []error) {
 	}
 	if c.trackFile != "" && !c.has(roleMonitor) {
 		errs = append(errs, errors.New("monitor.track_file is written by the monitor; server.roles has no monitor"))
+	}
+	if c.automatic || len(c.voters) > 0 || c.voteSecret.Text() != "" {
+		// The rest of its mistakes are told with the others, not when the primary is lost.
+		if _, err := keeper.Open(c.keeper()); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	return errs
 }

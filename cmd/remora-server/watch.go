@@ -11,26 +11,40 @@ import (
 
 	"github.com/sugarlabs/beamrider/internal/datalock"
 	"github.com/sugarlabs/beamrider/internal/doctor"
+	"github.com/sugarlabs/beamrider/internal/keeper"
+	"github.com/sugarlabs/beamrider/internal/mariaurl"
 	"github.com/sugarlabs/beamrider/internal/monitor"
 	"github.com/sugarlabs/beamrider/internal/progress"
 	"github.com/sugarlabs/beamrider/internal/watchlist"
+	"github.com/sugarlabs/beamrider/remora"
 )
 
-// newMonitor returns what watches the machines and the parts of the library.
-func newMonitor(c *config, h *house, log *slog.Logger) (*monitor.Monitor, error) {
-	mc := monitor.Config{Checks: watched(c, h).Checks(), Logger: log}
+// newMonitor returns what watches the machines and the parts of the library; the keeper is nil where
+// there is nobody to promote, or no account to do it with.
+func newMonitor(c *config, h *house, log *slog.Logger) (m *monitor.Monitor, k *keeper.Keeper, err error) {
+	if len(c.nodes) > 1 && c.promoter != (mariaurl.Account{}) {
+		kc := c.keeper()
+		kc.Log = log
+		if k, err = keeper.Open(kc); err != nil {
+			return nil, nil, &remora.Error{Kind: remora.KindInvalid, Code: "config.database", Message: "The section database of the configuration has mistakes.", Err: err}
+		}
+	}
+	w := watched(c, h)
+	w.Keeper = k
+	mc := monitor.Config{Checks: w.Checks(), Logger: log}
 	if c.trackFile != "" {
 		at := cmp.Or(c.balancerListen, c.listen)
 		mc.Track = &monitor.Track{Path: c.trackFile, Local: monitor.Alive(watchlist.LocalBalancer(at))}
 	}
-	return monitor.New(mc)
+	m, err = monitor.New(mc)
+	return m, k, err
 }
 
 // watched is what the monitor and status look at.
 func watched(c *config, h *house) watchlist.Config {
 	return watchlist.Config{
 		Targets: c.targets, MaxLag: c.maxLag, DataDir: c.dataDir, Place: c.files(), CopyDir: c.copyDir, KeepsCopy: c.has(roleFiles),
-		Cluster: h.cluster, WriteMode: h.store.WriteMode, Files: h.files,
+		Cluster: h.cluster, Mode: c.mode, WriteMode: h.store.WriteMode, Files: h.files,
 	}
 }
 

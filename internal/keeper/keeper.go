@@ -23,7 +23,7 @@ type Config struct {
 	Promoter, Replication mariaurl.Account
 	Mode                  promote.Mode // "": available
 	Automatic             bool
-	// Voters are monitors on other machines that lend their vote, by the address of [Keeper.Vote].
+	// Voters are monitors on other machines that lend their vote, at their [VotePath].
 	Voters []settings.Named
 	// Secret is what voters have in common; "": this process lends no vote.
 	Secret string
@@ -80,12 +80,18 @@ func Open(c Config) (*Keeper, error) {
 // Run watches until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error { return k.guard.Run(ctx) }
 
-// Vote lends this process's vote to keepers on other machines; nil: it does not.
-func (k *Keeper) Vote() http.Handler {
-	if k.vote == nil {
-		return nil
+// VotePath is where a monitor lends its vote.
+const VotePath = "/internal/vote"
+
+// Beside offers this process's vote beside the page of the monitor, if it lends it. A nil Keeper has none.
+func (k *Keeper) Beside(page http.Handler) http.Handler {
+	if k == nil || k.vote == nil {
+		return page
 	}
-	return k.vote
+	mux := http.NewServeMux()
+	mux.Handle("/", page)
+	mux.Handle(VotePath, k.vote)
+	return mux
 }
 
 // OneCopy says since about when what is acknowledged is in one copy; zero: it is in more.

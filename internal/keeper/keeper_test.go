@@ -1,6 +1,8 @@
 package keeper
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -48,16 +50,23 @@ func TestOpenTellsMistakes(t *testing.T) {
 	}
 	c.Automatic = false
 	k, err := Open(c)
-	if err != nil || k.Vote() != nil {
+	if err != nil || lends(k) {
 		t.Errorf("%v, lends a vote without a secret", err)
 	}
 	c.Secret = "sixteen bytes or more"
 	c.Voters = []settings.Named{{Name: "sunjammer", URL: "http://10.0.0.12:8081/internal/vote"}}
-	if k, err = Open(c); err != nil || k.Vote() == nil {
+	if k, err = Open(c); err != nil || !lends(k) {
 		t.Errorf("%v, lends no vote", err)
 	}
 	c.Secret = "short"
 	if _, err = Open(c); err == nil || !strings.Contains(err.Error(), "16 or more") {
 		t.Errorf("a short secret: %v", err)
 	}
+}
+
+// lends reports whether somebody is there who may give a vote.
+func lends(k *Keeper) bool {
+	w := httptest.NewRecorder()
+	k.Beside(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodPost, VotePath, nil))
+	return w.Code == http.StatusUnauthorized
 }

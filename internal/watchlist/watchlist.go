@@ -10,6 +10,7 @@ import (
 
 	"github.com/sugarlabs/beamrider/internal/cluster"
 	"github.com/sugarlabs/beamrider/internal/filestore"
+	"github.com/sugarlabs/beamrider/internal/keeper"
 	"github.com/sugarlabs/beamrider/internal/monitor"
 	"github.com/sugarlabs/beamrider/internal/settings"
 )
@@ -26,6 +27,8 @@ type Config struct {
 	CopyDir   string           // "": no copy
 	KeepsCopy bool             // this process keeps it
 	Cluster   *cluster.Cluster // nil: a single database
+	Mode      string           // of the database servers: available, strict
+	Keeper    *keeper.Keeper   // nil: nobody watches over them here
 	WriteMode func(ctx context.Context) (string, error)
 	Files     *filestore.Files
 }
@@ -52,7 +55,7 @@ func (c Config) Checks() []monitor.Check {
 	}
 	promote := "remora-server db promote"
 	if c.Cluster != nil {
-		nodes := monitor.Nodes(monitor.NodesConfig{Name: "database servers", Mode: "available", MaxLag: c.MaxLag, Promote: promote, Ask: c.Cluster.State})
+		nodes := monitor.Nodes(monitor.NodesConfig{Name: "database servers", Mode: c.Mode, MaxLag: c.MaxLag, Promote: promote, Ask: c.cluster})
 		nodes.Timeout = 2 * filesWait
 		judge := nodes.Run
 		nodes.Run = func(ctx context.Context) monitor.Finding {
@@ -65,6 +68,9 @@ func (c Config) Checks() []monitor.Check {
 			return f
 		}
 		list = append(list, nodes)
+	}
+	if c.Keeper != nil {
+		list = append(list, c.Keeper.Check("failover"))
 	}
 	list = append(list,
 		monitor.WriteMode("writing", func(ctx context.Context) (string, time.Time, error) {
@@ -80,6 +86,15 @@ func (c Config) Checks() []monitor.Check {
 			monitor.CopyBehind("copy of the files", func(context.Context) (monitor.Copy, error) { return monitor.Copy{Missing: c.Files.Behind()}, nil }, 0, "Look at the log of the process with the role files."))
 	}
 	return list
+}
+
+// cluster is what the servers say, and since when writes are in one copy.
+func (c Config) cluster(ctx context.Context) (monitor.Cluster, error) {
+	s, err := c.Cluster.State(ctx)
+	if err == nil && s.SemiSync != nil && c.Keeper != nil {
+		s.SemiSync.Since = c.Keeper.OneCopy()
+	}
+	return s, err
 }
 
 func (c Config) filesNext() string {
