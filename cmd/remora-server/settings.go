@@ -201,7 +201,7 @@ var table = settings.Table[config]{
 			c.mode = v
 			return settings.OneOf(v, string(promote.Available), string(promote.Strict))
 		}},
-	{Key: "database.automatic", Env: "REMORA_DATABASE_AUTOMATIC", Default: "no", Example: `"yes"`,
+	{Key: "database.automatic", Env: "REMORA_DATABASE_AUTOMATIC", Default: "false", Example: `"true"`,
 		Doc: "Whether the monitor promotes a replica by itself when the primary is lost: in mode strict, with three servers, when all others answer and a majority agrees. A file no-failover in data.dir stops that.",
 		Set: yesNo(func(c *config) *bool { return &c.automatic })},
 	{Key: "balancer.listen", Env: "REMORA_BALANCER_LISTEN", Example: `"0.0.0.0:80"`,
