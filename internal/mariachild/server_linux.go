@@ -48,19 +48,39 @@ type Server struct {
 // MariaDB the test is skipped.
 func Start(tb testing.TB, accounts string, args ...string) *Server {
 	tb.Helper()
-	s := &Server{daemon: require.Tool(tb, "mariadbd"), args: args}
-	install := require.Tool(tb, "mariadb-install-db")
-	var err error
-	if s.cred, err = credential(); err != nil {
+	s, err := Open(accounts, args...)
+	if errors.Is(err, ErrAbsent) {
 		require.Skip(tb, err.Error())
 	}
-	if s.dir, err = os.MkdirTemp("", "beamrider-mariadb-*"); err != nil {
+	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := s.begin(install, accounts); err != nil {
-		tb.Fatal(errors.Join(err, os.RemoveAll(s.dir)))
-	}
 	return s
+}
+
+// ErrAbsent says that this machine cannot run a server.
+var ErrAbsent = errors.New("MariaDB cannot be run here")
+
+// Open is [Start] for programs.
+func Open(accounts string, args ...string) (*Server, error) {
+	s := &Server{args: args}
+	install, err := require.Find("mariadb-install-db")
+	if err == nil {
+		s.daemon, err = require.Find("mariadbd")
+	}
+	if err == nil {
+		s.cred, err = credential()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAbsent, err)
+	}
+	if s.dir, err = os.MkdirTemp("", "beamrider-mariadb-*"); err != nil {
+		return nil, err
+	}
+	if err := s.begin(install, accounts); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.dir))
+	}
+	return s, nil
 }
 
 func (s *Server) begin(install, accounts string) error {
@@ -180,7 +200,7 @@ func freePort() (int, error) {
 	return port, l.Close()
 }
 
-// run starts the server and returns when it takes connections.
+// run starts the server, with more arguments for this run, and returns when it takes connections.
 func (s *Server) run(more ...string) error {
 	args := append([]string{
 		"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--tmpdir=" + s.dir,
@@ -234,13 +254,44 @@ func (s *Server) Thaw() error {
 	return s.process.Signal(syscall.SIGCONT)
 }
 
-// Restart starts a killed server again, on the same port and data, with args besides those it had at
-// first, and returns when it takes connections.
-func (s *Server) Restart(args ...string) error {
+// stopTime is how long a server may take to end by itself on a busy machine.
+const stopTime = time.Minute
+
+// Stop asks it to end as the system does at a shutdown, and returns when it has. One that does not
+// end within a minute is killed, which is an error.
+func (s *Server) Stop() error {
+	if s.process == nil {
+		return errDown
+	}
+	if err := s.process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	timeout := time.NewTimer(stopTime)
+	defer timeout.Stop()
+	select {
+	case <-s.process.Exited():
+		s.process = nil
+		return nil
+	case <-timeout.C:
+		return errors.Join(fmt.Errorf("the server has not ended in %v after it was asked to\n%s", stopTime, s.process.Log()), s.Kill())
+	}
+}
+
+// Restart starts a server again that was killed or stopped, on the same port and data, and returns when
+// it takes connections. More arguments are for this run alone.
+func (s *Server) Restart(more ...string) error {
 	if s.process != nil {
 		return errors.New("the server runs already")
 	}
-	return s.run(args...)
+	return s.run(more...)
+}
+
+// Pid returns its process id; 0: it does not run.
+func (s *Server) Pid() int {
+	if s.process == nil {
+		return 0
+	}
+	return s.process.Pid()
 }
 
 // End kills it, if it runs, and removes its data.

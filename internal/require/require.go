@@ -4,6 +4,7 @@
 package require
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -24,18 +25,23 @@ func Skip(t testing.TB, reason string) {
 	t.Skip(reason)
 }
 
-// Tool returns the path of the named program. It looks in PATH and in the sbin folders, where
-// Debian keeps servers; when the program is absent it calls Skip.
+// Tool returns the path of the named program, as [Find] does; when the program is absent it calls Skip.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
-	if path, err := exec.LookPath(name); err == nil {
-		return path
+	path, err := Find(name)
+	if err != nil {
+		Skip(t, err.Error())
 	}
-	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin"} {
-		if path, err := exec.LookPath(dir + "/" + name); err == nil {
-			return path
+	return path
+}
+
+// Find returns the path of the named program. It looks in PATH and in the sbin folders, where Debian
+// keeps servers.
+func Find(name string) (string, error) {
+	for _, file := range []string{name, "/usr/sbin/" + name, "/sbin/" + name, "/usr/local/sbin/" + name} {
+		if path, err := exec.LookPath(file); err == nil {
+			return path, nil
 		}
 	}
-	Skip(t, "the program "+name+" is not installed")
-	return ""
+	return "", fmt.Errorf("the program %s is not installed", name)
 }

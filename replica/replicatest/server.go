@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"testing"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -23,13 +23,16 @@ const (
 // Schema is a database that exists on all servers of a cluster.
 const Schema = "app"
 
-// A Server is one MariaDB server. Its methods fail the test when they fail. They are for one
-// goroutine at a time.
+// A Server is one MariaDB server. Its methods fail the test when they fail; in a program the first
+// failure is kept for [Group.Err], and after it they do nothing. They are for one goroutine at a time.
 type Server struct {
-	tb    testing.TB
+	group *Group
+	judge judge
 	id    int // server_id
 	child *mariachild.Server
-	db    *sql.DB // as admin
+	pid   atomic.Int64 // 0: it does not run
+	db    *sql.DB      // as admin, past all relays
+	relay *relay       // nil: the topology is not partitionable
 }
 
 // accounts are made on each server by itself and stay out of the stream of changes.
@@ -40,127 +43,15 @@ CREATE USER IF NOT EXISTS '%[2]s'@'%%' IDENTIFIED BY '%[3]s';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, SLAVE MONITOR ON *.* TO '%[2]s'@'%%';
 `, admin, app, password)
 
-func start(tb testing.TB, id int) *Server {
-	tb.Helper()
-	s := &Server{tb: tb, id: id, child: mariachild.Start(tb, accounts,
-		fmt.Sprint("--server-id=", id), "--log-bin=bin", "--log-slave-updates", "--binlog-format=ROW",
-		"--gtid-strict-mode=1", "--read-only=1", "--slave-net-timeout=4", "--slave-parallel-threads=2",
-		"--sync-binlog=0", "--innodb-flush-log-at-trx-commit=2")}
-	tb.Cleanup(func() {
-		if err := s.end(); err != nil {
-			tb.Error(err)
-		}
-	})
-	if err := s.open(); err != nil {
-		tb.Fatal(err)
+func (s *Server) start(ctx context.Context, t *Topology) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	return s
-}
-
-func (s *Server) must(err error) {
-	s.tb.Helper()
-	if err != nil {
-		s.tb.Fatalf("server %d: %v", s.id, err)
+	if s.child, err = mariachild.Open(accounts, t.arguments(s.id)...); err != nil {
+		return err
 	}
-}
-
-// Kill kills the server as a power cut would, and returns when it is gone.
-func (s *Server) Kill() { s.tb.Helper(); s.must(s.child.Kill()) }
-
-// Freeze stops the server from doing anything, and returns when it stands still: the kernel still
-// accepts connections, nobody answers.
-func (s *Server) Freeze() { s.tb.Helper(); s.must(s.child.Freeze()) }
-
-// Thaw lets a frozen server go on.
-func (s *Server) Thaw() { s.tb.Helper(); s.must(s.child.Thaw()) }
-
-// Restart starts a killed server again, on the same port and data, and returns when it takes
-// connections. It is read-only then. It gets args besides those it had at first.
-func (s *Server) Restart(args ...string) { s.tb.Helper(); s.must(s.child.Restart(args...)) }
-
-// Cluster starts servers and returns them when they run: the first is the primary and has [Schema],
-// the others replicate from it and have caught up. They end with the test.
-func Cluster(tb testing.TB, servers int) []*Server {
-	tb.Helper()
-	all := make([]*Server, servers)
-	for i := range all {
-		all[i] = start(tb, i+1)
-	}
-	all[0].Exec("SET GLOBAL read_only = 0", "CREATE DATABASE "+Schema+" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-	for _, s := range all[1:] {
-		s.Follow(all[0], 0)
-		s.CatchUp(all[0])
-	}
-	return all
-}
-
-// DSN returns the address of [Schema], for github.com/go-sql-driver/mysql, with an account that
-// may change data and tables and see the state of replication, and nothing else.
-func (s *Server) DSN() string { return s.dsn(app, Schema) }
-
-// AdminDSN returns the address of the server, for github.com/go-sql-driver/mysql, with an account
-// that has all privileges. Replicas may connect with that account too.
-func (s *Server) AdminDSN() string { return s.dsn(admin, "") }
-
-func (s *Server) dsn(user, database string) string {
-	c := mysql.NewConfig()
-	c.User, c.Passwd = user, password
-	c.Net, c.Addr, c.DBName = "tcp", fmt.Sprintf("127.0.0.1:%d", s.child.Port()), database
-	return c.FormatDSN()
-}
-
-// patience is how long one statement of the harness may take on a busy machine.
-const patience = time.Minute
-
-// Exec runs statements with all privileges.
-func (s *Server) Exec(statements ...string) {
-	s.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for _, q := range statements {
-		if _, err := s.db.ExecContext(ctx, q); err != nil {
-			s.tb.Fatalf("server %d: %s: %v", s.id, q, err)
-		}
-	}
-}
-
-// Text returns the one value that query gives, with all privileges.
-func (s *Server) Text(query string) (text string) {
-	s.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := s.db.QueryRowContext(ctx, query).Scan(&text); err != nil {
-		s.tb.Fatalf("server %d: %s: %v", s.id, query, err)
-	}
-	return text
-}
-
-// Follow makes the server a replica of another that applies everything delay later, in whole
-// seconds.
-func (s *Server) Follow(primary *Server, delay time.Duration) {
-	s.tb.Helper()
-	s.Exec("SET GLOBAL read_only = 1", "STOP SLAVE", fmt.Sprintf(
-		"CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = %d, MASTER_USER = '%s', MASTER_PASSWORD = '%s', MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_DELAY = %d",
-		primary.child.Port(), admin, password, int(delay/time.Second)), "START SLAVE")
-}
-
-// CatchUp waits until the server has applied what primary has written so far.
-func (s *Server) CatchUp(primary *Server) {
-	s.tb.Helper()
-	at := primary.Text("SELECT @@gtid_binlog_pos")
-	if got := s.Text(fmt.Sprintf("SELECT MASTER_GTID_WAIT('%s', 30)", at)); got != "0" {
-		s.tb.Fatalf("server %d has not applied %s in 30 seconds", s.id, at)
-	}
-}
-
-// Promote makes a replica a primary, as an operator would.
-func (s *Server) Promote() {
-	s.tb.Helper()
-	s.Exec("STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0")
-}
-
-func (s *Server) open() error {
-	c, err := mysql.ParseDSN(s.dsn(admin, ""))
+	s.pid.Store(int64(s.child.Pid()))
+	c, err := mysql.ParseDSN(s.dsn(admin, "", s.near()))
 	if err != nil {
 		return err
 	}
@@ -173,11 +64,122 @@ func (s *Server) open() error {
 	return nil
 }
 
+// hang puts a relay before the server.
+func (s *Server) hang() (err error) {
+	s.relay, err = newRelay(s.near(), s.group.server)
+	return err
+}
+
 // end kills the server and removes its data.
 func (s *Server) end() error {
 	var errs []error
+	if s.relay != nil {
+		errs = append(errs, s.relay.close())
+		s.relay = nil
+	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
+		s.db = nil
 	}
-	return errors.Join(append(errs, s.child.End())...)
+	if s.child != nil {
+		errs = append(errs, s.child.End())
+		s.child = nil
+	}
+	return errors.Join(errs...)
 }
+
+var errClosed = errors.New("the group is closed")
+
+// do does one step and tells who is to know when it fails.
+func (s *Server) do(step func(context.Context) error) {
+	s.judge.Helper()
+	if s.group.Err() != nil {
+		return
+	}
+	err := errClosed
+	if s.child != nil {
+		err = step(context.Background())
+	}
+	if err != nil {
+		s.judge.Fatal(fmt.Errorf("server %s: %w", s.Name(), err))
+	}
+}
+
+// change does what may end or start the process.
+func (s *Server) change(how func() error) {
+	s.judge.Helper()
+	s.do(func(context.Context) error {
+		err := how()
+		s.pid.Store(int64(s.child.Pid()))
+		return err
+	})
+}
+
+// Name returns a for the first server, b for the second, and so on.
+func (s *Server) Name() string { return string(rune('a' + s.id - 1)) }
+
+// Kill kills the server as a power cut would, and returns when it is gone. What a slow [Link] still
+// carries arrives.
+func (s *Server) Kill() {
+	s.judge.Helper()
+	s.change(func() error { return s.child.Kill() })
+}
+
+// Stop ends the server as an administrator would, and returns when it is gone.
+func (s *Server) Stop() {
+	s.judge.Helper()
+	s.change(func() error { return s.child.Stop() })
+}
+
+// Freeze stops the server from doing anything, and returns when it stands still: the kernel still
+// accepts connections, nobody answers.
+func (s *Server) Freeze() {
+	s.judge.Helper()
+	s.change(func() error { return s.child.Freeze() })
+}
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() {
+	s.judge.Helper()
+	s.change(func() error { return s.child.Thaw() })
+}
+
+// Restart starts a killed or stopped server again, on the same port and data, and returns when it takes
+// connections. It is read-only then, and a replica replicates. More arguments, such as
+// "--init-rpl-role=SLAVE", are for this run alone.
+func (s *Server) Restart(arguments ...string) {
+	s.judge.Helper()
+	s.change(func() error { return s.child.Restart(arguments...) })
+}
+
+// near is the address of the server itself.
+func (s *Server) near() string { return fmt.Sprintf("127.0.0.1:%d", s.child.Port()) }
+
+// Address returns host:port by which clients and other servers reach the server.
+func (s *Server) Address() string {
+	if s.relay != nil {
+		return s.relay.address()
+	}
+	return s.near()
+}
+
+// DSN returns the address of [Schema], for github.com/go-sql-driver/mysql, with an account that
+// may change data and tables and see the state of replication, and nothing else.
+func (s *Server) DSN() string { return s.dsn(app, Schema, s.Address()) }
+
+// AdminDSN returns the address of the server, for github.com/go-sql-driver/mysql, with an account
+// that has all privileges. Replicas may connect with that account too.
+func (s *Server) AdminDSN() string { return s.dsn(admin, "", s.Address()) }
+
+// NearDSN is [Server.DSN] for a client on the server's own machine, which no fault of a [Link] touches.
+func (s *Server) NearDSN() string { return s.dsn(app, Schema, s.near()) }
+
+func (s *Server) dsn(user, database, address string) string {
+	c := mysql.NewConfig()
+	c.User, c.Passwd = user, password
+	c.Net, c.Addr, c.DBName = "tcp", address, database
+	return c.FormatDSN()
+}
+
+// patience is how long one statement of the harness may take on a busy machine.
+const patience = time.Minute
