@@ -60,6 +60,12 @@ type Config struct {
 	SlowStart time.Duration
 	// Breaker says how long replicas that fail are left alone.
 	Breaker BreakerOptions
+	// Connect is called before each new connection to a node, with a copy of its settings, of which it
+	// may change User, Passwd and TLS: for passwords and certificates that change. What else it
+	// changes is not used; a TLS without ServerName gets the address. Its error fails the connection
+	// and is not held against the server. It may be called from many goroutines at once. nil: as the
+	// DSN says.
+	Connect func(ctx context.Context, node string, c *mysql.Config) error
 	// Logger gets changes of roles and of availability. nil discards.
 	Logger *slog.Logger
 }
@@ -83,30 +89,9 @@ const (
 func (c *Config) check() (configs []*mysql.Config, err error) {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("replica: "+format, args...)) }
-	if n := len(c.Nodes); n == 0 || n > maxNodes {
-		bad("there are %d nodes; name 1 to %d", n, maxNodes)
-	}
-	names := make(map[string]bool)
-	for i, n := range c.Nodes {
-		if n.Name == "" {
-			bad("node %d has no name", i+1)
-		} else if names[n.Name] {
-			bad("two nodes are called %q", n.Name)
-		}
-		names[n.Name] = true
-		if n.Weight < 0 || n.Weight > maxWeight {
-			bad("node %q: weight %d is not between 1 and %d", n.Name, n.Weight, maxWeight)
-		}
-		m, err := mysql.ParseDSN(n.DSN)
-		if err != nil {
-			// The text of the address stays out: it has a password.
-			bad("node %q: the address cannot be read: %w", n.Name, err)
-			continue
-		}
-		if m.MultiStatements {
-			bad("node %q: the address sets multiStatements, which cannot be combined with following a primary", n.Name)
-		}
-		configs = append(configs, m)
+	configs, err = checkNodes(c.Nodes)
+	if err != nil {
+		errs = append(errs, err)
 	}
 	between := func(what string, d *time.Duration, preset, low, high time.Duration) {
 		if *d == 0 {
@@ -143,6 +128,38 @@ func (c *Config) check() (configs []*mysql.Config, err error) {
 	return configs, errors.Join(errs...)
 }
 
+// checkNodes returns everything that is wrong with nodes.
+func checkNodes(nodes []Node) (configs []*mysql.Config, err error) {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("replica: "+format, args...)) }
+	if n := len(nodes); n == 0 || n > maxNodes {
+		bad("there are %d nodes; name 1 to %d", n, maxNodes)
+	}
+	names := make(map[string]bool)
+	for i, n := range nodes {
+		if n.Name == "" {
+			bad("node %d has no name", i+1)
+		} else if names[n.Name] {
+			bad("two nodes are called %q", n.Name)
+		}
+		names[n.Name] = true
+		if n.Weight < 0 || n.Weight > maxWeight {
+			bad("node %q: weight %d is not between 1 and %d", n.Name, n.Weight, maxWeight)
+		}
+		m, err := mysql.ParseDSN(n.DSN)
+		if err != nil {
+			// The text of the address stays out: it has a password.
+			bad("node %q: the address cannot be read: %w", n.Name, err)
+			continue
+		}
+		if m.MultiStatements {
+			bad("node %q: the address sets multiStatements, which cannot be combined with following a primary", n.Name)
+		}
+		configs = append(configs, m)
+	}
+	return configs, errors.Join(errs...)
+}
+
 // New returns a router for the servers of c. It checks c and reports all mistakes at once; it
 // connects to nobody: until [Router.Run] runs, nothing can be read or written. The caller closes
 // the router.
@@ -154,15 +171,14 @@ func New(c Config) (*Router, error) {
 	}
 	r := &Router{config: c, log: c.Logger, changed: make(chan struct{}), cuts: make(map[net.Conn]*node)}
 	for i, m := range configs {
-		n := &node{Node: c.Nodes[i], router: r, index: i, kick: make(chan struct{}, 1)}
-		n.Weight = max(n.Weight, 1)
-		if err := n.connectors(m); err != nil {
-			return nil, fmt.Errorf("replica: node %q: %w", n.Name, err)
+		n, err := r.node(c.Nodes[i], m)
+		if err != nil {
+			for _, n := range r.nodes {
+				goodbye(n.read)
+			}
+			return nil, err
 		}
 		r.nodes = append(r.nodes, n)
-	}
-	for _, n := range r.nodes {
-		n.read = r.pool(readConnector{n})
 	}
 	r.write = r.pool(writeConnector{r})
 	r.limiter.limit = c.MaxPrimaryReads
@@ -193,6 +209,11 @@ func (r *Router) pool(c driver.Connector) *sql.DB {
 
 // connectors makes what connects to the node, to read, to write and to ask.
 func (n *node) connectors(m *mysql.Config) (err error) {
+	if n.router.config.Connect != nil {
+		if err := m.Apply(mysql.BeforeConnect(n.prepare)); err != nil {
+			return err
+		}
+	}
 	n.impatient = m.ReadTimeout > 0
 	m.Logger = mysql.Logger(&mysql.NopLogger{}) // errors are returned, and a library does not print
 	if n.readServer, err = mysql.NewConnector(m.Clone()); err != nil {

@@ -27,6 +27,7 @@ type node struct {
 	suspect   atomic.Bool           // its breaker is open
 	applied   atomic.Pointer[gtids] // what it surely holds; nil: not known
 	kick      chan struct{}         // asks it soon
+	stop      func()                // ends what the router does with it; under router.mu
 
 	facts facts // under router.mu
 	fresh bool  // under router.mu; it may be read, as of the last update
@@ -37,7 +38,8 @@ type node struct {
 	late   time.Duration
 	apart  bool // under router.mu; it does not replicate from the latest primary
 
-	breaker breaker // under router.mu
+	breaker  breaker // under router.mu
+	draining bool    // under router.mu; it gets no new reads
 
 	serving bool      // under router.mu; it may be read, as of the last update
 	served  bool      // under router.mu; that was so at some time since Run
@@ -47,13 +49,15 @@ type node struct {
 // state says in words what the server does, for people.
 func (n *node) state() string {
 	text := n.facts.state()
-	if n.facts.role() != Replica {
-		return text
+	if n.facts.role() == Replica {
+		if n.apart {
+			text += "; it does not replicate from the primary: unless it is about to connect, point it there by CHANGE MASTER TO"
+		} else if lag, ok := n.lag(); ok {
+			text += fmt.Sprintf("; its lag is %s", lag)
+		}
 	}
-	if n.apart {
-		text += "; it does not replicate from the primary: unless it is about to connect, point it there by CHANGE MASTER TO"
-	} else if lag, ok := n.lag(); ok {
-		text += fmt.Sprintf("; its lag is %s", lag)
+	if n.draining {
+		text += "; it is drained, and gets no reads"
 	}
 	if n.suspect.Load() {
 		text += "; it failed to answer reads: " + n.breaker.why
@@ -83,7 +87,12 @@ func (n *node) watch(ctx context.Context) {
 	db := sql.OpenDB(n.askServer)
 	db.SetMaxOpenConns(1)
 	defer goodbye(db)
+	renewed := n.router.renewed.Load()
 	for {
+		if now := n.router.renewed.Load(); now != renewed {
+			renewed = now
+			closeIdle(db, 1)
+		}
 		again := n.probe(ctx, db)
 		if !pause(ctx, fastPoll, nil) { // hurry has its limit
 			return
@@ -140,12 +149,12 @@ func (n *node) probe(ctx context.Context, db *sql.DB) (again bool) {
 			trial = n.try(ctx)
 		}
 	}
-	if ctx.Err() != nil {
-		return false // it is we who end
-	}
 	r.count.probes.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if ctx.Err() != nil {
+		return false // it is not one of ours any more
+	}
 	now := time.Now()
 	switch {
 	case err == nil:

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,6 @@ type Router struct {
 	config   Config
 	log      *slog.Logger
 	single   *sql.DB // all there is, if not nil
-	nodes    []*node
 	write    *sql.DB
 	fallback *sql.DB // the primary for reads
 	none     *sql.DB
@@ -39,7 +39,11 @@ type Router struct {
 
 	running atomic.Bool
 
-	mu      sync.Mutex // of facts of nodes, and of storing the view
+	mu      sync.Mutex // of facts of nodes, of storing the view, and of what follows
+	nodes   []*node    // in the order of Config or SetNodes; replaced as a whole
+	retired []*node    // their pools are still open
+	made    int        // nodes so far
+	run     *running   // nil: Run is not at work
 	changed chan struct{}
 	lastPos gtids     // of the latest primary
 	serving time.Time // when there was a replica to read first, since Run
@@ -55,12 +59,18 @@ func (r *Router) Run(ctx context.Context) error {
 		return errors.New("replica: this router runs already")
 	}
 	defer r.running.Store(false)
-	var watchers sync.WaitGroup
+	all := &running{ctx: ctx}
+	r.mu.Lock()
+	r.run = all
 	for _, n := range r.nodes {
-		watchers.Go(func() { n.watch(ctx) })
+		n.start()
 	}
+	r.mu.Unlock()
 	<-ctx.Done()
-	watchers.Wait()
+	r.mu.Lock()
+	r.run = nil // nothing is started any more
+	r.mu.Unlock()
+	all.group.Wait()
 	if r.single == nil {
 		r.forget()
 	}
@@ -171,9 +181,12 @@ func (r *Router) Close() error {
 	if r.single != nil {
 		return nil
 	}
-	for _, n := range r.nodes {
+	r.mu.Lock()
+	for _, n := range slices.Concat(r.nodes, r.retired) {
 		goodbye(n.read)
 	}
+	r.retired = nil
+	r.mu.Unlock()
 	goodbye(r.write)
 	goodbye(r.fallback)
 	goodbye(r.none)

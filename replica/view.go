@@ -129,7 +129,7 @@ func (r *Router) update() {
 }
 
 // usable reports whether the server would be read if it were fresh.
-func (n *node) usable() bool { return !n.NoReads && !n.suspect.Load() }
+func (n *node) usable() bool { return !n.NoReads && !n.draining && !n.suspect.Load() }
 
 // following returns who gets what primary writes, be it by way of others. One that still follows the
 // old primary would look perfectly up to date.
@@ -227,9 +227,14 @@ func (r *Router) forget() {
 		v.generation++
 	}
 	for _, n := range r.nodes {
-		n.facts, n.fresh, n.target, n.late, n.apart = facts{}, false, nil, 0, false
-		n.serving, n.served, n.ramping = false, false, time.Time{}
+		drained := n.draining
+		n.forget()
+		n.draining = drained // somebody works there, whether we run or not
 	}
+	for _, n := range r.retired {
+		goodbye(n.read)
+	}
+	r.retired = nil
 	r.serving = time.Time{}
 	r.view.Store(v)
 }

@@ -19,6 +19,7 @@ func (c writeConnector) Driver() driver.Driver { return &mysql.MySQLDriver{} }
 // Connect implements [driver.Connector]. It asks the server whether it takes writes: what was true
 // at the last poll may not be any more.
 func (c writeConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	renewed := c.router.renewed.Load()
 	v := c.router.view.Load()
 	n := v.primary
 	if n == nil {
@@ -47,7 +48,7 @@ func (c writeConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		n.hurry()
 		return nil, errors.Join(fmt.Errorf("%w: node %s: %w", ErrNoPrimary, n.Name, err), server.Close())
 	}
-	return &writeConn{serverConn: server, router: c.router, node: n, generation: v.generation}, nil
+	return &writeConn{serverConn: server, router: c.router, node: n, generation: v.generation, renewed: renewed}, nil
 }
 
 // A serverConn is what connections of the driver can do. Whatever database/sql finds missing costs
@@ -70,12 +71,16 @@ type writeConn struct {
 	router     *Router
 	node       *node
 	generation uint64
+	renewed    uint64 // as of Renew
 	inTx       bool
 }
 
-func (c *writeConn) current() bool { return c.router.view.Load().generation == c.generation }
+func (c *writeConn) current() bool {
+	return c.router.view.Load().generation == c.generation && c.router.renewed.Load() == c.renewed
+}
 
-// IsValid implements [driver.Validator]: a connection of an older generation does not go back to
+// IsValid implements [driver.Validator]: a connection of an older generation, or from before
+// [Router.Renew], does not go back to
 // the pool.
 func (c *writeConn) IsValid() bool { return c.current() && c.serverConn.IsValid() }
 
