@@ -66,6 +66,15 @@ type Config struct {
 	// and is not held against the server. It may be called from many goroutines at once. nil: as the
 	// DSN says.
 	Connect func(ctx context.Context, node string, c *mysql.Config) error
+	// Marker is a table, as database.table, in which [Router.Update] leaves a mark with each
+	// transaction, so that an outcome that is not known can be found out: see [Router.Resolve].
+	// [Router.CreateMarkerTable] makes it. It costs one round trip for each transaction. "": none.
+	Marker string
+	// CheckReads refuses, with [ErrReadOnly], statements of [Router.View] and of Query of
+	// [Router.DBTX] that do not look like reads, also those that a replica takes and that protect
+	// nothing there, as SELECT … FOR UPDATE. It looks at the first word and the end of the text
+	// alone. It is for tests and development: there is no need to pay for it in production.
+	CheckReads bool
 	// Logger gets changes of roles and of availability. nil discards.
 	Logger *slog.Logger
 }
@@ -121,6 +130,9 @@ func (c *Config) check() (configs []*mysql.Config, err error) {
 	}
 	if c.MaxPrimaryReads < 0 || c.MaxPrimaryReads > 10000 {
 		bad("MaxPrimaryReads is %d; it must be from 1 to 10000", c.MaxPrimaryReads)
+	}
+	if c.Marker != "" && markerTable(c.Marker) == "" {
+		bad("Marker is %.150q; it must be database.table, of letters, digits, _ and $", c.Marker)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -216,6 +228,7 @@ func (n *node) connectors(m *mysql.Config) (err error) {
 	}
 	n.impatient = m.ReadTimeout > 0
 	m.Logger = mysql.Logger(&mysql.NopLogger{}) // errors are returned, and a library does not print
+	m.RejectReadOnly = false                    // what a refusal means depends on what was refused
 	if n.readServer, err = mysql.NewConnector(m.Clone()); err != nil {
 		return err
 	}
@@ -233,9 +246,7 @@ func (n *node) connectors(m *mysql.Config) (err error) {
 	if n.fallbackServer, err = mysql.NewConnector(f); err != nil {
 		return err
 	}
-	w := f.Clone()
-	w.RejectReadOnly = true // the pool then asks for a new connection, which finds the new primary
-	if n.writeServer, err = mysql.NewConnector(w); err != nil {
+	if n.writeServer, err = mysql.NewConnector(f); err != nil {
 		return err
 	}
 	p := m.Clone()

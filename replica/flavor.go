@@ -19,6 +19,7 @@ const (
 	askReplication = "SHOW ALL SLAVES STATUS"
 	askReadOnly    = "SELECT CAST(@@global.read_only AS CHAR)"
 	askLast        = "SELECT @@last_gtid"
+	askWritten     = "SELECT @@global.gtid_binlog_pos"
 )
 
 // off reports whether a variable that is a switch is off; newer servers have words for it.

@@ -203,7 +203,10 @@ func (n *node) probe(ctx context.Context, db *sql.DB) (again bool) {
 type noneConnector struct{ router *Router }
 
 // Connect implements [driver.Connector].
-func (c noneConnector) Connect(context.Context) (driver.Conn, error) {
+func (c noneConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := refusalOf(ctx); err != nil {
+		return nil, err
+	}
 	if v := c.router.view.Load(); v.problem != "" {
 		return nil, fmt.Errorf("%w: %s", ErrNoReplica, v.problem)
 	}

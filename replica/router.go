@@ -35,6 +35,7 @@ type Router struct {
 	count    counters
 
 	limiter limiter
+	marks   atomic.Uint64 // of transactions
 	renewed atomic.Uint64 // connections of older numbers are not used
 
 	running atomic.Bool

@@ -28,16 +28,22 @@ func (c writeConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		}
 		return nil, fmt.Errorf("%w: %s", ErrNoPrimary, v.problem)
 	}
-	conn, err := n.writeServer.Connect(ctx)
+	// A server that stands still takes connections, and says nothing.
+	limit, cancel := context.WithTimeoutCause(ctx, c.router.config.Timeout, errSilent)
+	defer cancel()
+	conn, err := n.writeServer.Connect(limit)
 	if err != nil {
+		if ctx.Err() == nil && context.Cause(limit) == errSilent {
+			err = fmt.Errorf("%w within %s", errSilent, c.router.config.Timeout)
+		}
 		n.hurry()
 		return nil, fmt.Errorf("%w: node %s: %w", ErrNoPrimary, n.Name, err)
 	}
-	server, ok := conn.(serverConn)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("replica: the driver's connection %T lacks methods this package relies on", conn), conn.Close())
+	server, err := whole(conn)
+	if err != nil {
+		return nil, err
 	}
-	readOnly, err := askOne(ctx, server, askReadOnly)
+	readOnly, err := askOne(limit, server, askReadOnly)
 	if err == nil && !off(readOnly) {
 		err = errors.New("it has become read-only")
 	}
@@ -73,20 +79,37 @@ type writeConn struct {
 	generation uint64
 	renewed    uint64 // as of Renew
 	inTx       bool
+	undone     error // why the server has undone the transaction
+	over       bool  // it is not to be used again
+	reading    bool  // the session is read-only
 }
+
+var (
+	_ driver.Conn               = (*writeConn)(nil)
+	_ driver.ConnBeginTx        = (*writeConn)(nil)
+	_ driver.ConnPrepareContext = (*writeConn)(nil)
+	_ driver.ExecerContext      = (*writeConn)(nil)
+	_ driver.NamedValueChecker  = (*writeConn)(nil)
+	_ driver.Pinger             = (*writeConn)(nil)
+	_ driver.QueryerContext     = (*writeConn)(nil)
+	_ driver.SessionResetter    = (*writeConn)(nil)
+	_ driver.Validator          = (*writeConn)(nil)
+	_ driver.StmtExecContext    = (*writeStmt)(nil)
+	_ driver.StmtQueryContext   = (*writeStmt)(nil)
+	_ driver.NamedValueChecker  = (*writeStmt)(nil)
+)
 
 func (c *writeConn) current() bool {
 	return c.router.view.Load().generation == c.generation && c.router.renewed.Load() == c.renewed
 }
 
 // IsValid implements [driver.Validator]: a connection of an older generation, or from before
-// [Router.Renew], does not go back to
-// the pool.
-func (c *writeConn) IsValid() bool { return c.current() && c.serverConn.IsValid() }
+// [Router.Renew], does not go back to the pool.
+func (c *writeConn) IsValid() bool { return !c.over && c.current() && c.serverConn.IsValid() }
 
 // ResetSession implements [driver.SessionResetter]: nor does it leave the pool.
 func (c *writeConn) ResetSession(ctx context.Context) error {
-	if !c.current() {
+	if c.over || !c.current() {
 		return driver.ErrBadConn
 	}
 	return c.serverConn.ResetSession(ctx)
@@ -102,10 +125,14 @@ func (c *writeConn) capture(ctx context.Context) {
 	if s == nil {
 		return
 	}
+	question := askLast
+	if s.pinned.Load() {
+		question = askWritten // covers what came before, too
+	}
 	// The caller may have given up the moment the write was done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), captureTime)
 	defer cancel()
-	text, err := askOne(ctx, c.serverConn, askLast)
+	text, err := askOne(ctx, c.serverConn, question)
 	var at gtids
 	if err == nil {
 		at, err = parseGTIDs(text, ",")
@@ -118,36 +145,79 @@ func (c *writeConn) capture(ctx context.Context) {
 	s.wrote(at)
 }
 
+// start prepares for a statement. reads says that it must not write: see [Router.View].
+func (c *writeConn) start(ctx context.Context, reads bool) error {
+	if c.inTx {
+		return c.undone
+	}
+	if reads == c.reading {
+		return nil
+	}
+	statement := "SET SESSION TRANSACTION READ WRITE"
+	if reads {
+		statement = "SET SESSION TRANSACTION READ ONLY"
+	}
+	if _, err := c.serverConn.ExecContext(ctx, statement, nil); err != nil {
+		c.over = true
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return driver.ErrBadConn // nothing was sent yet of what is to be done
+	}
+	c.reading = reads
+	return nil
+}
+
 // ExecContext implements [driver.ExecerContext].
 func (c *writeConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	result, err := c.serverConn.ExecContext(ctx, query, args)
-	if err == nil && !c.inTx {
-		c.capture(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err // while it is known that nothing was sent
 	}
-	return result, err
+	if err := c.start(ctx, false); err != nil {
+		return nil, err
+	}
+	result, err := c.serverConn.ExecContext(ctx, query, args)
+	return result, c.written(ctx, err)
+}
+
+// QueryContext implements [driver.QueryerContext].
+func (c *writeConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if err := c.start(ctx, viewing(ctx)); err != nil {
+		return nil, err
+	}
+	rows, err := c.serverConn.QueryContext(ctx, query, args)
+	return rows, c.failed(ctx, err)
 }
 
 // PrepareContext implements [driver.ConnPrepareContext].
 func (c *writeConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	stmt, err := c.serverConn.PrepareContext(ctx, query)
-	if err != nil {
+	if err := c.start(ctx, viewing(ctx)); err != nil {
 		return nil, err
 	}
-	server, ok := stmt.(serverStmt)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("replica: the driver's statement %T lacks methods this package relies on", stmt), stmt.Close())
+	stmt, err := c.serverConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, c.failed(ctx, err)
+	}
+	server, err := wholeStmt(stmt)
+	if err != nil {
+		return nil, err
 	}
 	return &writeStmt{server, c}, nil
 }
 
 // BeginTx implements [driver.ConnBeginTx].
 func (c *writeConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	tx, err := c.serverConn.BeginTx(ctx, opts)
-	if err != nil {
+	if err := c.start(ctx, false); err != nil {
 		return nil, err
 	}
-	c.inTx = true
-	return &writeTx{tx: tx, conn: c, ctx: ctx, readOnly: opts.ReadOnly}, nil
+	if _, err := c.serverConn.BeginTx(ctx, opts); err != nil {
+		if ctx.Err() == nil && !c.serverConn.IsValid() {
+			err = driver.ErrBadConn // there was nothing to lose: the pool tries another connection
+		}
+		return nil, err
+	}
+	c.inTx, c.undone = true, nil
+	return &writeTx{conn: c, ctx: ctx, readOnly: opts.ReadOnly}, nil
 }
 
 type serverStmt interface {
@@ -164,39 +234,85 @@ type writeStmt struct {
 
 // ExecContext implements [driver.StmtExecContext].
 func (s *writeStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	result, err := s.serverStmt.ExecContext(ctx, args)
-	if err == nil && !s.conn.inTx {
-		s.conn.capture(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err // while it is known that nothing was sent
 	}
-	return result, err
+	if err := s.conn.start(ctx, false); err != nil {
+		return nil, err
+	}
+	result, err := s.serverStmt.ExecContext(ctx, args)
+	return result, s.conn.written(ctx, err)
+}
+
+// QueryContext implements [driver.StmtQueryContext].
+func (s *writeStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	if err := s.conn.start(ctx, viewing(ctx)); err != nil {
+		return nil, err
+	}
+	rows, err := s.serverStmt.QueryContext(ctx, args)
+	return rows, s.conn.failed(ctx, err)
 }
 
 type writeTx struct {
-	tx       driver.Tx
 	conn     *writeConn
 	ctx      context.Context // of BeginTx: Commit has none, and the session is in it
 	readOnly bool
 }
 
 // Commit implements [driver.Tx]. Once another server is the primary, a commit is not even tried:
-// what it wrote would be on a server that nobody follows.
+// what it wrote would be on a server that nobody follows. It ends with the context of BeginTx: a
+// server that waits for replicas may wait for ever.
 func (t *writeTx) Commit() error {
-	if v := t.conn.router.view.Load(); v.primary != nil && v.primary != t.conn.node {
+	c := t.conn
+	if v := c.router.view.Load(); v.primary != nil && v.primary != c.node {
 		// Whether the old server hears of it does not matter: it forgets the transaction with the
 		// connection, which does not go back to the pool.
 		_ = t.Rollback()
-		return fmt.Errorf("%w: node %s was replaced by %s during the transaction; nothing was written, do it again", ErrNoPrimary, t.conn.node.Name, v.primary.Name)
+		return fmt.Errorf("%w: node %s was replaced by %s during the transaction; nothing was written, do it again", ErrNoPrimary, c.node.Name, v.primary.Name)
 	}
-	err := t.tx.Commit()
-	t.conn.inTx = false
-	if err == nil && !t.readOnly {
-		t.conn.capture(t.ctx)
+	err := t.ctx.Err()
+	if err == nil {
+		err = c.undone
 	}
-	return err
+	if err != nil {
+		_ = t.Rollback() // if it fails, the connection is closed, which does as much
+		return err
+	}
+	defer func() { c.inTx = false }()
+	if !c.serverConn.IsValid() {
+		return c.interrupted(mysql.ErrInvalidConn)
+	}
+	_, err = c.serverConn.ExecContext(t.ctx, "COMMIT", nil)
+	switch {
+	case err == nil:
+		if !t.readOnly {
+			c.inTx = false
+			c.capture(t.ctx)
+		}
+		return nil
+	case errors.Is(err, driver.ErrBadConn): // not a byte was sent
+		return c.interrupted(err)
+	case t.readOnly: // nothing was to be written
+		return err
+	}
+	switch answerOf(err) {
+	case optionPrevents, readOnlyMode, readOnlyTx, deadlock, lockWaitTimeout, recordChanged:
+		return c.failed(t.ctx, err) // the server has undone it
+	}
+	return c.unknown(t.ctx, err)
 }
+
+// rollbackTime bounds an undoing. The server does it by itself when the connection is closed.
+const rollbackTime = 5 * time.Second
 
 // Rollback implements [driver.Tx].
 func (t *writeTx) Rollback() error {
 	t.conn.inTx = false
-	return t.tx.Rollback()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), rollbackTime)
+	defer cancel()
+	_, err := t.conn.serverConn.ExecContext(ctx, "ROLLBACK", nil)
+	if err != nil {
+		t.conn.over = true
+	}
+	return err
 }
