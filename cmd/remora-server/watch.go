@@ -106,7 +106,8 @@ func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 	conf := a.config
 	d := doctor.Config{
 		Listen: []string{conf.listen}, SiteURL: conf.siteURL, DataDir: conf.dataDir, Files: conf.files(),
-		Secrets: []string{filepath.Join(conf.dataDir, keyFile)}, TrackFile: conf.trackFile, Keepalived: c.Keepalived, Servers: conf.nodes,
+		Secrets: []string{filepath.Join(conf.dataDir, keyFile)}, TrackFile: conf.trackFile, Keepalived: c.Keepalived,
+		Servers: conf.nodes, Promoter: conf.promoter, Replication: conf.replication,
 	}
 	if conf.balancerListen != "" {
 		d.Listen = append(d.Listen, conf.balancerListen)

@@ -7,12 +7,10 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"time"
 
-	"github.com/sugarlabs/beamrider/internal/mariaadmin"
 	"github.com/sugarlabs/beamrider/internal/mariaurl"
 	"github.com/sugarlabs/beamrider/internal/monitor"
-	"github.com/sugarlabs/beamrider/remora/sqlstore"
+	"github.com/sugarlabs/beamrider/replica/diagnose"
 )
 
 // Config is what is looked at.
@@ -25,10 +23,10 @@ type Config struct {
 	TrackFile  string   // "": none
 	Keepalived string   // its configuration file; looked at where there is a track file
 	Servers    []mariaurl.Server
-}
+	Strict     bool // the servers are to be in mode strict
 
-// patience is how long a database server may take to answer.
-const patience = 5 * time.Second
+	Promoter, Replication mariaurl.Account // zero: none
+}
 
 // Look looks at everything. It changes nothing.
 func Look(ctx context.Context, c Config) (all []monitor.Result, err error) {
@@ -62,35 +60,15 @@ func Look(ctx context.Context, c Config) (all []monitor.Result, err error) {
 		}
 	}
 	all = append(all, monitor.Secrets(secrets...)...)
-	all = append(all, c.servers(ctx).Results()...)
+	if len(c.Servers) > 0 {
+		report, err := diagnose.Diagnose(ctx, Cluster(c))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Results(report)...)
+	}
 	if text, err := os.ReadFile(c.Keepalived); err == nil && c.TrackFile != "" {
 		all = append(all, monitor.Keepalived{Text: string(text), TrackFile: c.TrackFile}.Results()...)
 	}
 	return all, nil
-}
-
-// servers asks every database server about its settings, as the account of the library.
-func (c *Config) servers(ctx context.Context) (s monitor.Servers) {
-	if len(c.Servers) > 1 {
-		s.Mode = "available"
-	}
-	for _, n := range c.Servers {
-		one := monitor.Server{Name: n.Name}
-		soon, cancel := context.WithTimeout(ctx, patience)
-		dsn, err := sqlstore.MariaDBDSN(n.DSN(), nil)
-		if err == nil {
-			var said mariaadmin.Server
-			if said, err = mariaadmin.Ask(soon, dsn); err == nil {
-				one.Variables, one.Grants = said.Variables, said.Grants
-				one.Role = "primary"
-				if on := said.Variables["read_only"]; on == "ON" || on == "1" {
-					one.Role = "replica"
-				}
-			}
-		}
-		cancel()
-		one.Err = err
-		s.List = append(s.List, one)
-	}
-	return s
 }

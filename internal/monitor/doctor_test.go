@@ -3,7 +3,6 @@ package monitor
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -143,65 +142,6 @@ func TestSecrets(t *testing.T) {
 	says(t, "absent", Secrets(filepath.Join(dir, "none")), "bad: is not there")
 	says(t, "below a file", Secrets(filepath.Join(dir, "600", "none")), "unknown: could not be found out")
 	says(t, "none", Secrets())
-}
-
-// sound are variables of a server that is set up as it should be, in mode available.
-var sound = map[string]string{
-	"log_bin": "ON", "log_slave_updates": "ON", "gtid_strict_mode": "ON", "innodb_flush_log_at_trx_commit": "1", "sync_binlog": "1",
-	"binlog_format": "MIXED", "read_only": "OFF", "server_id": "1", "rpl_semi_sync_master_enabled": "ON", "rpl_semi_sync_slave_enabled": "ON",
-	"rpl_semi_sync_master_wait_point": "AFTER_SYNC", "rpl_semi_sync_master_timeout": "10000", "rpl_semi_sync_master_wait_no_slave": "ON",
-}
-
-func server(name, role string, changes ...string) Server {
-	s := Server{Name: name, Role: role, Variables: maps.Clone(sound), Grants: []string{
-		"GRANT SLAVE MONITOR ON *.* TO `remora`@`%` IDENTIFIED BY PASSWORD '*HASH'",
-		"GRANT ALL PRIVILEGES ON `remora`.* TO `remora`@`%`",
-	}}
-	for _, c := range changes {
-		key, value, set := strings.Cut(c, "=")
-		if s.Variables[key] = value; !set {
-			delete(s.Variables, key)
-		}
-	}
-	return s
-}
-
-func TestServers(t *testing.T) {
-	primary := server("a", "primary")
-	replica := server("b", "replica", "server_id=2", "read_only=ON")
-	grants := func(s Server, list ...string) Server { s.Grants = list; return s }
-	for _, tt := range []struct {
-		name string
-		s    Servers
-		want []string
-	}{
-		{"single", Servers{List: []Server{server("a", "primary", "log_bin=OFF", "server_id=0")}}, []string{"ok: as it should be"}},
-		{"single, careless", Servers{List: []Server{server("a", "primary", "innodb_flush_log_at_trx_commit=2")}}, []string{"bad: innodb_flush_log_at_trx_commit is 2"}},
-		{"pair", Servers{Mode: "available", List: []Server{primary, replica}}, []string{"ok: ", "ok: "}},
-		{"read_only in words", Servers{Mode: "available", List: []Server{primary, server("b", "replica", "server_id=2", "read_only=NO_LOCK_NO_ADMIN")}}, []string{"ok: ", "ok: "}},
-		{"no binary log", Servers{List: []Server{server("a", "primary", "log_bin=0"), replica}}, []string{"bad: log_bin is 0", "ok: "}},
-		{"replica", Servers{Mode: "available", List: []Server{primary, server("b", "replica", "read_only=OFF", "gtid_strict_mode=OFF", "binlog_format=STATEMENT")}},
-			[]string{"ok: ", "bad: gtid_strict_mode", "warn: binlog_format", "bad: read_only is OFF", "bad: server_id is 1, like that of a"}},
-		{"no number", Servers{List: []Server{primary, server("b", "replica", "server_id=0", "read_only=ON")}}, []string{"ok: ", "bad: server_id is not set"}},
-		{"semi-sync off", Servers{Mode: "available", List: []Server{server("a", "primary", "rpl_semi_sync_master_enabled=OFF", "rpl_semi_sync_master_timeout=3600000"), server("b", "replica", "server_id=2", "read_only=ON", "rpl_semi_sync_slave_enabled=OFF", "rpl_semi_sync_master_wait_point=AFTER_COMMIT")}},
-			[]string{"bad: rpl_semi_sync_master_enabled", "warn: rpl_semi_sync_master_timeout", "bad: rpl_semi_sync_slave_enabled", "warn: wait_point"}},
-		{"strict", Servers{Mode: "strict", List: []Server{server("a", "primary", "rpl_semi_sync_master_wait_no_slave=OFF"), server("b", "replica", "server_id=2", "read_only=ON", "rpl_semi_sync_master_timeout=7200000")}},
-			[]string{"bad: rpl_semi_sync_master_timeout is 10000", "bad: rpl_semi_sync_master_wait_no_slave", "ok: "}},
-		{"not read", Servers{List: []Server{primary, server("b", "replica", "server_id=2", "read_only=ON", "sync_binlog")}}, []string{"ok: ", "unknown: sync_binlog could not be read"}},
-		{"away", Servers{List: []Server{primary, {Name: "b", Err: errors.New("refused")}}}, []string{"ok: ", "unknown: refused"}},
-		{"all powers", Servers{List: []Server{grants(server("a", "primary"), "GRANT ALL PRIVILEGES ON *.* TO `r`@`%` WITH GRANT OPTION")}}, []string{"bad: has ALL PRIVILEGES"}},
-		{"super", Servers{List: []Server{grants(server("a", "primary"), "grant select, super on *.* to r")}}, []string{"bad: has SUPER"}},
-		{"read only admin", Servers{List: []Server{primary, grants(replica, "GRANT SLAVE MONITOR, READ_ONLY ADMIN ON *.* TO r")}}, []string{"ok: ", "bad: has READ_ONLY ADMIN"}},
-		{"blind", Servers{List: []Server{primary, grants(replica, "GRANT USAGE ON *.* TO r")}}, []string{"ok: ", "bad: may not see replication"}},
-		{"grants not read", Servers{List: []Server{grants(primary)}}, []string{"unknown: could not be read"}},
-		{"none", Servers{}, nil},
-	} {
-		got := tt.s.Results()
-		says(t, tt.name, got, tt.want...)
-		if strings.Contains(fmt.Sprint(got), "HASH") {
-			t.Errorf("%s: grants are shown", tt.name)
-		}
-	}
 }
 
 func TestKeepalivedDoctor(t *testing.T) {
