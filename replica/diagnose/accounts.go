@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sugarlabs/beamrider/replica/promote"
 )
 
 // Privileges on *.* that the account of an application should not have.
@@ -14,9 +16,6 @@ var (
 	powerful = []string{"CONNECTION ADMIN", "REPLICATION SLAVE ADMIN", "REPLICATION MASTER ADMIN", "BINLOG ADMIN", "CREATE USER"}
 )
 
-// promoterNeeds are those on *.* that a promotion needs.
-var promoterNeeds = []string{"READ_ONLY ADMIN", "REPLICATION SLAVE ADMIN", "REPLICATION MASTER ADMIN", "SLAVE MONITOR", "CONNECTION ADMIN", "PROCESS", "RELOAD"}
-
 // accounts looks at what the accounts may do on a server.
 func (c *cluster) accounts(s *server) {
 	if !c.Admin {
@@ -26,7 +25,7 @@ func (c *cluster) accounts(s *server) {
 		return
 	}
 	if c.Promoter != (Account{}) {
-		c.login(s, Bad, "promoter", c.Promoter, s.promoter, promoterNeeds)
+		c.login(s, Bad, "promoter", c.Promoter, s.promoter, promote.Privileges())
 	}
 	if c.Replication != (Account{}) {
 		// Replicas may be let in from their own machines only.

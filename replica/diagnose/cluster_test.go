@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/sugarlabs/beamrider/replica/promote"
 	"github.com/sugarlabs/beamrider/replica/replicatest"
 )
 
@@ -27,7 +28,7 @@ func sound(t *testing.T) ([]*replicatest.Server, Config) {
 		s.Exec("SET GLOBAL sync_binlog = 1", "SET GLOBAL innodb_flush_log_at_trx_commit = 1",
 			"SET GLOBAL rpl_semi_sync_slave_enabled = 1", "SET GLOBAL rpl_semi_sync_master_timeout = 10000", "SET GLOBAL rpl_semi_sync_master_wait_point = AFTER_SYNC",
 			"SET sql_log_bin = 0",
-			fmt.Sprintf("CREATE USER promoter IDENTIFIED BY '%s'", promoter.Password), "GRANT "+strings.Join(promoterNeeds, ", ")+" ON *.* TO promoter",
+			fmt.Sprintf("CREATE USER promoter IDENTIFIED BY '%s'", promoter.Password), "GRANT "+strings.Join(promote.Privileges(), ", ")+" ON *.* TO promoter",
 			fmt.Sprintf("CREATE USER follower IDENTIFIED BY '%s'", replication.Password), "GRANT REPLICATION SLAVE ON *.* TO follower",
 			"SET sql_log_bin = 1")
 		if i > 0 {
