@@ -17,8 +17,8 @@ func (r *round) fault(ctx context.Context) error {
 	case FreezePrimary:
 		return r.losePrimary(ctx, func(s *server) error { return s.child.Freeze() }, func(s *server) error { return s.child.Thaw() })
 	case PartitionPrimary:
-		return r.losePrimary(ctx, func(s *server) error { s.programs.cut(); s.replicas.cut(); return nil },
-			func(s *server) error { s.programs.heal(); s.replicas.heal(); return nil })
+		return r.losePrimary(ctx, func(s *server) error { s.cut(); return nil },
+			func(s *server) error { s.heal(); return nil })
 	case RestartPrimary:
 		return r.restartPrimary(ctx)
 	case KillReplica:

@@ -69,11 +69,11 @@ type history struct {
 	turns   []Turn
 	refused map[string]int // reads that failed, by reason
 	acked   int
-	after   map[string]int // acknowledged writes per primary that the router had
+	stray   int // acknowledged writes past the router
 }
 
 func newHistory() *history {
-	return &history{begin: time.Now(), refused: make(map[string]int), after: make(map[string]int)}
+	return &history{begin: time.Now(), refused: make(map[string]int)}
 }
 
 func (h *history) now() time.Duration { return time.Since(h.begin) }
@@ -88,7 +88,11 @@ func (h *history) write(w Write) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.writes = append(h.writes, w)
-	if w.Outcome == Acknowledged && w.First != 0 {
+	switch {
+	case w.Outcome != Acknowledged:
+	case w.First == 0:
+		h.stray++
+	default:
 		h.acked++
 	}
 }
@@ -119,6 +123,13 @@ func (h *history) acknowledged() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.acked
+}
+
+// strays returns how many writes past the router were, so far.
+func (h *history) strays() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stray
 }
 
 // more waits until n more writes are acknowledged than now.

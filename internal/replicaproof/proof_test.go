@@ -38,3 +38,18 @@ func TestOne(t *testing.T) {
 		})
 	}
 }
+
+func TestControls(t *testing.T) {
+	for _, c := range Controls {
+		t.Run(c.Name, func(t *testing.T) {
+			f, err := RunControl(t.Context(), t, c, 1)
+			t.Logf("%+v", f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !f.Found {
+				t.Errorf("the checks found nothing: %s", f.Text)
+			}
+		})
+	}
+}

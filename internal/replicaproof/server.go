@@ -166,9 +166,30 @@ func (s *server) replication(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer rows.Close()
+	status, err := columns(rows)
+	var text string
+	for _, n := range []string{"Master_Port", "Slave_IO_Running", "Slave_SQL_Running", "Gtid_IO_Pos", "Last_IO_Error", "Last_SQL_Error"} {
+		text += fmt.Sprintf("%s=%q ", n, status[n])
+	}
+	return text, err
+}
+
+// received returns how far a replica has received.
+func (s *server) received(ctx context.Context) (string, error) {
+	rows, err := s.db.QueryContext(ctx, "SHOW SLAVE STATUS")
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	status, err := columns(rows)
+	return status["Gtid_IO_Pos"], err
+}
+
+// columns returns the first row by the names of its columns.
+func columns(rows *sql.Rows) (map[string]string, error) {
 	names, err := rows.Columns()
 	if err != nil || !rows.Next() {
-		return "none", errors.Join(err, rows.Err())
+		return nil, errors.Join(err, rows.Err())
 	}
 	values := make([]sql.NullString, len(names))
 	into := make([]any, len(names))
@@ -176,17 +197,19 @@ func (s *server) replication(ctx context.Context) (string, error) {
 		into[i] = &values[i]
 	}
 	if err := rows.Scan(into...); err != nil {
-		return "", err
+		return nil, err
 	}
-	var text string
+	found := make(map[string]string)
 	for i, n := range names {
-		switch n {
-		case "Slave_IO_Running", "Slave_SQL_Running", "Last_IO_Error", "Last_SQL_Error", "Gtid_IO_Pos", "Master_Port":
-			text += fmt.Sprintf("%s=%q ", n, values[i].String)
-		}
+		found[n] = values[i].String
 	}
-	return text, rows.Err()
+	return found, rows.Err()
 }
+
+// cut cuts the network on all ways to it.
+func (s *server) cut() { s.programs.cut(); s.replicas.cut() }
+
+func (s *server) heal() { s.programs.heal(); s.replicas.heal() }
 
 func (s *server) kill() error {
 	s.down = true
