@@ -34,6 +34,7 @@ type clients struct {
 	stop    context.CancelFunc
 	ctx     context.Context
 	seed    uint64
+	failed  atomic.Pointer[error] // of the other process
 }
 
 func newClients(ctx context.Context, r *replica.Router, h *history, seed uint64) *clients {
@@ -258,7 +259,7 @@ func (c *clients) strays(db *sql.DB) {
 		c.spawn(uint64(300+i), func(*rand.Rand) {
 			ctx, cancel := c.call()
 			defer cancel()
-			w := Write{Token: c.next.Add(1), Key: -1, Start: c.history.now()}
+			w := Write{Token: c.next.Add(1), Key: -1, Stray: true, Start: c.history.now()}
 			var err error
 			_, w.Outcome, err = write(ctx, db, w.Token, -1)
 			w.End = c.history.now()

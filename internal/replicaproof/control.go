@@ -67,7 +67,7 @@ func (c *control) with(s shape, do func() error) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.cluster.end()) }()
 	var stop func() error
-	if c.router, stop, err = route(c.ctx, c.cluster); err != nil {
+	if c.router, stop, err = route(c.ctx, c.cluster.nodes()); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()

@@ -30,10 +30,13 @@ type Write struct {
 	Outcome Outcome       `json:"outcome"`
 	Version int64         `json:"version,omitempty"` // that the register got; 0: not known
 	Error   string        `json:"error,omitempty"`
-	// First and Last are the router's generation before and after; 0: it went past the router, by a
-	// client that is on the primary's side when the network is cut.
+	// First and Last are the router's generation before and after.
 	First uint64 `json:"first,omitempty"`
 	Last  uint64 `json:"last,omitempty"`
+	Other bool   `json:"other,omitempty"` // by the other process
+	// Stray says that it went past the router, by a client that is on the primary's side when the
+	// network is cut.
+	Stray bool `json:"stray,omitempty"`
 }
 
 // A Read is one read of a register or, with Own, of a row.
@@ -90,7 +93,7 @@ func (h *history) write(w Write) {
 	h.writes = append(h.writes, w)
 	switch {
 	case w.Outcome != Acknowledged:
-	case w.First == 0:
+	case w.Stray:
 		h.stray++
 	default:
 		h.acked++

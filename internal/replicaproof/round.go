@@ -84,7 +84,7 @@ func Run(ctx context.Context, tb testing.TB, number int, seed uint64, fault Faul
 		return r.Round, err
 	}
 	defer func() { err = errors.Join(err, stopGuard()) }()
-	router, stopRouter, err := route(ctx, r.cluster)
+	router, stopRouter, err := route(ctx, r.cluster.nodes())
 	if err != nil {
 		return r.Round, err
 	}
@@ -95,9 +95,9 @@ func Run(ctx context.Context, tb testing.TB, number int, seed uint64, fault Faul
 	return r.Round, r.check(ctx, judge)
 }
 
-// route runs a router of all servers.
-func route(ctx context.Context, c cluster) (*replica.Router, func() error, error) {
-	router, err := replica.New(replica.Config{Nodes: c.nodes(), Timeout: 2 * time.Second, MaxOpen: 64})
+// route runs a router.
+func route(ctx context.Context, nodes []replica.Node) (*replica.Router, func() error, error) {
+	router, err := replica.New(replica.Config{Nodes: nodes, Timeout: 2 * time.Second, MaxOpen: 64})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -193,8 +193,14 @@ const (
 func (r *round) load(ctx context.Context, router *replica.Router) (err error) {
 	r.history = newHistory()
 	r.clients = newClients(ctx, router, r.history, r.Seed)
-	defer r.clients.end()
+	defer func() {
+		r.clients.end()
+		if failed := r.clients.failed.Load(); failed != nil {
+			err = errors.Join(err, *failed)
+		}
+	}()
 	r.clients.begin()
+	r.clients.other(r.cluster.nodes())
 	if err := r.history.more(ctx, before); err != nil {
 		return err
 	}
