@@ -34,6 +34,7 @@ type clients struct {
 	stop    context.CancelFunc
 	ctx     context.Context
 	seed    uint64
+	patient bool                  // calls wait longer than a primary does
 	failed  atomic.Pointer[error] // of the other process
 }
 
@@ -85,7 +86,11 @@ func (c *clients) pause(d time.Duration) {
 // call bounds one call. The end of the round does not cut it off, as that would only add outcomes that
 // nobody knows.
 func (c *clients) call() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(c.ctx), callLimit)
+	limit := callLimit
+	if c.patient {
+		limit = patience
+	}
+	return context.WithTimeout(context.WithoutCancel(c.ctx), limit)
 }
 
 // watch notes who is the primary.

@@ -24,7 +24,7 @@ var tables = []string{
 // A shape is what a cluster is like.
 type shape struct {
 	servers int
-	strict  bool          // the settings file is that of mode strict
+	mode    promote.Mode  // that of the settings file; "": none
 	delay   time.Duration // of what goes to replicas and back
 }
 
@@ -38,7 +38,7 @@ func openCluster(ctx context.Context, tb testing.TB, c shape) (list cluster, err
 		}
 	}()
 	for i := range c.servers {
-		s, err := start(tb, i+1, c.strict, c.delay)
+		s, err := start(tb, i+1, c.mode, c.delay)
 		if err != nil {
 			return list, err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -145,7 +146,7 @@ func (h *history) more(ctx context.Context, n int) error {
 func (h *history) save(round *Round) (string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	f, err := os.CreateTemp("", fmt.Sprintf("replicaproof-%d-%s-*.json", round.Seed, round.Fault))
+	f, err := os.CreateTemp("", fmt.Sprintf("replicaproof-%d-%s-*.json", round.Seed, strings.ReplaceAll(string(round.Fault), " ", "-")))
 	if err != nil {
 		return "", err
 	}

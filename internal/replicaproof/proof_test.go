@@ -58,3 +58,14 @@ func TestControls(t *testing.T) {
 		})
 	}
 }
+
+func TestAvailable(t *testing.T) {
+	a, err := Available(t.Context(), t, 1, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", a)
+	if !a.Honest() {
+		t.Errorf("what was acknowledged in one copy was not said to be: %s", a.Line())
+	}
+}

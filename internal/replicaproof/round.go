@@ -75,11 +75,11 @@ func Run(ctx context.Context, tb testing.TB, number int, seed uint64, fault Faul
 	r := &round{Round: &Round{Number: number, Seed: seed, Fault: fault, Violations: []Violation{}}, tb: tb, random: rand.New(rand.NewPCG(seed, uint64(number)))}
 	began := time.Now()
 	defer func() { r.Took = time.Since(began) }()
-	if r.cluster, err = openCluster(ctx, tb, shape{servers: 3, strict: true}); err != nil {
+	if r.cluster, err = openCluster(ctx, tb, shape{servers: 3, mode: promote.Strict}); err != nil {
 		return r.Round, err
 	}
 	defer func() { err = errors.Join(err, r.cluster.end()) }()
-	stopGuard, err := r.watch(ctx)
+	stopGuard, err := r.watch(ctx, promote.Strict)
 	if err != nil {
 		return r.Round, err
 	}
@@ -116,11 +116,11 @@ func route(ctx context.Context, nodes []replica.Node) (*replica.Router, func() e
 	return router, stop, nil
 }
 
-// watch makes the cluster strict and has a guard watch it.
-func (r *round) watch(ctx context.Context) (stop func() error, err error) {
+// watch puts the cluster into a mode and has a guard watch it, which in mode strict promotes by itself.
+func (r *round) watch(ctx context.Context, mode promote.Mode) (stop func() error, err error) {
 	folder := r.tb.TempDir()
 	r.guard, err = failover.New(failover.Config{
-		Promote: r.cluster.promotion(promote.Strict), Automatic: true, Rejoin: true, Folder: folder,
+		Promote: r.cluster.promotion(mode), Automatic: mode == promote.Strict, Rejoin: true, Folder: folder,
 		Events: func(e failover.Event) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -131,13 +131,16 @@ func (r *round) watch(ctx context.Context) (stop func() error, err error) {
 		return nil, err
 	}
 	if report, err := r.guard.Promoter().Prepare(ctx); err != nil {
-		return nil, fmt.Errorf("mode strict: %w; %+v", err, report)
+		return nil, fmt.Errorf("mode %s: %w; %+v", mode, err, report)
 	}
 	run, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- r.guard.Run(run) }()
 	stop = func() error { cancel(); return <-ended }
-	err = until(ctx, "the guard is armed", func() bool { s := r.guard.Status(); return s.Primary == "a" && s.Held == "" })
+	err = until(ctx, "the guard is ready", func() bool {
+		s := r.guard.Status()
+		return s.Primary == "a" && (s.Held == "" || mode == promote.Available)
+	})
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}

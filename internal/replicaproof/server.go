@@ -11,6 +11,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/sugarlabs/beamrider/internal/mariachild"
+	"github.com/sugarlabs/beamrider/replica/promote"
 )
 
 // Accounts on all servers, with one password.
@@ -49,24 +50,28 @@ type server struct {
 	down     bool
 }
 
-// settings are those of all servers. Those of strict are what promote.Prepare asks to be written into
-// the settings file. What the page cache holds outlives a killed process, so that syncing would only
+// settings are those of all servers. Those of a mode are what promote.Prepare asks to be written into the
+// settings file. What the page cache holds outlives a killed process, so that syncing would only
 // take time.
-func settings(id int, strict bool) []string {
+func settings(id int, mode promote.Mode) []string {
 	list := []string{
 		fmt.Sprint("--server-id=", id), "--log-bin=bin", "--log-slave-updates", "--binlog-format=ROW", "--gtid-strict-mode=1",
 		"--read-only=1", "--slave-net-timeout=4", "--slave-parallel-threads=4", "--sync-binlog=0", "--innodb-flush-log-at-trx-commit=2",
 		"--max-connections=300", "--report-host=127.0.0.1",
 	}
-	if strict {
-		list = append(list, "--rpl-semi-sync-slave-enabled=1", "--init-rpl-role=SLAVE", "--rpl-semi-sync-master-wait-point=AFTER_SYNC",
-			"--rpl-semi-sync-master-wait-no-slave=1", "--rpl-semi-sync-master-timeout=2592000000")
+	if mode == "" {
+		return list
 	}
-	return list
+	wait := 10 * time.Second
+	if mode == promote.Strict {
+		wait = 30 * 24 * time.Hour
+	}
+	return append(list, "--rpl-semi-sync-slave-enabled=1", "--init-rpl-role=SLAVE", "--rpl-semi-sync-master-wait-point=AFTER_SYNC",
+		"--rpl-semi-sync-master-wait-no-slave=1", fmt.Sprint("--rpl-semi-sync-master-timeout=", wait.Milliseconds()))
 }
 
-func start(tb testing.TB, id int, strict bool, delay time.Duration) (_ *server, err error) {
-	s := &server{id: id, child: mariachild.Start(tb, accounts, settings(id, strict)...)}
+func start(tb testing.TB, id int, mode promote.Mode, delay time.Duration) (_ *server, err error) {
+	s := &server{id: id, child: mariachild.Start(tb, accounts, settings(id, mode)...)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.end())
