@@ -71,10 +71,10 @@ func (r *round) alone(ctx context.Context, c *clients, replica *server, a *Avail
 	if err := r.history.more(ctx, before); err != nil {
 		return err
 	}
-	killed := r.history.now()
 	if err := replica.kill(); err != nil {
 		return err
 	}
+	killed := r.history.now()
 	if err := until(ctx, "the guard says that there is one copy", func() bool { return !r.guard.Status().OneCopy.IsZero() }); err != nil {
 		return err
 	}

@@ -189,7 +189,7 @@ func reason(err error) string {
 func (c *clients) strong(random *rand.Rand) {
 	ctx, cancel := c.call()
 	defer cancel()
-	c.register(ctx, c.router.Write(ctx), random.IntN(keys), 0)
+	c.register(ctx, c.router.Read(replica.WithPrimary(ctx)), random.IntN(keys), 0)
 	c.pause(time.Duration(random.IntN(4)) * time.Millisecond)
 }
 
