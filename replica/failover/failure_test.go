@@ -139,8 +139,7 @@ func TestFailureBothReplicasGoneStrict(t *testing.T) {
 		t.Fatalf("a write in one copy ended with %v", err)
 	default:
 	}
-	servers[1].Restart()
-	servers[1].Exec("SET GLOBAL rpl_semi_sync_slave_enabled = 1", "STOP SLAVE", "START SLAVE")
+	servers[1].Restart("--rpl-semi-sync-slave-enabled=1")
 	if err := <-ended; err != nil {
 		t.Errorf("the write that waited: %v", err)
 	}
