@@ -8,7 +8,7 @@
 //   - At no step does it let two servers take writes that it can see. The old primary is read-only,
 //     and the new one has all that the old one wrote, before the new one takes writes.
 //   - After a loss, the new primary has applied everything it had received (its relay log) before it
-//     takes writes, and no other replica that answers has received more.
+//     takes writes, and has got from another replica that answers what only that one had received.
 //   - What it cannot know to be safe it refuses, as a [Refusal] that says why and what to do. Some
 //     refusals can be overridden by [Options].Force; the [Report] then says what may be lost.
 //   - Each call may be repeated. Interrupted anywhere, also by kill -9, the same call run again
@@ -53,6 +53,13 @@
 // MariaDB throws a relay log away when replication by GTID is started while both of its threads are
 // stopped, and fetches it again. So a replica is never restarted in this way while the primary is
 // lost: its relay log may have the only copy of an acknowledged write.
+//
+// An old primary that comes back has to join by [Promoter.Rejoin], and what it wrote last is on no other
+// server perhaps. Started with init_rpl_role=SLAVE and rpl_semi_sync_slave_enabled=1 after a crash, it
+// drops what nobody acknowledged, and joins. One that was frozen or cut off, and is back alive, may
+// have clients that still wait for an acknowledgement. Switching semi-sync off there would confirm their
+// writes, and an orderly shutdown would finish them; so nothing of the kind is done. That server is to be
+// killed, and Rejoin says how.
 //
 // Of a replica that is pointed to the new primary, other settings of its connection (TLS, delay,
 // filters) stay as they were. An old primary has none: it connects with MariaDB's defaults.

@@ -70,7 +70,7 @@ func TestPromotionAfterLossInterruptedAnywhere(t *testing.T) {
 		servers[from].Exec(fmt.Sprintf("INSERT INTO app.x VALUES (%d, 1)", n))
 		servers[other].CatchUp(servers[from])
 		servers[to].CatchUp(servers[from])
-		servers[from].Kill()
+		lose(t, p, servers[from], names[to])
 		interrupted := interrupt(p, n)
 		r, err := p.Promote(t.Context(), names[to], nil)
 		p.before = nil

@@ -162,6 +162,10 @@ func (v *survey) plan(x *server) *Plan {
 		v.planRest(p, x, nil)
 		return p
 	}
+	if x.NoPrimary {
+		refuse("never_primary", "", "%s is configured never to become the primary. Promote another node: it gets from %s what it lacks.", x.Name, x.Name)
+		return p
+	}
 	if !x.facts.logs || !x.facts.logsUpdates {
 		refuse("no_log", "", "%s runs without log_bin or log_slave_updates, so that nobody could replicate from it. Set both and restart it.", x.Name)
 	}
@@ -212,30 +216,9 @@ func (v *survey) planAlone(p *Plan, x *server, refuse refuser) {
 	}
 	p.Planned = true
 	p.Acknowledged = fmt.Sprintf("All servers that answer are read-only, and %s has all that they have.", x.Name)
-	v.compare(p, x, refuse)
+	v.compare(x, nil, refuse)
 	v.silent(x, nil, refuse)
 	p.Steps = append(p.Steps, x.Name+" takes writes.")
-}
-
-// compare refuses while somebody who answers has more.
-func (v *survey) compare(p *Plan, x *server, refuse refuser) {
-	for _, o := range v.servers {
-		if o == x || o.err != nil {
-			continue
-		}
-		more := x.facts.has().beyond(o.facts.has())
-		if len(x.facts.sources) == 0 || len(o.facts.sources) == 0 {
-			// They need not have the same history.
-			more = x.facts.lacks(o.facts.has())
-			if len(x.facts.sources) == 1 {
-				more = x.facts.has().beyond(more)
-			}
-		}
-		if len(more) > 0 {
-			refuse("other_has_more", fmt.Sprintf("Transactions up to %s, which %s has and %s has not.", more, o.Name, x.Name),
-				"%s has transactions up to %s that %s has not. Promote %s instead.", o.Name, more, x.Name, o.Name)
-		}
-	}
 }
 
 // silent refuses while a server that may have more does not answer. The old primary is known to.
@@ -251,6 +234,10 @@ func (v *survey) silent(x, from *server, refuse refuser) {
 // planSwitch is for an old primary that answers.
 func (v *survey) planSwitch(p *Plan, x, from *server, refuse refuser) {
 	p.Planned = true
+	if v.behind(from) {
+		v.planBehind(p, x, from, refuse)
+		return
+	}
 	p.Acknowledged = "The old primary answers: everything it wrote will be there."
 	c := &x.facts.sources[0]
 	switch {
@@ -276,19 +263,7 @@ func (v *survey) planSwitch(p *Plan, x, from *server, refuse refuser) {
 // planLoss is for an old primary that does not answer.
 func (v *survey) planLoss(p *Plan, x, from *server, refuse refuser) {
 	c := &x.facts.sources[0]
-	behind := x.facts.applied.beyond(c.received)
-	unapplied := fmt.Sprintf("Transactions up to %s, which %s has received and not applied.", c.received.words(), x.Name)
-	switch {
-	case len(c.received) == 0 && len(x.facts.applied) > 0:
-		refuse("position_unknown", "Whatever was received and not applied before replication was started last: its relay log is not known to be whole.",
-			"%s does not know what it has received (its Gtid_IO_Pos is empty), as after a restart without its primary.", x.Name)
-	case c.sqlError != "" && !c.applying:
-		refuse("applying_broken", unapplied, "%s has stopped applying: %s. Repair that, but do not start replication while it does not receive either, or promote another replica.", x.Name, c.sqlError)
-	case !c.applying && c.receiving == "No" && len(behind) > 0:
-		refuse("both_stopped", unapplied, "Replication on %s is stopped, receiving and applying, with transactions up to %s received and not applied. MariaDB would throw them away if it were started now. Save them from the relay log with mariadb-binlog, or promote another replica.", x.Name, behind)
-	case c.delay >= v.wait && len(behind) > 0:
-		refuse("delayed", unapplied, "%s applies everything %s late, and a wait ends after %s. Wait longer, or promote another replica.", x.Name, c.delay, v.wait)
-	}
+	v.planReceived(x, refuse)
 	for _, o := range v.servers {
 		if o.err == nil && len(o.facts.sources) == 1 && v.source(o) == from && o.facts.sources[0].receiving == "Yes" {
 			refuse("primary_alive", fmt.Sprintf("What clients that still reach %s go on to write there.", from.Name),
@@ -296,7 +271,7 @@ func (v *survey) planLoss(p *Plan, x, from *server, refuse refuser) {
 			break
 		}
 	}
-	v.compare(p, x, refuse)
+	giver := v.compare(x, from, refuse)
 	v.silent(x, from, refuse)
 	switch {
 	case !v.armed.IsZero() && time.Since(v.armed) <= strictLeast && x.facts.sendsSemi:
@@ -311,7 +286,27 @@ func (v *survey) planLoss(p *Plan, x, from *server, refuse refuser) {
 		p.MayLose = append(p.MayLose, fmt.Sprintf("Writes that %s confirmed to clients after %s, the last that %s received.", from.Name, c.received.words(), x.Name))
 	}
 	p.Steps = append(p.Steps, "The replicas of "+from.Name+" stop receiving.",
-		fmt.Sprintf("%s applies everything it received, up to %s, then stops to replicate.", x.Name, c.received.words()), x.Name+" takes writes.")
+		fmt.Sprintf("%s applies everything it received, up to %s.", x.Name, c.received.words()))
+	v.planCatchUp(p, x, giver)
+	p.Steps = append(p.Steps, x.Name+" stops to replicate and takes writes.")
+}
+
+// planReceived refuses x while it cannot apply what it received.
+func (v *survey) planReceived(x *server, refuse refuser) {
+	c := &x.facts.sources[0]
+	behind := x.facts.applied.beyond(c.received)
+	unapplied := fmt.Sprintf("Transactions up to %s, which %s has received and not applied.", c.received.words(), x.Name)
+	switch {
+	case len(c.received) == 0 && len(x.facts.applied) > 0:
+		refuse("position_unknown", "Whatever was received and not applied before replication was started last: its relay log is not known to be whole.",
+			"%s does not know what it has received (its Gtid_IO_Pos is empty), as after a restart without its primary.", x.Name)
+	case c.sqlError != "" && !c.applying:
+		refuse("applying_broken", unapplied, "%s has stopped applying: %s. Repair that, but do not start replication while it does not receive either, or promote another replica.", x.Name, c.sqlError)
+	case !c.applying && c.receiving == "No" && len(behind) > 0:
+		refuse("both_stopped", unapplied, "Replication on %s is stopped, receiving and applying, with transactions up to %s received and not applied. MariaDB would throw them away if it were started now. Save them from the relay log with mariadb-binlog, or promote another replica.", x.Name, behind)
+	case c.delay >= v.wait && len(behind) > 0:
+		refuse("delayed", unapplied, "%s applies everything %s late, and a wait ends after %s. Wait longer, or promote another replica.", x.Name, c.delay, v.wait)
+	}
 }
 
 // planRest is about all others, once x takes writes.

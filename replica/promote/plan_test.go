@@ -100,8 +100,30 @@ func TestPlanDecides(t *testing.T) {
 		}, loss: true},
 		"lost, but another is connected": {change: func(v *survey, b *server) { lose(v); v.servers[2].facts.sources[0].receiving = "Yes" },
 			loss: true, refused: []string{"!primary_alive"}},
-		"lost, another has more": {change: func(v *survey, b *server) { lose(v); v.servers[2].facts.sources[0].received = at(t, "0-1-6") },
-			loss: true, refused: []string{"!other_has_more"}},
+		"lost, another has more": {change: func(v *survey, b *server) { lose(v); v.servers[2].facts.sources[0].received = at(t, "0-1-6") }, loss: true},
+		"lost, another has more, of a part": {change: func(v *survey, b *server) {
+			lose(v)
+			v.servers[2].facts.sources[0].received, v.servers[2].facts.sources[0].filtered = at(t, "0-1-6"), true
+		}, loss: true, refused: []string{"!other_has_more"}},
+		"lost, another has more and does not apply it": {change: func(v *survey, b *server) {
+			lose(v)
+			c := &v.servers[2].facts.sources[0]
+			c.received, c.applying, c.sqlError = at(t, "0-1-6"), false, "duplicate"
+		}, loss: true, refused: []string{"!other_has_more"}},
+		"lost, another has more here and less there": {change: func(v *survey, b *server) {
+			lose(v)
+			b.facts.sources[0].received, v.servers[2].facts.sources[0].received = at(t, "0-1-5,1-1-2"), at(t, "0-1-6,1-1-1")
+		}, loss: true, refused: []string{"!other_has_more"}},
+		"never the primary": {change: func(_ *survey, b *server) { b.NoPrimary = true }, refused: []string{"never_primary"}},
+		"back with less": {change: func(v *survey, b *server) {
+			v.servers[0].facts.readOnly = true
+			b.facts.sources[0].receiving, b.facts.sources[0].ioError, b.facts.sources[0].received = "No", "not in the binlog", at(t, "0-1-6")
+		}, planned: true},
+		"back with less, another has more": {change: func(v *survey, b *server) {
+			v.servers[0].facts.readOnly = true
+			c := &v.servers[2].facts.sources[0]
+			c.receiving, c.ioError, c.received = "No", "not in the binlog", at(t, "0-1-6")
+		}, planned: true},
 		"lost, another has less": {change: func(v *survey, b *server) {
 			lose(v)
 			v.servers[2].facts.sources[0].received = at(t, "0-1-4")

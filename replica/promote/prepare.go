@@ -8,9 +8,13 @@ import (
 	"github.com/sugarlabs/beamrider/replica"
 )
 
-// connectWait is how long a replica may take to connect. It tries once a minute, unless told
-// otherwise, when its first attempt fails.
-const connectWait = 15 * time.Second
+const (
+	// connectWait is how long a replica may take to connect.
+	connectWait = 15 * time.Second
+	// connectRetry is after how many seconds it tries again. The server's own minute would outlast that;
+	// after 86,400 attempts a replica gives up for ever, which is after ten days.
+	connectRetry = 10
+)
 
 // Prepare switches semi-sync on, in the [Config].Mode: the primary confirms a write when a replica has
 // it too. All nodes get the settings, so that they hold after a promotion as well; replicas connect

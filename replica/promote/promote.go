@@ -2,7 +2,6 @@ package promote
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -89,10 +88,11 @@ func (o *operation) change(ctx context.Context, x *server, plan *Plan, automatic
 	from := o.find(plan.From)
 	semi := o.semiSync() || o.config.Mode == Strict
 	var since time.Time
-	var err error
+	err := o.endCatchUp(ctx, x) // of a call that was interrupted
 	switch {
+	case err != nil:
 	case from == nil: // x is alone, and all it has is applied
-	case plan.Planned:
+	case plan.Planned && !o.behind(from):
 		since, err = o.takeOver(ctx, x, from, undo)
 	default:
 		err = o.drain(ctx, x, from, overridden, undo)
@@ -236,12 +236,16 @@ func (o *operation) late(ctx context.Context, x, from *server) {
 
 // drain has x apply all that it received from a primary that is lost.
 func (o *operation) drain(ctx context.Context, x, from *server, overridden map[string]bool, undo *[]func(context.Context)) error {
-	c := &x.facts.sources[0]
 	skip := overridden["applying_broken"] || overridden["both_stopped"] || overridden["delayed"] || overridden["position_unknown"]
-	if !c.applying && !skip && c.receiving != "No" {
-		// Before receiving is stopped: with both stopped this would throw the relay log away.
-		if err := x.exec(ctx, "START SLAVE "+c.name()+" SQL_THREAD"); err != nil {
+	if !skip {
+		// Before receiving is stopped.
+		if err := x.startApplying(ctx); err != nil {
 			return err
+		}
+		if giver := o.compare(x, from, func(_, _, _ string, _ ...any) {}); giver != nil {
+			if err := giver.startApplying(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	// If the old primary is there after all, it gets no acknowledgement any more, and no replica gets
@@ -256,7 +260,7 @@ func (o *operation) drain(ctx context.Context, x, from *server, overridden map[s
 		}
 	}
 	o.each(func(_ int, s *server) {
-		if s != from && s.err == nil {
+		if s.err == nil {
 			s.ask(ctx)
 		}
 	})
@@ -272,32 +276,25 @@ func (o *operation) drain(ctx context.Context, x, from *server, overridden map[s
 			more = append(more, Refusal{Code: code, Text: fmt.Sprintf(format, args...), Loss: loss})
 		}
 	}
-	o.compare(nil, x, refuse)
+	giver := o.compare(x, from, refuse)
 	o.silent(x, from, refuse)
 	if len(more) > 0 {
 		return o.refuse(more...)
 	}
 	o.did("The replicas of %s have stopped to receive; %s has received up to %s.", from.Name, x.Name, x.facts.sources[0].received.words())
-	if skip {
+	if skip && giver == nil {
 		return nil
 	}
-	err := o.until(ctx, o.config.Wait, x, fmt.Sprintf("%s has applied everything it received", x.Name), func(f *facts) (bool, error) {
-		if len(f.sources) != 1 {
-			return false, fmt.Errorf("promote: %s does not replicate any more; somebody else changes it", x.Name)
-		}
-		if f.drained() {
-			return true, nil
-		}
-		if c := &f.sources[0]; !c.applying {
-			return false, errors.New(sentence("promote: %s has stopped applying before all it received was applied", x.Name, c.sqlError))
-		}
-		return false, nil
-	})
-	if err != nil {
+	if err := o.applyAll(ctx, x); err != nil {
 		return err
 	}
 	o.did("%s has applied everything it received, up to %s.", x.Name, x.facts.holds().words())
-	return nil
+	if giver != nil {
+		if err := o.catchUp(ctx, x, giver, undo); err != nil {
+			return err
+		}
+	}
+	return o.parted(x, from)
 }
 
 func sentence(format, name, why string) string {

@@ -80,6 +80,7 @@ func cutOff(t testing.TB, mode Mode) (p *Promoter, a, b *replicatest.Server, out
 	p.config.Mode = mode
 	prepare(t, p)
 	for _, s := range servers[1:] {
+		s.CatchUp(a)
 		s.Exec("STOP SLAVE IO_THREAD")
 	}
 	outcomes = stuck(t, a, "INSERT INTO x VALUES (1, 1)", "INSERT INTO x VALUES (2, 1)", "INSERT INTO x VALUES (3, 1)")
@@ -146,6 +147,46 @@ func TestSwitchingOffConfirms(t *testing.T) {
 	for range 3 {
 		if err := <-outcomes; err != nil {
 			t.Errorf("a client got %v; the server is more careful than it was", err)
+		}
+	}
+}
+
+// TestFailureOldPrimaryRejoins: killed under load, again and again, it drops what nobody acknowledged.
+func TestFailureOldPrimaryRejoins(t *testing.T) {
+	servers := replicatest.Cluster(t, 3)
+	p := promoter(t, servers...)
+	prepare(t, p)
+	names := []string{"a", "b", "c"}
+	r := router(t, servers...)
+	acked, stop := writers(t, 8, r.Write(t.Context()))
+	now := 0
+	for round := range 4 {
+		poll(t, "rows are written", more(acked, 100))
+		to := (now + 1) % 3
+		lose(t, p, servers[now], names[to])
+		report, err := p.Promote(t.Context(), names[to], nil)
+		if err != nil {
+			t.Fatalf("round %d: %v, %+v", round, err, report)
+		}
+		poll(t, "rows are written to the new primary", more(acked, 50))
+		servers[now].Restart(asReplica...)
+		if report, err := p.Rejoin(t.Context(), names[now]); err != nil || len(report.Left) != 0 {
+			t.Fatalf("round %d: %v, %+v", round, err, report)
+		}
+		now = to
+	}
+	rows := stop()
+	others := append(append([]*replicatest.Server(nil), servers[:now]...), servers[now+1:]...)
+	primary(t, servers[now], others...)
+	for _, s := range servers {
+		if missing := lost(t, s, rows); len(missing) > 0 {
+			t.Errorf("of %d acknowledged rows, %d are lost", len(rows), len(missing))
+		}
+	}
+	want := servers[now].Text("SELECT CONCAT(COUNT(*), ' ', SUM(CRC32(i))) FROM app.x")
+	for _, s := range others {
+		if got := s.Text("SELECT CONCAT(COUNT(*), ' ', SUM(CRC32(i))) FROM app.x"); got != want {
+			t.Errorf("an old primary has %s, the primary %s", got, want)
 		}
 	}
 }

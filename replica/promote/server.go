@@ -38,6 +38,12 @@ const (
 	accessRefused = 1227 // ER_SPECIFIC_ACCESS_DENIED_ERROR
 )
 
+// filters are columns of the replication status.
+var filters = []string{
+	"Replicate_Do_DB", "Replicate_Ignore_DB", "Replicate_Do_Table", "Replicate_Ignore_Table", "Replicate_Wild_Do_Table", "Replicate_Wild_Ignore_Table",
+	"Replicate_Rewrite_DB", "Replicate_Ignore_Server_Ids", "Replicate_Do_Domain_Ids", "Replicate_Ignore_Domain_Ids",
+}
+
 // needed are the privileges that some step needs.
 var needed = []string{"READ_ONLY ADMIN", "REPLICATION SLAVE ADMIN", "REPLICATION MASTER ADMIN", "SLAVE MONITOR", "CONNECTION ADMIN", "PROCESS", "RELOAD"}
 
@@ -57,6 +63,7 @@ type facts struct {
 	waitsForNobody       bool // rpl_semi_sync_master_wait_no_slave: it waits also while no replica is connected
 	afterSync            bool // rpl_semi_sync_master_wait_point
 	sources              []source
+	catchUp              *source  // the connection that catchUp makes; it is none of sources
 	missing              []string // privileges that the account lacks
 }
 
@@ -69,6 +76,7 @@ type source struct {
 	receiving         string // Yes, No, Connecting, Preparing
 	applying          bool
 	usesGTID          bool
+	filtered          bool     // it applies only a part of what it gets
 	received          position // Gtid_IO_Pos
 	delay             time.Duration
 	ioError, sqlError string
@@ -213,6 +221,10 @@ func (s *server) answer(ctx context.Context) (f facts, err error) {
 			return fmt.Errorf("the server replicates from more than %d others", maxSources)
 		}
 		line, err := parseSource(column)
+		if line.connection == catchUpName {
+			f.catchUp = &line
+			return err
+		}
 		f.sources = append(f.sources, line)
 		return err
 	})
@@ -227,6 +239,11 @@ func parseSource(column func(string) string) (s source, err error) {
 		connection: column("Connection_name"), host: column("Master_Host"), receiving: column("Slave_IO_Running"),
 		applying: column("Slave_SQL_Running") == "Yes", ioError: column("Last_IO_Error"), sqlError: column("Last_SQL_Error"),
 		usesGTID: column("Using_Gtid") == "Slave_Pos" || column("Using_Gtid") == "Current_Pos",
+	}
+	for _, name := range filters {
+		if value := column(name); value != "" && value != "[]" {
+			s.filtered = true
+		}
 	}
 	number := func(name string, bits int) (n uint64) {
 		if text := column(name); text != "" && err == nil {
@@ -378,6 +395,9 @@ func (s *server) follow(ctx context.Context, primary *server, semi bool) error {
 			statements = append(statements, "RESET SLAVE "+c.name()+" ALL")
 		}
 	}
+	if s.facts.catchUp != nil {
+		statements = append(statements, dropCatchUp)
+	}
 	// A replica that waits for replicas of its own would apply one transaction each time-out.
 	statements = append(statements, "SET GLOBAL rpl_semi_sync_master_enabled = 0")
 	if semi {
@@ -389,8 +409,8 @@ func (s *server) follow(ctx context.Context, primary *server, semi bool) error {
 	}
 	c := s.promoter.config
 	statements = append(statements, fmt.Sprintf(
-		"CHANGE MASTER '' TO MASTER_HOST = %s, MASTER_PORT = %d, MASTER_USER = %s, MASTER_PASSWORD = %s, MASTER_USE_GTID = slave_pos",
-		quote(primary.host), primary.port, quote(c.ReplicationUser), quote(c.ReplicationPassword)),
+		"CHANGE MASTER '' TO MASTER_HOST = %s, MASTER_PORT = %d, MASTER_USER = %s, MASTER_PASSWORD = %s, MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = %d",
+		quote(primary.host), primary.port, quote(c.ReplicationUser), quote(c.ReplicationPassword), connectRetry),
 		"START SLAVE ''")
 	return s.exec(ctx, statements...)
 }
