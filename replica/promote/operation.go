@@ -23,7 +23,7 @@ type operation struct {
 // that answer, first, so that nobody else acts on what is asked. close is to be called always.
 func (p *Promoter) open(ctx context.Context, change bool) (*operation, error) {
 	o := &operation{Promoter: p, survey: survey{wait: p.config.Wait}, started: time.Now(),
-		report: &Report{Steps: []string{}, MayLose: []string{}, Refusals: []Refusal{}, Left: []string{}}}
+		report: &Report{Steps: []string{}, MayLose: []string{}, Lost: []Range{}, Refusals: []Refusal{}, Left: []string{}}}
 	for _, m := range p.members {
 		s, err := p.server(m)
 		if err != nil {

@@ -274,7 +274,7 @@ func (v *survey) planLoss(p *Plan, x, from *server, refuse refuser) {
 	giver := v.compare(x, from, refuse)
 	v.silent(x, from, refuse)
 	switch {
-	case !v.armed.IsZero() && time.Since(v.armed) <= strictLeast && x.facts.sendsSemi:
+	case v.waited(x):
 		p.Acknowledged = fmt.Sprintf("%s waited for a replica's acknowledgement of each write, without giving up, when it was last seen (%s): every write that it confirmed to a client is on one of its replicas, and %s has what they have.", from.Name, v.armed.UTC().Format(time.RFC3339), x.Name)
 	case x.facts.sendsNow:
 		p.Acknowledged = fmt.Sprintf("%s acknowledged what it received (semi-sync) when %s was lost: every write that %s confirmed to a client is there, unless %s had given up waiting for replicas before, which only its own Rpl_semi_sync_master_status told.", x.Name, from.Name, from.Name, from.Name)

@@ -1,9 +1,7 @@
 package promote
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -117,69 +115,4 @@ func (p position) latest(q position) (last position) {
 		}
 	}
 	return last
-}
-
-// maxSpans bounds how many are put into words.
-const maxSpans = 8
-
-// A span is what one server wrote in one domain after a transaction, up to another.
-type span struct {
-	after uint64 // 0: from its first on
-	last  triple
-}
-
-func (s span) String() string {
-	switch {
-	case s.after == 0:
-		return fmt.Sprintf("what server %d wrote in domain %d up to %s", s.last.server, s.last.domain, s.last)
-	case s.after+1 == s.last.seq:
-		return s.last.String()
-	}
-	return fmt.Sprintf("%s to %s", triple{s.last.domain, s.last.server, s.after + 1}, s.last)
-}
-
-// since returns what of q is not in a history with p as its last entries: by domain and server, from the
-// number after the last that is there. Other servers may have written some of the numbers between.
-func (p position) since(q position) (spans []span) {
-	for _, t := range p.lacks(q) {
-		s := span{last: t}
-		for _, have := range p {
-			if have.domain == t.domain && have.server == t.server {
-				s.after = max(s.after, have.seq)
-			}
-		}
-		spans = append(spans, s)
-	}
-	slices.SortFunc(spans, func(a, b span) int {
-		return cmp.Or(cmp.Compare(a.last.domain, b.last.domain), cmp.Compare(a.last.server, b.last.server), cmp.Compare(a.last.seq, b.last.seq))
-	})
-	return slices.CompactFunc(spans, func(a, b span) bool {
-		return a.last.domain == b.last.domain && a.last.server == b.last.server && a.last.seq == b.last.seq
-	})
-}
-
-// inWords puts spans into a list for sentences.
-func inWords(spans []span) string {
-	var parts []string
-	for i, s := range spans {
-		if i == maxSpans {
-			parts = append(parts, fmt.Sprintf("and of %d other servers", len(spans)-i))
-			break
-		}
-		parts = append(parts, s.String())
-	}
-	return strings.Join(parts, ", ")
-}
-
-// errant says which transactions the server has that other has not.
-func (f *facts) errant(other *server) string {
-	have := other.facts.history()
-	q := f.holds()
-	for _, t := range f.state {
-		// Of servers that other knows nothing of, it may have had all from the copy it was made from.
-		if slices.ContainsFunc(have, func(h triple) bool { return h.domain == t.domain && h.server == t.server }) {
-			q = append(q, t)
-		}
-	}
-	return inWords(have.since(q))
 }

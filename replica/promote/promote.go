@@ -26,6 +26,12 @@ func (p *Promoter) Plan(ctx context.Context, to string) (*Plan, error) {
 // not be done with others is in [Report].Left. The error wraps [ErrRefused] when it would not be
 // safe. The report is not nil once the servers were asked.
 func (p *Promoter) Promote(ctx context.Context, to string, options *Options) (*Report, error) {
+	if options == nil {
+		options = &Options{}
+	}
+	if _, err := parsePosition(options.LastKnown); err != nil {
+		return nil, fmt.Errorf("promote: Options.LastKnown: %w", err)
+	}
 	o, err := p.open(ctx, true)
 	if err != nil {
 		return nil, err
@@ -34,9 +40,6 @@ func (p *Promoter) Promote(ctx context.Context, to string, options *Options) (*R
 	x, err := o.target(to)
 	if err != nil {
 		return nil, err
-	}
-	if options == nil {
-		options = &Options{}
 	}
 	err = o.promote(ctx, x, *options)
 	return o.finish(), err
@@ -67,7 +70,7 @@ func (o *operation) promote(ctx context.Context, x *server, options Options) err
 	if !plan.Already {
 		// What was done before the new primary takes writes is undone when that fails.
 		var undo []func(context.Context)
-		if err := o.change(ctx, x, plan, options.Automatic, overridden, &undo); err != nil {
+		if err := o.change(ctx, x, plan, options, overridden, &undo); err != nil {
 			if len(undo) > 0 {
 				late, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.config.Wait)
 				defer cancel()
@@ -84,7 +87,7 @@ func (o *operation) promote(ctx context.Context, x *server, options Options) err
 }
 
 // change makes x the primary.
-func (o *operation) change(ctx context.Context, x *server, plan *Plan, automatic bool, overridden map[string]bool, undo *[]func(context.Context)) error {
+func (o *operation) change(ctx context.Context, x *server, plan *Plan, options Options, overridden map[string]bool, undo *[]func(context.Context)) error {
 	from := o.find(plan.From)
 	semi := o.semiSync() || o.config.Mode == Strict
 	var since time.Time
@@ -111,7 +114,7 @@ func (o *operation) change(ctx context.Context, x *server, plan *Plan, automatic
 			return fmt.Errorf("promote: node %s: %w", x.Name, x.err)
 		}
 	}
-	if semi && (o.another(x) || automatic) {
+	if semi && (o.another(x) || options.Automatic) {
 		if !x.facts.waitsSemi {
 			// As a replica it would wait for replicas of its own with each transaction it applies.
 			*undo = append(*undo, func(ctx context.Context) {
@@ -127,6 +130,7 @@ func (o *operation) change(ctx context.Context, x *server, plan *Plan, automatic
 		o.did("%s waits for a replica's acknowledgement of each write (semi-sync, %s).", x.Name, o.mode())
 	}
 	o.report.Position = x.facts.holds().String()
+	o.cut(x, from, options)
 	// Only when it replicates from nobody programs take it for the primary, so the last statement
 	// decides. In this order an interrupted promotion leaves a state that tells how far it came.
 	statements := []string{"SET GLOBAL read_only = 0"}
@@ -136,7 +140,7 @@ func (o *operation) change(ctx context.Context, x *server, plan *Plan, automatic
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("promote: interrupted before %s takes writes: %w", x.Name, err)
 	}
-	sent, err := o.lease.decide(ctx, x, automatic, statements...)
+	sent, err := o.lease.decide(ctx, x, options.Automatic, statements...)
 	if sent {
 		*undo = nil // whether a statement that fails had an effect is not known
 	}

@@ -104,7 +104,8 @@ func (o *operation) join(ctx context.Context, s, primary *server, semi bool) err
 
 // diverged refuses a server that has what the primary has not.
 func (o *operation) diverged(s, primary *server) Refusal {
+	o.report.Lost = s.facts.errant(primary)
 	return Refusal{Code: "diverged", Text: fmt.Sprintf(
 		"%s has what %s has not: %s. Their histories have parted, and %s (at %s) cannot send on from there. mariadb-binlog on %s shows what it is; add by hand what is worth keeping, then rebuild %s from a copy of %s (mariadb-backup), and repeat the call.",
-		s.Name, primary.Name, s.facts.errant(primary), primary.Name, primary.facts.holds().words(), s.Name, s.Name, primary.Name)}
+		s.Name, primary.Name, inWords(o.report.Lost), primary.Name, primary.facts.holds().words(), s.Name, s.Name, primary.Name)}
 }

@@ -21,6 +21,11 @@ type Options struct {
 	// old primary does not answer; it was Armed; and a majority of at least three voters, which are the
 	// nodes and [Config].Voters, agrees at the moment when the node begins to take writes.
 	Automatic bool
+	// LastKnown is the position up to which the old primary was last seen to have written, as in
+	// [Sight].Position, and LastKnownAt when that was. The report then says what of it is not there. ""
+	// is not known; a text that is no list of GTIDs fails the call before anything is done.
+	LastKnown   string
+	LastKnownAt time.Time
 	// Armed is when the old primary was last seen to wait for acknowledgements in mode [Strict], with a
 	// replica that gave them, by [Sight]. Zero: it was not seen. It tells for an hour whether it had given up.
 	Armed time.Time
@@ -61,16 +66,43 @@ type NodeState struct {
 // A Report is what a call did, for people and for JSON. It is there also when the call fails, as far
 // as it came.
 type Report struct {
-	Plan         *Plan         `json:"plan,omitempty"` // of a promotion, as it was at the start
-	Primary      string        `json:"primary"`        // who takes writes at the end; "": nobody
-	Steps        []string      `json:"steps"`          // what was done, in order
-	Position     string        `json:"position"`       // of a promotion: the last transaction before new writes
-	Acknowledged string        `json:"acknowledged"`   // of a promotion: as in Plan
-	MayLose      []string      `json:"may_lose"`       // of a promotion: empty, nothing that was acknowledged
-	Refusals     []Refusal     `json:"refusals"`       // those that stopped the call
-	Left         []string      `json:"left"`           // what remains to be done, by whom reads this
-	Took         time.Duration `json:"took_ns"`
-	NoWrites     time.Duration `json:"no_writes_ns"` // of a planned promotion: how long no server took writes
+	Plan     *Plan    `json:"plan,omitempty"` // of a promotion, as it was at the start
+	Primary  string   `json:"primary"`        // who takes writes at the end; "": nobody
+	Steps    []string `json:"steps"`          // what was done, in order
+	Position string   `json:"position"`       // of a promotion: the last transaction before new writes
+	// Cut is the last transaction of each domain and server that the new primary had before new writes. Of
+	// a server named in it, later ones were lost; those of the new primary itself go on.
+	Cut          string   `json:"cut"`
+	Acknowledged string   `json:"acknowledged"` // of a promotion: as in Plan
+	MayLose      []string `json:"may_lose"`     // of a promotion: empty, nothing that was acknowledged
+	// Lost are transactions that are known to have been on another server and are not on the primary: of
+	// a promotion, as far as [Options].LastKnown tells; of a refused Rejoin, those of the node.
+	Lost     []Range       `json:"lost"`
+	Refusals []Refusal     `json:"refusals"` // those that stopped the call
+	Left     []string      `json:"left"`     // what remains to be done, by whom reads this
+	Took     time.Duration `json:"took_ns"`
+	NoWrites time.Duration `json:"no_writes_ns"` // of a planned promotion: how long no server took writes
+}
+
+// A Range is what one server wrote in one replication domain, by number, First and Last included. Other
+// servers may have written some of the numbers between. First is 0 if it is not known.
+type Range struct {
+	Domain uint32 `json:"domain"`
+	Server uint32 `json:"server"`
+	First  uint64 `json:"first"`
+	Last   uint64 `json:"last"`
+}
+
+// String writes it with GTIDs, as in "0-1-17 to 0-1-19".
+func (r Range) String() string {
+	first, last := triple{r.Domain, r.Server, r.First}, triple{r.Domain, r.Server, r.Last}
+	switch r.First {
+	case 0:
+		return fmt.Sprintf("what server %d wrote in domain %d up to %s", r.Server, r.Domain, last)
+	case r.Last:
+		return last.String()
+	}
+	return fmt.Sprintf("%s to %s", first, last)
 }
 
 // refused makes the error of refusals.

@@ -39,7 +39,7 @@ func (o *operation) waiting(ctx context.Context, s, primary *server) error {
 	}
 	return o.refuse(Refusal{Code: "unacknowledged", Text: fmt.Sprintf(
 		"Commits wait on %s for a replica's acknowledgement, and %s has not what they wrote (%s). No client was told that it is kept, and none is to be. Kill that server with SIGKILL (systemctl kill --signal=SIGKILL mariadb); an orderly shutdown would finish them. Start it with read_only=1, init_rpl_role=SLAVE and rpl_semi_sync_slave_enabled=1: it drops them then. Repeat the call after that.",
-		s.Name, primary.Name, s.facts.errant(primary))})
+		s.Name, primary.Name, inWords(s.facts.errant(primary)))})
 }
 
 // fenceOld makes s, an old primary, read-only, without confirming what waits there.
