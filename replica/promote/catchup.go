@@ -156,10 +156,7 @@ func (o *operation) catchUp(ctx context.Context, x, giver *server, undo *[]func(
 			o.left("%s was to get from %s what it lacks, and ending that failed: %s. Repeat the call, or run %s; %s on it.", x.Name, giver.Name, err, stopCatchUp, dropCatchUp)
 		}
 	})
-	c := o.config
-	err := x.exec(ctx, fmt.Sprintf(
-		"CHANGE MASTER '%s' TO MASTER_HOST = %s, MASTER_PORT = %d, MASTER_USER = %s, MASTER_PASSWORD = %s, MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1",
-		catchUpName, quote(giver.host), giver.port, quote(c.ReplicationUser), quote(c.ReplicationPassword)),
+	err := x.exec(ctx, "CHANGE MASTER '"+catchUpName+"' TO "+o.link(giver, 1),
 		"START SLAVE '"+catchUpName+"'")
 	if err != nil {
 		return err

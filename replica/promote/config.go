@@ -37,6 +37,8 @@ type Config struct {
 	ReplicationUser string
 	// ReplicationPassword is its password. It is in no plan, report, log or error.
 	ReplicationPassword string
+	// ReplicationTLS has replicas connect over TLS.
+	ReplicationTLS ReplicationTLS
 	// Mode says what a write waits for before it is acknowledged. "" means [Available].
 	Mode Mode
 	// Voters have a vote beside the nodes where [Options].Quorum is asked for; up to 64, by different names.
@@ -103,6 +105,9 @@ func New(c Config) (*Promoter, error) {
 	}
 	if strings.ContainsRune(c.ReplicationUser+c.ReplicationPassword, 0) {
 		bad("ReplicationUser or ReplicationPassword contains a zero byte")
+	}
+	if err := c.ReplicationTLS.check(); err != nil {
+		bad("%w", err)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -61,6 +61,7 @@
 // writes, and an orderly shutdown would finish them; so nothing of the kind is done. That server is to be
 // killed, and Rejoin says how.
 //
-// Of a replica that is pointed to the new primary, other settings of its connection (TLS, delay,
-// filters) stay as they were. An old primary has none: it connects with MariaDB's defaults.
+// Of a replica that is pointed to the new primary, other settings of its connection (delay, filters,
+// and TLS unless [Config].ReplicationTLS says how) stay as they were. An old primary has none: it
+// connects with MariaDB's defaults. Both try again every 10 s when they cannot connect.
 package promote

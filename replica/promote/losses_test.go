@@ -5,11 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,92 +15,11 @@ import (
 	"github.com/sugarlabs/beamrider/replica/replicatest"
 )
 
-// A link is a connection between servers that can be made to lose what is on the way.
-type link struct {
-	listener net.Listener
-	to       string
-	mu       sync.Mutex
-	losing   bool
-	conns    []net.Conn
-	all      sync.WaitGroup
-}
-
-func newLink(t testing.TB, to string) *link {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &link{listener: listener, to: to}
-	l.all.Go(l.serve)
-	t.Cleanup(func() { l.cut(); l.all.Wait() })
-	return l
-}
-
-func (l *link) serve() {
-	for {
-		near, err := l.listener.Accept()
-		if err != nil {
-			return
-		}
-		far, err := net.Dial("tcp", l.to)
-		if err != nil {
-			near.Close()
-			continue
-		}
-		l.mu.Lock()
-		l.conns = append(l.conns, near, far)
-		l.mu.Unlock()
-		l.all.Go(func() { l.pass(far, near) })
-		l.all.Go(func() { l.pass(near, far) })
-	}
-}
-
-func (l *link) pass(to, from net.Conn) {
-	buffer := make([]byte, 4096)
-	for {
-		n, err := from.Read(buffer)
-		l.mu.Lock()
-		losing := l.losing
-		l.mu.Unlock()
-		if n > 0 && !losing {
-			_, err2 := to.Write(buffer[:n])
-			if err == nil {
-				err = err2
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// lose loses what is sent from now on, without a word.
-func (l *link) lose() { l.mu.Lock(); defer l.mu.Unlock(); l.losing = true }
-
-// cut ends the link.
-func (l *link) cut() {
-	l.listener.Close()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range l.conns {
-		c.Close()
-	}
-}
-
 // TestFailurePrimaryKilledWithoutSemiSync: what was on the way is lost, and the report says what.
 func TestFailurePrimaryKilledWithoutSemiSync(t *testing.T) {
-	servers := replicatest.Cluster(t, 2)
-	a, b := servers[0], servers[1]
-	p := promoter(t, servers...)
-	_, address, _ := strings.Cut(a.AdminDSN(), "@tcp(")
-	address, _, _ = strings.Cut(address, ")")
-	l := newLink(t, address)
-	_, port, err := net.SplitHostPort(l.listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Exec("STOP SLAVE", "CHANGE MASTER TO MASTER_PORT = "+port, "START SLAVE")
+	g := replicatest.Start(t, replicatest.Topology{Servers: 2, Partitionable: true})
+	a, b := g.Servers[0], g.Servers[1]
+	p := promoter(t, g.Servers...)
 	db, err := sql.Open("mysql", a.DSN())
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +48,7 @@ func TestFailurePrimaryKilledWithoutSemiSync(t *testing.T) {
 	b.CatchUp(a)
 	for i := 50; i < 80; i++ {
 		if i == 60 {
-			l.lose()
+			a.From(b).Cut()
 		}
 		write(i)
 	}
@@ -145,7 +62,7 @@ func TestFailurePrimaryKilledWithoutSemiSync(t *testing.T) {
 		t.Fatal(seen.Err)
 	}
 	a.Kill()
-	l.cut()
+	a.From(b).Refuse()
 	poll(t, "b notices", func() bool { return state(t, p, "b").Problem != "" })
 	if _, err := p.Promote(t.Context(), "b", &Options{LastKnown: "0-1"}); err == nil || !strings.Contains(err.Error(), "LastKnown") {
 		t.Errorf("a position that is none gives %v", err)

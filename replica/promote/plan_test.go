@@ -195,6 +195,8 @@ func TestNewReportsAllMistakes(t *testing.T) {
 		"no port":     {Config{Nodes: []Node{{Name: "a", DSN: node.DSN, Address: "x"}}, ReplicationUser: "r"}, []string{"not host:port"}},
 		"port 0":      {Config{Nodes: []Node{{Name: "a", DSN: node.DSN, Address: "x:0"}}, ReplicationUser: "r"}, []string{"from 1 to 65535"}},
 		"unix socket": {Config{Nodes: []Node{{Name: "a", DSN: "u@unix(/s)/"}}, ReplicationUser: "r"}, []string{"not of TCP"}},
+		"half of TLS": {Config{Nodes: []Node{node}, ReplicationUser: "r", ReplicationTLS: ReplicationTLS{Key: "k"}}, []string{"ReplicationTLS.CA is missing"}},
+		"no key":      {Config{Nodes: []Node{node}, ReplicationUser: "r", ReplicationTLS: ReplicationTLS{CA: "c", Cert: "c"}}, []string{"both Cert and Key"}},
 		"many":        {Config{Nodes: slices.Repeat([]Node{node}, 65), ReplicationUser: "r"}, []string{"65 nodes"}},
 	} {
 		t.Run(name, func(t *testing.T) {

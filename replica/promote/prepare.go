@@ -12,7 +12,7 @@ const (
 	// connectWait is how long a replica may take to connect.
 	connectWait = 15 * time.Second
 	// connectRetry is after how many seconds it tries again. The server's own minute would outlast that;
-	// after 86,400 attempts a replica gives up for ever, which is after ten days.
+	// after 100,000 attempts a replica gives up for ever, which is after eleven days.
 	connectRetry = 10
 )
 

@@ -231,3 +231,50 @@ func TestRejoinToOneMadeFromACopy(t *testing.T) {
 	}
 	primary(t, b, a)
 }
+
+// TestFailurePrimaryWasFrozenOrCutOff: it is back alive, and its clients have written on as if nothing
+// had happened.
+func TestFailurePrimaryWasFrozenOrCutOff(t *testing.T) {
+	for name, fault := range map[string]struct{ begin, end func(*replicatest.Server) }{
+		"frozen":  {(*replicatest.Server).Freeze, (*replicatest.Server).Thaw},
+		"cut off": {(*replicatest.Server).Isolate, (*replicatest.Server).Heal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			servers := replicatest.Start(t, replicatest.Topology{Partitionable: true}).Servers
+			a, b, c := servers[0], servers[1], servers[2]
+			p := promoter(t, servers...)
+			p.config.Mode, p.config.Timeout = Strict, time.Second
+			prepare(t, p)
+			db, err := sql.Open("mysql", a.NearDSN())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			acked, stop := writers(t, 8, db)
+			poll(t, "rows are written", more(acked, 100))
+			fault.begin(a)
+			poll(t, "the replicas notice", func() bool {
+				plan, err := p.Plan(t.Context(), "b")
+				return err == nil && len(plan.Refusals) == 0
+			})
+			do(t, p, "b")
+			b.Exec("INSERT INTO app.x VALUES (-2, 2)")
+			fault.end(a)
+			poll(t, "clients wait on a", func() bool {
+				return a.Text("SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'Waiting for semi-sync ACK from slave'") != "0"
+			})
+			r, err := p.Rejoin(t.Context(), "a")
+			refusal(t, r, err, "unacknowledged")
+			a.Kill()
+			rows := stop()
+			if missing := lost(t, b, rows); len(missing) > 0 {
+				t.Errorf("of %d acknowledged rows, %d are lost", len(rows), len(missing))
+			}
+			a.Restart(asReplica...)
+			if r, err := p.Rejoin(t.Context(), "a"); err != nil || len(r.Left) != 0 {
+				t.Fatalf("%v, %+v", err, r)
+			}
+			primary(t, b, a, c)
+		})
+	}
+}

@@ -407,10 +407,7 @@ func (s *server) follow(ctx context.Context, primary *server, semi bool) error {
 		// Its own writes are not in gtid_slave_pos yet.
 		statements = append(statements, "SET GLOBAL gtid_slave_pos = "+quote(s.facts.holds().String()))
 	}
-	c := s.promoter.config
-	statements = append(statements, fmt.Sprintf(
-		"CHANGE MASTER '' TO MASTER_HOST = %s, MASTER_PORT = %d, MASTER_USER = %s, MASTER_PASSWORD = %s, MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = %d",
-		quote(primary.host), primary.port, quote(c.ReplicationUser), quote(c.ReplicationPassword), connectRetry),
+	statements = append(statements, "CHANGE MASTER '' TO "+s.promoter.link(primary, connectRetry),
 		"START SLAVE ''")
 	return s.exec(ctx, statements...)
 }
