@@ -234,6 +234,7 @@ func TestSwitchUnderWriters(t *testing.T) {
 	p := promoter(t, servers...)
 	// Late, so that it has rows to apply when the old primary is read-only, however fast the machine is.
 	servers[1].Follow(servers[0], time.Second)
+	poll(t, "the late replica receives", func() bool { return servers[1].ReplicaStatus()["Slave_IO_Running"] == "Yes" })
 	prepare(t, p)
 	r := router(t, servers...)
 	acked, stop := writers(t, 8, r.Write(t.Context()))
