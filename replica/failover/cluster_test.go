@@ -46,7 +46,10 @@ func settings(t testing.TB, servers ...*replicatest.Server) Config {
 // cluster starts three servers with the accounts that a guard needs, and a table.
 func cluster(t testing.TB) []*replicatest.Server {
 	t.Helper()
-	servers := replicatest.Cluster(t, 3)
+	return furnish(replicatest.Cluster(t, 3))
+}
+
+func furnish(servers []*replicatest.Server) []*replicatest.Server {
 	servers[0].Exec("CREATE USER promoter IDENTIFIED BY 'promotes'",
 		"GRANT READ_ONLY ADMIN, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, SLAVE MONITOR, CONNECTION ADMIN, PROCESS, RELOAD ON *.* TO promoter",
 		"CREATE USER copier IDENTIFIED BY 'copies'", "GRANT REPLICATION SLAVE ON *.* TO copier", "CREATE TABLE app.x (i INT PRIMARY KEY, s INT)")
