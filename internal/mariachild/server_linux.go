@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ var small = []string{
 // readyTime is how long a server may take to get ready on a busy machine.
 const readyTime = 2 * time.Minute
 
-// A Server is one server. Its methods are for one goroutine at a time.
+// A Server is one server. Its methods but Pid are for one goroutine at a time.
 type Server struct {
 	dir     string
 	port    int
@@ -41,6 +42,7 @@ type Server struct {
 	cred    *syscall.Credential
 	args    []string
 	process *child.Process // nil: it does not run
+	pid     atomic.Int64   // 0: it does not run; it is there before process is, while the server begins
 }
 
 // Start returns a server that takes connections. It runs the statements of accounts whenever it
@@ -215,7 +217,9 @@ func (s *Server) run(more ...string) error {
 	if err != nil {
 		return err
 	}
+	s.pid.Store(int64(p.Pid()))
 	if err := p.Says("ready for connections", readyTime); err != nil {
+		s.pid.Store(0)
 		return errors.Join(err, p.Kill())
 	}
 	s.process = p
@@ -234,6 +238,7 @@ func (s *Server) Kill() error {
 	}
 	err := s.process.Kill()
 	s.process = nil
+	s.pid.Store(0)
 	return err
 }
 
@@ -271,6 +276,7 @@ func (s *Server) Stop() error {
 	select {
 	case <-s.process.Exited():
 		s.process = nil
+		s.pid.Store(0)
 		return nil
 	case <-timeout.C:
 		return errors.Join(fmt.Errorf("the server has not ended in %v after it was asked to\n%s", stopTime, s.process.Log()), s.Kill())
@@ -286,13 +292,9 @@ func (s *Server) Restart(more ...string) error {
 	return s.run(more...)
 }
 
-// Pid returns its process id; 0: it does not run.
-func (s *Server) Pid() int {
-	if s.process == nil {
-		return 0
-	}
-	return s.process.Pid()
-}
+// Pid returns its process id, also while it begins to run; 0: it does not run. It is safe for
+// concurrent use.
+func (s *Server) Pid() int { return int(s.pid.Load()) }
 
 // End kills it, if it runs, and removes its data.
 func (s *Server) End() error {

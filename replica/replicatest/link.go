@@ -14,6 +14,8 @@ type Link struct{ from, to *Server }
 // is no server of the group.
 func (s *Server) From(other *Server) Link { return Link{from: other, to: s} }
 
+var errForeign = errors.New("the other end of the link is not of this group")
+
 var errRigid = errors.New("links have no faults here: set Topology.Partitionable")
 
 func (l Link) set(f fault) {
@@ -21,6 +23,9 @@ func (l Link) set(f fault) {
 	l.to.do(func(context.Context) error {
 		if l.to.relay == nil {
 			return errRigid
+		}
+		if l.from != nil && l.from.group != l.to.group {
+			return errForeign
 		}
 		l.to.relay.set(l.from, f)
 		return nil

@@ -19,11 +19,10 @@ func (g *Group) server(peer, here net.Addr) *Server {
 		return nil // gone already
 	}
 	for _, s := range g.Servers {
-		pid := s.pid.Load()
-		if pid == 0 {
+		if s.child == nil || s.child.Pid() == 0 {
 			continue
 		}
-		dir := fmt.Sprintf("/proc/%d/fd", pid)
+		dir := fmt.Sprintf("/proc/%d/fd", s.child.Pid())
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			continue // it ended
@@ -39,15 +38,24 @@ func (g *Group) server(peer, here net.Addr) *Server {
 
 // socket returns the inode of the TCP socket that is bound to from and connected to to; "" if none is.
 func socket(from, to net.Addr) string {
+	// A list that changes while it is read may lack some.
+	for range 3 {
+		if inode := look(hex(from), hex(to)); inode != "" {
+			return inode
+		}
+	}
+	return ""
+}
+
+func look(from, to string) string {
 	f, err := os.Open("/proc/self/net/tcp")
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	want := []string{hex(from), hex(to)}
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		// Number, local and remote address, state, queues, timers, retransmissions, user, timeout, inode.
-		if x := strings.Fields(lines.Text()); len(x) > 9 && x[1] == want[0] && x[2] == want[1] {
+		if x := strings.Fields(lines.Text()); len(x) > 9 && x[1] == from && x[2] == to {
 			return x[9]
 		}
 	}

@@ -2,6 +2,7 @@ package replicatest
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -15,9 +16,10 @@ type fault struct {
 }
 
 const (
-	mostCalls = 512      // connections through one relay at once; servers take fewer
-	chunk     = 16 << 10 // bytes that are passed on at once
-	window    = 64       // chunks that are under way in one direction of a connection at most
+	mostCalls = 512                   // connections through one relay at once; servers take fewer
+	chunk     = 16 << 10              // bytes that are passed on at once
+	pause     = 10 * time.Millisecond // after a connection that could not be taken
+	window    = 64                    // chunks that are under way in one direction of a connection at most
 )
 
 // A relay passes bytes between a server and those who connect to it.
@@ -25,6 +27,7 @@ type relay struct {
 	to       string
 	listener net.Listener
 	whose    func(peer, here net.Addr) *Server // nil: a client
+	ending   chan struct{}
 	done     sync.WaitGroup
 
 	mu     sync.Mutex
@@ -50,7 +53,7 @@ func newRelay(to string, whose func(peer, here net.Addr) *Server) (*relay, error
 		return nil, err
 	}
 	r := &relay{
-		to: to, listener: l, whose: whose,
+		to: to, listener: l, whose: whose, ending: make(chan struct{}),
 		calls: make(map[*call]struct{}), faults: make(map[*Server]fault), news: make(chan struct{}),
 	}
 	r.done.Go(r.accept)
@@ -62,8 +65,17 @@ func (r *relay) address() string { return r.listener.Addr().String() }
 func (r *relay) accept() {
 	for {
 		in, err := r.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
 		if err != nil {
-			return // closed
+			// This process has too many files open, or a caller is gone: the next may do better.
+			select {
+			case <-time.After(pause):
+				continue
+			case <-r.ending:
+				return
+			}
 		}
 		c := &call{in: in}
 		c.over, c.end = context.WithCancel(context.Background())
@@ -226,6 +238,7 @@ func (r *relay) set(from *Server, f fault) {
 // close ends all connections and returns when nothing is left of them.
 func (r *relay) close() error {
 	err := r.listener.Close()
+	close(r.ending)
 	r.mu.Lock()
 	r.closed = true
 	for c := range r.calls {

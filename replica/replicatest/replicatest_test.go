@@ -251,6 +251,16 @@ func TestLinkOfReplicaIsCut(t *testing.T) {
 	a.From(c).Heal()
 	c.CatchUp(a)
 
+	// A replica that was started again is known too.
+	c.Kill()
+	c.Restart()
+	poll(t, "the replica is back", func() bool { return receives(c) })
+	a.From(c).Cut()
+	answers(t, db)
+	poll(t, "the replica that was restarted notices", func() bool { return !receives(c) })
+	a.From(c).Heal()
+	c.CatchUp(a)
+
 	// The same where somebody else has made another server the primary.
 	b.Promote()
 	c.Follow(b, 0)

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -30,9 +29,9 @@ type Server struct {
 	judge judge
 	id    int // server_id
 	child *mariachild.Server
-	pid   atomic.Int64 // 0: it does not run
-	db    *sql.DB      // as admin, past all relays
-	relay *relay       // nil: the topology is not partitionable
+	db    *sql.DB // as admin, past all relays
+	relay *relay  // nil: the topology is not partitionable
+	ended bool
 }
 
 // accounts are made on each server by itself and stay out of the stream of changes.
@@ -50,7 +49,6 @@ func (s *Server) start(ctx context.Context, t *Topology) (err error) {
 	if s.child, err = mariachild.Open(accounts, t.arguments(s.id)...); err != nil {
 		return err
 	}
-	s.pid.Store(int64(s.child.Pid()))
 	c, err := mysql.ParseDSN(s.dsn(admin, "", s.near()))
 	if err != nil {
 		return err
@@ -72,18 +70,19 @@ func (s *Server) hang() (err error) {
 
 // end kills the server and removes its data.
 func (s *Server) end() error {
+	if s.ended {
+		return nil
+	}
+	s.ended = true
 	var errs []error
 	if s.relay != nil {
 		errs = append(errs, s.relay.close())
-		s.relay = nil
 	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
-		s.db = nil
 	}
 	if s.child != nil {
 		errs = append(errs, s.child.End())
-		s.child = nil
 	}
 	return errors.Join(errs...)
 }
@@ -97,22 +96,12 @@ func (s *Server) do(step func(context.Context) error) {
 		return
 	}
 	err := errClosed
-	if s.child != nil {
+	if !s.ended {
 		err = step(context.Background())
 	}
 	if err != nil {
 		s.judge.Fatal(fmt.Errorf("server %s: %w", s.Name(), err))
 	}
-}
-
-// change does what may end or start the process.
-func (s *Server) change(how func() error) {
-	s.judge.Helper()
-	s.do(func(context.Context) error {
-		err := how()
-		s.pid.Store(int64(s.child.Pid()))
-		return err
-	})
 }
 
 // Name returns a for the first server, b for the second, and so on.
@@ -122,26 +111,26 @@ func (s *Server) Name() string { return string(rune('a' + s.id - 1)) }
 // carries arrives.
 func (s *Server) Kill() {
 	s.judge.Helper()
-	s.change(func() error { return s.child.Kill() })
+	s.do(func(context.Context) error { return s.child.Kill() })
 }
 
 // Stop ends the server as an administrator would, and returns when it is gone.
 func (s *Server) Stop() {
 	s.judge.Helper()
-	s.change(func() error { return s.child.Stop() })
+	s.do(func(context.Context) error { return s.child.Stop() })
 }
 
 // Freeze stops the server from doing anything, and returns when it stands still: the kernel still
 // accepts connections, nobody answers.
 func (s *Server) Freeze() {
 	s.judge.Helper()
-	s.change(func() error { return s.child.Freeze() })
+	s.do(func(context.Context) error { return s.child.Freeze() })
 }
 
 // Thaw lets a frozen server go on.
 func (s *Server) Thaw() {
 	s.judge.Helper()
-	s.change(func() error { return s.child.Thaw() })
+	s.do(func(context.Context) error { return s.child.Thaw() })
 }
 
 // Restart starts a killed or stopped server again, on the same port and data, and returns when it takes
@@ -149,7 +138,7 @@ func (s *Server) Thaw() {
 // "--init-rpl-role=SLAVE", are for this run alone.
 func (s *Server) Restart(arguments ...string) {
 	s.judge.Helper()
-	s.change(func() error { return s.child.Restart(arguments...) })
+	s.do(func(context.Context) error { return s.child.Restart(arguments...) })
 }
 
 // near is the address of the server itself.
