@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -533,88 +532,15 @@ func TestLagLimit(t *testing.T) {
 	await(t, r, "it has caught up and is read", reads(1))
 }
 
-// A relay passes bytes on, until it is cut: then nothing arrives any more, and nobody is told.
-type relay struct {
-	listener net.Listener
-	mu       sync.Mutex
-	conns    []net.Conn
-	cut      chan struct{}
-	done     sync.WaitGroup
-}
-
-func newRelay(t *testing.T, to string) *relay {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{listener: l, cut: make(chan struct{})}
-	r.done.Go(func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return // closed
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				in.Close()
-				continue
-			}
-			r.mu.Lock()
-			r.conns = append(r.conns, in, out)
-			r.mu.Unlock()
-			r.done.Go(func() { r.pass(in, out) })
-			r.done.Go(func() { r.pass(out, in) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		r.mu.Lock()
-		for _, c := range r.conns {
-			c.Close()
-		}
-		r.mu.Unlock()
-		r.done.Wait()
-	})
-	return r
-}
-
-func (r *relay) pass(to, from net.Conn) {
-	b := make([]byte, 4096)
-	for {
-		n, err := from.Read(b)
-		if err != nil {
-			return
-		}
-		select {
-		case <-r.cut: // swallowed
-			continue
-		default:
-		}
-		if _, err := to.Write(b[:n]); err != nil {
-			return
-		}
-	}
-}
-
 func TestSilentNetworkIsLag(t *testing.T) {
-	servers := replicatest.Cluster(t, 2)
-	c, err := mysql.ParseDSN(servers[0].DSN())
-	if err != nil {
-		t.Fatal(err)
-	}
-	wire := newRelay(t, c.Addr)
-	_, port, err := net.SplitHostPort(wire.listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	servers := replicatest.Start(t, replicatest.Topology{Servers: 2, Partitionable: true}).Servers
 	// The replica would notice by itself after slave_net_timeout; here it does not.
-	servers[1].Exec("SET GLOBAL slave_net_timeout = 600", "STOP SLAVE", "CHANGE MASTER TO MASTER_PORT = "+port+", MASTER_HEARTBEAT_PERIOD = 300", "START SLAVE")
+	servers[1].Exec("SET GLOBAL slave_net_timeout = 600", "STOP SLAVE", "CHANGE MASTER TO MASTER_HEARTBEAT_PERIOD = 300", "START SLAVE")
 	servers[0].Exec("CREATE TABLE app.x (i INT)")
 	servers[1].CatchUp(servers[0])
 	r := begin(t, Config{MaxLag: time.Second, Timeout: 5 * time.Second}, servers...)
 	await(t, r, "the replica is read", reads(1))
-	close(wire.cut)
+	servers[0].From(servers[1]).Cut()
 	servers[0].Exec("INSERT INTO app.x VALUES (1)")
 	await(t, r, "it is not read any more", not(reads(1)))
 	if s := r.Status(); s.Nodes[1].Lag <= time.Second {
