@@ -69,8 +69,8 @@ func Start(tb testing.TB, t Topology) *Group {
 	return g
 }
 
-// Open is [Start] for programs, which close the group. It gives up when ctx ends; afterwards ctx has
-// no meaning.
+// Open is [Start] for programs, which close the group. When ctx ends it gives up, once servers that
+// begin have begun; when it has returned, ctx has no meaning any more.
 func Open(ctx context.Context, t Topology) (*Group, error) { return begin(ctx, t, &keeper{}) }
 
 // Cluster returns the servers of a simple topology, for tests that need no more.
