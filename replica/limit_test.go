@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -24,15 +23,17 @@ func limited(t *testing.T, limit int) (*Router, *fakeServer) {
 	return r, s
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
 	t.Helper()
 	timeout := time.After(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-timeout:
 			t.Fatal("it did not come about that " + what)
-		default:
-			runtime.Gosched()
+		case <-tick.C:
 		}
 	}
 }
