@@ -171,6 +171,18 @@ func (n *node) close(now time.Time) {
 	n.suspect.Store(false)
 }
 
+// breakerState is the state in one word. r.mu is held.
+func (n *node) breakerState(now time.Time) string {
+	switch {
+	case !n.suspect.Load():
+		return "closed"
+	case n.due(now):
+		return "half-open"
+	default:
+		return "open"
+	}
+}
+
 // due reports whether the server is to be tried. r.mu is held.
 func (n *node) due(now time.Time) bool {
 	return n.suspect.Load() && !now.Before(n.breaker.until)

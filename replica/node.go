@@ -41,6 +41,9 @@ type node struct {
 	breaker  breaker // under router.mu
 	draining bool    // under router.mu; it gets no new reads
 
+	reads      bool      // under router.mu; it is in the view
+	readsSince time.Time // under router.mu; since when that is as it is
+
 	serving bool      // under router.mu; it may be read, as of the last update
 	served  bool      // under router.mu; that was so at some time since Run
 	ramping time.Time // under router.mu; when it came back, until it has its full share

@@ -40,14 +40,15 @@ type Router struct {
 
 	running atomic.Bool
 
-	mu      sync.Mutex // of facts of nodes, of storing the view, and of what follows
-	nodes   []*node    // in the order of Config or SetNodes; replaced as a whole
-	retired []*node    // their pools are still open
-	made    int        // nodes so far
-	run     *running   // nil: Run is not at work
-	changed chan struct{}
-	lastPos gtids     // of the latest primary
-	serving time.Time // when there was a replica to read first, since Run
+	mu        sync.Mutex // of facts of nodes, of storing the view, and of what follows
+	nodes     []*node    // in the order of Config or SetNodes; replaced as a whole
+	retired   []*node    // their pools are still open
+	made      int        // nodes so far
+	run       *running   // nil: Run is not at work
+	changed   chan struct{}
+	lastPos   gtids     // of the latest primary
+	changedAt time.Time // when the generation rose last
+	serving   time.Time // when there was a replica to read first, since Run
 
 	cutMu sync.Mutex
 	cuts  map[net.Conn]*node // connections of the write pool

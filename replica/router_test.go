@@ -2,10 +2,13 @@ package replica
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"math"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -248,4 +251,63 @@ func TestSharesAddUp(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestStatusIsForProgramsToo(t *testing.T) {
+	r := made(t, Config{Zone: "here", SlowStart: time.Hour, Nodes: []Node{
+		{Name: "p"}, {Name: "a", Zone: "here"}, {Name: "b", Zone: "here", Weight: 3}, {Name: "c", Zone: "there"}, {Name: "v", NoReads: true},
+	}})
+	if err := r.Drain("c"); err != nil {
+		t.Fatal(err)
+	}
+	r.mu.Lock()
+	r.nodes[1].open(gone, errors.New("it broke"), time.Now())
+	r.update()
+	r.nodes[1].open(gone, errors.New("it broke again"), time.Now())
+	r.mu.Unlock()
+	data, err := json.Marshal(r.Status())
+	if err != nil {
+		t.Fatal(err)
+	}
+	type node struct {
+		Name, Zone, Breaker string
+		Reads, Draining     bool
+		Why                 string `json:"breaker_reason"`
+		NoReads             bool   `json:"no_reads"`
+		Share, Started      float64
+		Opened              uint64
+	}
+	var got struct {
+		Primary    string
+		Generation uint64
+		Changed    time.Time
+		Nodes      []node
+		Fallback   LimiterStatus `json:"primary_reads"`
+	}
+	if err := json.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := []node{
+		{Name: "p", Breaker: "closed", Started: 1},
+		{Name: "a", Zone: "here", Breaker: "open", Why: "it broke again", Opened: 1, Started: 1},
+		{Name: "b", Zone: "here", Reads: true, Breaker: "closed", Share: 1, Started: 1},
+		{Name: "c", Zone: "there", Draining: true, Breaker: "closed", Started: 1},
+		{Name: "v", NoReads: true, Breaker: "closed", Started: 1},
+	}
+	if diff := cmp.Diff(want, got.Nodes); diff != "" {
+		t.Errorf("-want +got: %s\n%s", diff, data)
+	}
+	if got.Primary != "p" || got.Generation != 1 || got.Changed.IsZero() || got.Fallback.Limit != 16 {
+		t.Errorf("status %s", data)
+	}
+	if s := r.Status(); s.Nodes[1].Since.IsZero() || s.Nodes[0].Since != (time.Time{}) {
+		t.Errorf("status %+v", s.Nodes)
+	}
+	r.mu.Lock()
+	r.nodes[1].close(time.Now())
+	r.update()
+	r.mu.Unlock()
+	if s := r.Status(); s.Nodes[1].Started != 0.1 || !near(s.Nodes[1].Share, 0.025) || s.Nodes[1].Why != "" {
+		t.Errorf("after its return: %+v", s.Nodes[1])
+	}
 }

@@ -121,6 +121,9 @@ func (n *node) forget() {
 	n.suspect.Store(false)
 	n.applied.Store(nil)
 	n.draining = false
+	if n.reads {
+		n.reads, n.readsSince = false, time.Now()
+	}
 }
 
 // retire ends the watching of a server that is not one of ours any more, and has its pool closed when

@@ -52,6 +52,16 @@ func (v *view) add(n *node) { v.put(n.reader(uint32(n.Weight)*unit), true) }
 
 func (v *view) reads(n *node) bool { return v.numbered(uint32(n.index)) == n }
 
+// share is the part of plain reads that the node gets.
+func (v *view) share(n *node) float64 {
+	for i := range v.readers[:v.tier] {
+		if v.readers[i].node == n {
+			return float64(v.readers[i].weight) / float64(v.weight)
+		}
+	}
+	return 0
+}
+
 // numbered returns the node of that index, if it may be read.
 func (v *view) numbered(index uint32) *node {
 	for i := range v.readers {
@@ -88,6 +98,7 @@ func (r *Router) update() {
 	v.primaryPos = r.lastPos
 	if v.primary != old.primary {
 		v.generation++
+		r.changedAt = now
 	}
 	var following map[*node]bool
 	if v.primary != nil {
@@ -119,6 +130,11 @@ func (r *Router) update() {
 				v.add(n)
 				v.lastResort = true
 			}
+		}
+	}
+	for _, n := range r.nodes {
+		if is := v.reads(n); is != n.reads {
+			n.reads, n.readsSince = is, now
 		}
 	}
 	r.view.Store(v)
@@ -225,6 +241,7 @@ func (r *Router) forget() {
 	v := &view{generation: old.generation, problem: "the router does not run"}
 	if old.primary != nil {
 		v.generation++
+		r.changedAt = time.Now()
 	}
 	for _, n := range r.nodes {
 		drained := n.draining
