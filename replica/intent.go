@@ -68,7 +68,7 @@ func (r *Router) readWith(v *view, i *intent) *sql.DB {
 	if i.primary {
 		return r.write
 	}
-	if i.limited {
+	if i.limited && (v.latest < 0 || v.latest+time.Since(v.longest) > i.maxLag) { // mostly all are fresh enough
 		v = v.within(i.maxLag, time.Now())
 	}
 	if i.session != nil {
@@ -90,15 +90,8 @@ func (v *view) within(limit time.Duration, now time.Time) *view {
 		}
 		return true
 	}
-	late := false
-	for i := range v.readers {
-		late = !fits(&v.readers[i]) || late
-	}
-	if !late {
-		return v
-	}
 	w := *v
-	w.readers, w.tier, w.weight = nil, 0, 0
+	w.readers, w.tier, w.weight, w.latest = nil, 0, 0, 0
 	for i := range v.readers {
 		if x := v.readers[i]; fits(&x) {
 			w.put(x, i < v.tier)

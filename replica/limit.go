@@ -160,11 +160,8 @@ func (c fallbackConnector) dial(ctx context.Context) (*fallbackConn, error) {
 	defer cancel()
 	raw, err := n.fallbackServer.Connect(limit)
 	if err != nil {
-		if ctx.Err() == nil && context.Cause(limit) == errSilent {
-			err = fmt.Errorf("%w within %s", errSilent, r.config.Timeout)
-		}
 		n.hurry()
-		return nil, fmt.Errorf("%w: primary %s: %w", ErrNoReplica, n.Name, err)
+		return nil, fmt.Errorf("%w: primary %s: %w", ErrNoReplica, n.Name, n.whySilent(ctx, limit, err))
 	}
 	server, err := whole(raw)
 	if err != nil {

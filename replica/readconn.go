@@ -17,12 +17,9 @@ var ErrReadOnly = errors.New("replica: a write among reads")
 
 // refusedWrite makes the refusal of a write by a server that is read-only into ErrReadOnly.
 func refusedWrite(err error) error {
-	var answered *mysql.MySQLError
-	if errors.As(err, &answered) {
-		switch answered.Number {
-		case 1290, 1792, 1836:
-			return fmt.Errorf("%w: %w", ErrReadOnly, err)
-		}
+	switch answerOf(err) {
+	case optionPrevents, readOnlyTx, readOnlyMode:
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
 	return err
 }
@@ -56,12 +53,18 @@ func (n *node) connectToRead(ctx context.Context) (serverConn, error) {
 	defer cancel()
 	conn, err := n.readServer.Connect(limit)
 	if err != nil {
-		if ctx.Err() == nil && context.Cause(limit) == errSilent {
-			err = fmt.Errorf("%w within %s", errSilent, n.router.config.Timeout)
-		}
-		return nil, err
+		return nil, n.whySilent(ctx, limit, err)
 	}
 	return whole(conn)
+}
+
+// whySilent makes err, with which a connection failed that had limit for it, into errSilent if it was
+// the server that took too long.
+func (n *node) whySilent(ctx, limit context.Context, err error) error {
+	if ours := (*hookError)(nil); errors.As(err, &ours) || ctx.Err() != nil || context.Cause(limit) != errSilent {
+		return err
+	}
+	return fmt.Errorf("%w within %s", errSilent, n.router.config.Timeout)
 }
 
 // errSilent: a server did not take a connection in time.

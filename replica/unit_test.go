@@ -380,32 +380,44 @@ func TestMergeIsTheLeastThatCoversBoth(t *testing.T) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	c := Config{}
-	for _, name := range []string{"a", "b", "c"} {
-		c.Nodes = append(c.Nodes, Node{Name: name, DSN: dsn})
+	c := Config{Zone: "here", SlowStart: time.Hour, Breaker: BreakerOptions{Busy: time.Minute}, MaxPrimaryReads: 4, Nodes: []Node{{Name: "p"}, {Name: "v", NoReads: true}}}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		c.Nodes = append(c.Nodes, Node{Name: name, Zone: "here", Weight: len(c.Nodes)}, Node{Name: "far " + name})
 	}
-	r, err := New(c)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer r.Close()
-	v := &view{primary: r.nodes[0]}
-	at := ids("0-1-100")
-	for _, n := range r.nodes[1:] {
-		n.applied.Store(&at)
-		v.add(n)
-	}
-	r.view.Store(v)
+	r := made(b, c)
+	r.nodes[2].ramping = time.Now()
+	refresh(r)
 	s := NewSession()
-	s.wrote(ids("0-1-99"))
-	for name, ctx := range map[string]context.Context{"plain": b.Context(), "session": WithSession(b.Context(), s)} {
-		b.Run(name, func(b *testing.B) {
+	s.wrote(ids("0-1-5"))
+	for _, bench := range []struct {
+		name string
+		ctx  context.Context
+	}{
+		{"plain", b.Context()},
+		{"session", WithSession(b.Context(), s)},
+		{"max lag", WithMaxLag(b.Context(), time.Hour)},
+		{"primary", WithPrimary(b.Context())},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if r.Read(ctx) == r.fallback {
+				if r.Read(bench.ctx) == r.fallback {
 					b.Fatal("not a replica")
 				}
 			}
 		})
+	}
+}
+
+func TestReadDoesNotAllocate(t *testing.T) {
+	r := made(t, Config{Zone: "here", Nodes: []Node{{Name: "p"}, {Name: "a", Zone: "here"}, {Name: "b", Zone: "here", Weight: 3}, {Name: "c"}}})
+	s := NewSession()
+	s.wrote(ids("0-1-5"))
+	for name, ctx := range map[string]context.Context{
+		"plain": t.Context(), "session": WithSession(t.Context(), s), "max lag": WithMaxLag(t.Context(), time.Hour), "primary": WithPrimary(t.Context()),
+	} {
+		if n := testing.AllocsPerRun(1000, func() { r.Read(ctx) }); n != 0 {
+			t.Errorf("%s: %v allocations for a read", name, n)
+		}
 	}
 }

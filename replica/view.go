@@ -16,11 +16,13 @@ type view struct {
 	primary    *node  // nil: none
 	primaryPos gtids  // how far the latest primary was when it was asked last
 	readers    []reader
-	tier       int    // plain reads go to the first so many of readers; the others are farther away
-	weight     uint32 // sum of those of the tier
-	lastResort bool   // readers lag by an unknown time, but nobody has anything newer
-	problem    string // why there is no primary, or what is wrong although there is one
-	asking     bool   // problem is only that a server was not asked yet
+	tier       int           // plain reads go to the first so many of readers; the others are farther away
+	weight     uint32        // sum of those of the tier
+	latest     time.Duration // the longest lag of readers; negative: one is unknown
+	longest    time.Time     // when the one was asked that was not asked for the longest time
+	lastResort bool          // readers lag by an unknown time, but nobody has anything newer
+	problem    string        // why there is no primary, or what is wrong although there is one
+	asking     bool          // problem is only that a server was not asked yet
 }
 
 // A reader is a replica that may be read. It keeps what changes of its node.
@@ -45,6 +47,12 @@ func (v *view) put(x reader, tier bool) {
 		v.weight += x.weight
 	}
 	x.upTo = v.weight
+	if len(v.readers) == 0 || x.asked.Before(v.longest) {
+		v.longest = x.asked
+	}
+	if x.lag < 0 || v.latest >= 0 && x.lag > v.latest {
+		v.latest = x.lag
+	}
 	v.readers = append(v.readers, x)
 }
 
