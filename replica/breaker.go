@@ -2,11 +2,10 @@ package replica
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // BreakerOptions say how long a replica is left alone whose connections fail. The zero value is good
@@ -61,12 +60,18 @@ type breaker struct {
 	opened   uint64    // how often it opened
 }
 
+// Numbers of errors, beside those of writes.
+const (
+	tooManyOfUser = 1203
+	limitOfUser   = 1226
+)
+
 // A fault is what a failed call says of the server.
 type fault int
 
 const (
 	none   fault = iota // nothing
-	silent              // it did not answer in the time the caller had: it is asked before more is said
+	silent              // it may have failed: it is asked before it is read again, and no more than that
 	busy                // it has no connection left
 	gone                // it lost a connection, or does not take one
 )
@@ -82,7 +87,7 @@ func (n *node) judge(ctx context.Context, before uint64, err error) {
 // in, can be read as little as one that is down.
 func (n *node) refused(ctx context.Context, before uint64, err error) {
 	f := n.faultOf(ctx, before, err)
-	if answered := (*mysql.MySQLError)(nil); f == none && errors.As(err, &answered) {
+	if f == none && answerOf(err) != 0 {
 		f = gone
 	}
 	if f != none {
@@ -92,16 +97,16 @@ func (n *node) refused(ctx context.Context, before uint64, err error) {
 
 func (n *node) faultOf(ctx context.Context, before uint64, err error) fault {
 	var ours *hookError
-	var answered *mysql.MySQLError
+	number := answerOf(err)
 	switch {
 	case errors.As(err, &ours):
 		return none
-	case errors.As(err, &answered):
+	case number != 0:
 		n.answers.Add(1)
 		if isBusy(err) {
 			return busy
 		}
-		if answered.Number == 1053 { // it shuts down
+		if number == shutdown {
 			return gone
 		}
 		return none
@@ -113,18 +118,26 @@ func (n *node) faultOf(ctx context.Context, before uint64, err error) fault {
 		return none
 	case !broken(err):
 		return none
-	case n.impatient && n.answers.Load() != before:
+	case errors.Is(err, driver.ErrBadConn):
+		n.hurry() // nothing was sent: the pool tries another connection, and a new one will tell
+		return none
+	case n.answers.Load() == before:
+		return gone
+	case n.impatient:
 		n.hurry() // it may be the driver's own time-out for a slow statement
 		return none
 	default:
-		return gone
+		return silent // others were answered: it may be this connection alone
 	}
 }
 
 // isBusy reports whether a server refused a connection as it, or the account, has too many.
 func isBusy(err error) bool {
-	var answered *mysql.MySQLError
-	return errors.As(err, &answered) && (answered.Number == 1040 || answered.Number == 1203 || answered.Number == 1226)
+	switch answerOf(err) {
+	case tooManyConnections, tooManyOfUser, limitOfUser:
+		return true
+	}
+	return false
 }
 
 // trip takes the server out of reads. Many calls fail at once when a server does; the first is

@@ -52,7 +52,8 @@ type Config struct {
 	// MaxPrimaryReads bounds the connections of reads that go to the primary because no replica is fit
 	// for them, those of sessions too; these connections come on top of those for writes, so that
 	// reads never take them away. Who finds all in use waits half a second for one, then gets
-	// ErrNoReplica. [WithPrimary] is not bounded by it. 0 means half of MaxOpen; up to 10000.
+	// ErrNoReplica. [WithPrimary] is not bounded by it. 0 means half of MaxOpen, or MaxOpen if there is
+	// but one node; up to 10000.
 	MaxPrimaryReads int
 	// SlowStart is how long a replica that comes back gets less than its share of reads, while others
 	// are there to take the rest: a tenth in the first third, then more and more. 0 means 10 s; less
@@ -127,6 +128,9 @@ func (c *Config) check() (configs []*mysql.Config, err error) {
 	}
 	if c.MaxPrimaryReads == 0 {
 		c.MaxPrimaryReads = max(1, c.MaxOpen/2)
+		if len(c.Nodes) == 1 {
+			c.MaxPrimaryReads = c.MaxOpen
+		}
 	}
 	if c.MaxPrimaryReads < 0 || c.MaxPrimaryReads > 10000 {
 		bad("MaxPrimaryReads is %d; it must be from 1 to 10000", c.MaxPrimaryReads)

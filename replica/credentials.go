@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"net"
+	"slices"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -42,13 +43,12 @@ func (r *Router) Renew() {
 	}
 	r.renewed.Add(1)
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	nodes := slices.Concat(r.nodes, r.retired)
+	r.mu.Unlock()
 	closeIdle(r.write, r.config.MaxOpen)
 	closeIdle(r.fallback, r.config.MaxPrimaryReads)
-	for _, n := range r.nodes {
-		if !n.draining {
-			closeIdle(n.read, r.config.MaxOpen)
-		}
+	for _, n := range nodes {
+		closeIdle(n.read, r.config.MaxOpen)
 		n.hurry() // its own connection for questions
 	}
 }

@@ -19,8 +19,30 @@
 //   - A read with a [Session] sees all writes that were made with that session, also when the
 //     session's [Token] went to another process meanwhile: it goes to a replica that has applied
 //     them, else to the primary, else fails.
-//   - Nothing is retried, promoted or repaired. Memory and the number of connections and
+//   - Nothing is promoted or repaired, and no statement repeated outside of [Router.View] and
+//     [Router.Update]. Memory and the number of connections and
 //     goroutines are bounded by [Config].
+//
+// # Who is read
+//
+// A read goes to a replica that is fresh enough, near ([Config.Zone]) before far, by weight. One whose
+// connections fail is left out at once, before it is found to be down, and comes back when it has
+// answered and taken a connection; if it fails again and again, after a growing time
+// ([BreakerOptions]). Whoever comes back starts slowly ([Config.SlowStart]). A statement that takes
+// longer than its context allows is held against a server only if nobody was answered meanwhile.
+//
+// Reads that no replica is fit for go to the primary, on connections of their own and no more than
+// [Config.MaxPrimaryReads]: a lost replica must not take the primary down with it. These connections
+// refuse writes, as a replica would. [WithPrimary] asks for the pool of writes, and has no such limit.
+//
+// A plain read can fail when its server does. What runs on a server that stands still ends with its
+// context, or with the driver's readTimeout: have one of both.
+//
+// # While it works
+//
+// [Router.SetNodes] changes the servers, [Router.Drain] takes reads off one for its maintenance,
+// [Router.Renew] replaces connections when a password or certificate has changed
+// ([Config.Connect]). None of them makes a call fail.
 //
 // # What it needs
 //

@@ -142,6 +142,7 @@ func (n *node) probe(ctx context.Context, db *sql.DB) (again bool) {
 	limit, cancel := context.WithTimeout(ctx, r.config.Timeout)
 	defer cancel()
 	f, err := ask(limit, db)
+	f.asked = time.Now()
 	tried := false
 	var trial error
 	if err == nil {
@@ -186,9 +187,8 @@ func (n *node) probe(ctx context.Context, db *sql.DB) (again bool) {
 		if n.serving && !n.suspect.Load() {
 			n.open(gone, err, now)
 		}
-		f = facts{err: err}
+		f = facts{err: err, asked: now}
 	}
-	f.asked = now
 	n.facts = f
 	// Without strict mode the numbers do not tell what is there.
 	if f.err == nil && f.strict && f.role() == Replica {

@@ -127,8 +127,8 @@ func (c *readConn) ResetSession(ctx context.Context) error {
 		return driver.ErrBadConn
 	}
 	err := c.serverConn.ResetSession(ctx)
-	if err != nil { // it was closed while it was idle
-		c.node.judge(ctx, c.node.answers.Load(), err)
+	if err != nil { // closed while it was idle: the pool tries another, and a new one will tell
+		c.node.hurry()
 	}
 	return err
 }
