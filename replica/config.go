@@ -72,9 +72,10 @@ type Config struct {
 	// [Router.CreateMarkerTable] makes it. It costs one round trip for each transaction. "": none.
 	Marker string
 	// CheckReads refuses, with [ErrReadOnly], statements of [Router.View] and of Query of
-	// [Router.DBTX] that do not look like reads, also those that a replica takes and that protect
-	// nothing there, as SELECT … FOR UPDATE. It looks at the first word and the end of the text
-	// alone. It is for tests and development: there is no need to pay for it in production.
+	// [Router.DBTX] that do not look like reads. Servers refuse most of these themselves, but not
+	// SELECT … LOCK IN SHARE MODE, which protects nothing on a replica, and none on a database of a
+	// test whose account may do everything. It looks at the first word and the end of the text alone.
+	// It is for tests and development: in production it has nothing to find.
 	CheckReads bool
 	// Logger gets changes of roles and of availability. nil discards.
 	Logger *slog.Logger

@@ -18,8 +18,9 @@ type DBTX interface {
 // primary; Query goes where [Router.Read] says, with the session, [WithPrimary] and [WithMaxLag] of
 // its context. It is safe for concurrent use. Within [Router.Update] give the *sql.Tx instead.
 //
-// A Query that writes needs WithPrimary. Without it INSERT … RETURNING fails with [ErrReadOnly];
-// SELECT … FOR UPDATE takes locks that protect nothing, unless [Config.CheckReads] refuses it.
+// A Query that writes or locks needs WithPrimary. Without it INSERT … RETURNING and
+// SELECT … FOR UPDATE fail with [ErrReadOnly]; SELECT … LOCK IN SHARE MODE takes locks that protect
+// nothing, unless [Config.CheckReads] refuses it.
 func (r *Router) DBTX() DBTX { return caller{r} }
 
 type caller struct{ router *Router }

@@ -19,9 +19,8 @@
 //   - A read with a [Session] sees all writes that were made with that session, also when the
 //     session's [Token] went to another process meanwhile: it goes to a replica that has applied
 //     them, else to the primary, else fails.
-//   - Nothing is promoted or repaired, and no statement repeated outside of [Router.View] and
-//     [Router.Update]. Memory and the number of connections and
-//     goroutines are bounded by [Config].
+//   - Nothing is promoted or repaired, and nothing is retried but by [Router.View] and
+//     [Router.Update]. Memory and the number of connections and goroutines are bounded by [Config].
 //
 // # Who is read
 //
@@ -53,10 +52,21 @@
 //
 // # What to keep in mind
 //
-// SELECT … FOR UPDATE and INSERT … RETURNING are writes: ask [Router.Write] for the pool. On a replica
-// the second is refused, but the first takes locks that protect nothing. A session notes writes by
-// Exec, also of prepared statements, and by Commit; a change made by Query outside a transaction
-// is not noted. A commit whose connection broke may have happened or not, as with any database.
+// SELECT … FOR UPDATE, SELECT … LOCK IN SHARE MODE and INSERT … RETURNING belong on the primary: ask
+// [Router.Write] for the pool, or give the context [WithPrimary]. Elsewhere the first and the last
+// fail with [ErrReadOnly], but the second takes locks that protect nothing: see [Config.CheckReads].
+// A session notes writes by Exec, also of prepared statements, and by Commit; a change made by Query
+// outside a transaction is not noted.
+//
+// # Reading and writing in one call
+//
+// [Router.View] reads from one server, and asks another when that one fails at once. [Router.Update]
+// runs a transaction, again if that is safe. [Router.DBTX] is for generated code.
+//
+// A write whose connection was lost after it was sent, be it that its context ended, may have
+// happened or not, as with any database. It fails with [ErrUnknownOutcome], is never done again, and
+// must not be without looking first: a COMMIT, and what Exec does outside a transaction. Every other
+// error of a write says that it was not done. With [Config.Marker] the outcome can be found out.
 //
 // A lag is the larger of two numbers: what the server says (Seconds_Behind_Master, whole seconds),
 // which is about what it received, and how long it has lacked something that the primary was seen

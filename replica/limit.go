@@ -277,7 +277,7 @@ func (c *fallbackConn) ExecContext(ctx context.Context, query string, args []dri
 func (c *fallbackConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	stmt, err := c.serverConn.PrepareContext(ctx, query)
 	if err != nil {
-		return nil, err
+		return nil, refusedWrite(err)
 	}
 	server, err := wholeStmt(stmt)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// ErrReadOnly: a write was sent to where only reads are answered. It was not done; [Router.Write]
-// has the pool for it.
-var ErrReadOnly = errors.New("replica: a write among reads")
+// ErrReadOnly: a write was sent to where only reads are answered. It was not done. Its place is
+// [Router.Write], or a Query with [WithPrimary].
+var ErrReadOnly = errors.New("replica: a write among reads; use Write, or WithPrimary")
 
 // refusedWrite makes the refusal of a write by a server that is read-only into ErrReadOnly.
 func refusedWrite(err error) error {
