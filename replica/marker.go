@@ -88,9 +88,12 @@ func (r *Router) Resolve(ctx context.Context, marker string) (committed bool, er
 	if err != nil {
 		return false, err
 	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, endurance)
+		defer cancel()
+	}
 	p := newPersistence(ctx)
-	ctx, cancel := context.WithDeadline(ctx, p.until)
-	defer cancel()
 	for {
 		if time.Since(made) > markerKnown {
 			return false, fmt.Errorf("replica: the marker %s is of %s; that is too long ago to know", marker, made.UTC().Format(time.DateTime))

@@ -112,15 +112,14 @@ type markedError struct{ *OutcomeError }
 type persistence struct {
 	races int
 	tries int
-	until time.Time
+	until time.Time // zero: the context says
 }
 
 func newPersistence(ctx context.Context) *persistence {
-	until, ok := ctx.Deadline()
-	if !ok {
-		until = time.Now().Add(endurance)
+	if _, ok := ctx.Deadline(); ok {
+		return &persistence{}
 	}
-	return &persistence{until: until}
+	return &persistence{until: time.Now().Add(endurance)}
 }
 
 // again waits until it is time to try again after err, and returns nil, or why there is no sense in
@@ -132,23 +131,26 @@ func (p *persistence) again(ctx context.Context, r *Router, err error) error {
 		p.races++
 	}
 	switch {
+	case errors.Is(err, ErrUnknownOutcome):
+		return err
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return err
 	case ctx.Err() != nil:
 		return errors.Join(err, ctx.Err())
-	case errors.Is(err, ErrUnknownOutcome):
-		return err
 	case race && p.races >= maxRaces:
 		return fmt.Errorf("replica: %d tries: %w", p.tries, err)
-	case !race && !neverSent(err), time.Now().After(p.until):
+	case !race && !neverSent(err):
 		return err
+	}
+	limit := ctx
+	if !p.until.IsZero() {
+		var cancel context.CancelFunc
+		limit, cancel = context.WithDeadline(ctx, p.until)
+		defer cancel()
 	}
 	// A random while, so that two that got into each other's way do not meet again.
 	most := min(shortestPause<<min(p.tries, 10), longestPause)
-	if !pause(ctx, most/4+rand.N(most), nil) {
-		return errors.Join(err, ctx.Err())
-	}
-	if !r.primaryBy(ctx, p.until) {
+	if !pause(limit, most/4+rand.N(most), nil) || !r.awaitPrimary(limit) {
 		return errors.Join(err, ctx.Err())
 	}
 	return nil
@@ -164,13 +166,11 @@ func neverSent(err error) bool {
 	return errors.Is(err, ErrNoPrimary) || broken(err)
 }
 
-// primaryBy waits for a primary. It reports whether there is one.
-func (r *Router) primaryBy(ctx context.Context, until time.Time) bool {
+// awaitPrimary waits for a primary. It reports false when ctx has ended.
+func (r *Router) awaitPrimary(ctx context.Context) bool {
 	if r.single != nil {
 		return true
 	}
-	limit, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
 	for {
 		r.mu.Lock()
 		changed := r.changed
@@ -180,7 +180,7 @@ func (r *Router) primaryBy(ctx context.Context, until time.Time) bool {
 		}
 		select {
 		case <-changed:
-		case <-limit.Done():
+		case <-ctx.Done():
 			return false
 		}
 	}
