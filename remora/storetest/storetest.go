@@ -71,6 +71,17 @@ type suite struct {
 	remora.Store
 }
 
+// Context returns the context of a call of the store. A store that needs something in it, as one on
+// several servers that must know whose reads are to see which writes, says so by a method Attach.
+func (s *suite) Context() context.Context {
+	if a, ok := s.Store.(interface {
+		Attach(context.Context) context.Context
+	}); ok {
+		return a.Attach(s.T.Context())
+	}
+	return s.T.Context()
+}
+
 // by is the actor of most tests.
 var by = remora.Actor{UserID: remora.SystemUser, Reason: "test"}
 
