@@ -22,18 +22,24 @@ func (r *Router) checkRead(query string) error {
 	if !r.config.CheckReads {
 		return nil
 	}
-	text := strings.TrimRight(afterComments(query), "; \t\r\n")
-	word := text
-	if i := strings.IndexFunc(text, func(c rune) bool { return (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') }); i >= 0 {
-		word = text[:i]
+	if !looksLikeRead(query) {
+		return fmt.Errorf("%w: a statement that begins with %.20q is none for a replica (CheckReads)", ErrReadOnly, firstWord(query))
 	}
-	if !reading[strings.ToUpper(word)] {
-		return fmt.Errorf("%w: a statement that begins with %.20q is none for a replica (CheckReads)", ErrReadOnly, word)
-	}
+	text := strings.TrimRight(query, "; \t\r\n")
 	if found := locking.FindString(text[max(0, len(text)-80):]); found != "" {
 		return fmt.Errorf("%w: on a replica, what %s locks is locked for nobody else (CheckReads)", ErrReadOnly, found)
 	}
 	return nil
+}
+
+func looksLikeRead(query string) bool { return reading[strings.ToUpper(firstWord(query))] }
+
+func firstWord(query string) string {
+	text := afterComments(query)
+	if i := strings.IndexFunc(text, func(c rune) bool { return (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') }); i >= 0 {
+		return text[:i]
+	}
+	return text
 }
 
 // afterComments returns a statement without the comments and brackets before it.

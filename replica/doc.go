@@ -65,8 +65,9 @@
 //
 // A write whose connection was lost after it was sent, be it that its context ended, may have
 // happened or not, as with any database. It fails with [ErrUnknownOutcome], is never done again, and
-// must not be without looking first: a COMMIT, and what Exec does outside a transaction. Every other
-// error of a write says that it was not done. With [Config.Marker] the outcome can be found out.
+// must not be without looking first: a COMMIT, and a statement that commits by itself. Every other
+// error of a write says that it was not done, with one exception: that of the rows of an
+// INSERT … RETURNING outside a transaction. With [Config.Marker] an outcome can be found out.
 //
 // A lag is the larger of two numbers: what the server says (Seconds_Behind_Master, whole seconds),
 // which is about what it received, and how long it has lacked something that the primary was seen

@@ -222,6 +222,9 @@ func TestFailureCommitConnectionLost(t *testing.T) {
 			_, err := r.Write(ctx).ExecContext(ctx, fmt.Sprintf("INSERT INTO x VALUES (%d)", i))
 			return err
 		}, true, 0},
+		{"a statement by Query after it is done", "\x03INSERT", true, func(i int) error {
+			return r.Write(ctx).QueryRowContext(ctx, fmt.Sprintf("INSERT INTO x VALUES (%d) RETURNING i", i)).Scan(&i)
+		}, true, 0},
 		{"a prepared statement after it is done", "\x17", true, func(i int) error {
 			_, err := r.Write(ctx).ExecContext(ctx, "INSERT INTO x VALUES (?)", i)
 			return err
@@ -264,6 +267,11 @@ func TestFailureCommitConnectionLost(t *testing.T) {
 				t.Errorf("the row is there: %v, want %v", got, c.happens)
 			}
 		})
+	}
+	p.set("\x03SELECT", true)
+	var one int
+	if err := r.Write(ctx).QueryRowContext(ctx, "SELECT 1 FROM x").Scan(&one); err == nil || errors.Is(err, ErrUnknownOutcome) {
+		t.Errorf("a read gives %v", err)
 	}
 }
 

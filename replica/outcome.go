@@ -102,13 +102,31 @@ func (c *writeConn) written(ctx context.Context, err error) error {
 	case err == driver.ErrSkip:
 		return err
 	}
-	if !c.inTx && !errors.Is(err, driver.ErrBadConn) && !errors.Is(err, mysql.ErrBusyBuffer) {
-		// A connection that is open after an error of the driver's own was not used.
-		if answered := answerOf(err) != 0; undecided(err) || !answered && !c.serverConn.IsValid() {
-			return c.unknown(ctx, err)
-		}
+	if c.mayBeDone(err) {
+		return c.unknown(ctx, err)
 	}
 	return c.failed(ctx, err)
+}
+
+// asked takes in how a statement by Query ended before it gave rows. Most of them only read, and
+// those are not of interest here.
+func (c *writeConn) asked(ctx context.Context, query string, err error) error {
+	if err != nil && err != driver.ErrSkip && c.mayBeDone(err) && !looksLikeRead(query) {
+		return c.unknown(ctx, err)
+	}
+	return c.failed(ctx, err)
+}
+
+// mayBeDone reports whether a statement that ended with err was sent to be committed by itself, and
+// the server has not said that it was not.
+func (c *writeConn) mayBeDone(err error) bool {
+	if c.inTx || errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrBusyBuffer) {
+		return false
+	}
+	if answerOf(err) != 0 {
+		return undecided(err)
+	}
+	return !c.serverConn.IsValid() // while it is open, an error is the driver's own and nothing was sent
 }
 
 // failed takes in an error of a statement whose outcome is known: it was not done.
@@ -153,5 +171,5 @@ func (c *writeConn) refused(ctx context.Context, err error) error {
 	if !c.inTx {
 		return driver.ErrBadConn
 	}
-	return fmt.Errorf("%w: node %s has become read-only during the transaction; nothing was written, do it again: %w", ErrNoPrimary, c.node.Name, err)
+	return fmt.Errorf("%w: node %s has become read-only during the transaction; nothing was written, do it again (%v): %w", ErrNoPrimary, c.node.Name, err, driver.ErrBadConn)
 }

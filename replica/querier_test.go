@@ -237,8 +237,8 @@ func TestDBTX(t *testing.T) {
 
 func viewer2(r *Router) Querier { return &viewer{router: r, db: r.nodes[1].read} }
 
-// Row "single": the same program runs on one file.
-func TestFailureSingle(t *testing.T) {
+// The same program runs on one file.
+func TestSingleDoesTheSame(t *testing.T) {
 	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "x.sqlite"))
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 )
 
 const (
@@ -163,7 +165,7 @@ func neverSent(err error) bool {
 	case tooManyConnections, shutdown, connectionKilled:
 		return true
 	}
-	return errors.Is(err, ErrNoPrimary) || broken(err)
+	return errors.Is(err, ErrNoPrimary) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn)
 }
 
 // awaitPrimary waits for a primary. It reports false when ctx has ended.

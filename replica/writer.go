@@ -186,7 +186,7 @@ func (c *writeConn) QueryContext(ctx context.Context, query string, args []drive
 		return nil, err
 	}
 	rows, err := c.serverConn.QueryContext(ctx, query, args)
-	return rows, c.failed(ctx, err)
+	return rows, c.asked(ctx, query, err)
 }
 
 // PrepareContext implements [driver.ConnPrepareContext].
@@ -202,7 +202,7 @@ func (c *writeConn) PrepareContext(ctx context.Context, query string) (driver.St
 	if err != nil {
 		return nil, err
 	}
-	return &writeStmt{server, c}, nil
+	return &writeStmt{server, c, query}, nil
 }
 
 // BeginTx implements [driver.ConnBeginTx].
@@ -229,7 +229,8 @@ type serverStmt interface {
 
 type writeStmt struct {
 	serverStmt
-	conn *writeConn
+	conn  *writeConn
+	query string
 }
 
 // ExecContext implements [driver.StmtExecContext].
@@ -250,7 +251,7 @@ func (s *writeStmt) QueryContext(ctx context.Context, args []driver.NamedValue) 
 		return nil, err
 	}
 	rows, err := s.serverStmt.QueryContext(ctx, args)
-	return rows, s.conn.failed(ctx, err)
+	return rows, s.conn.asked(ctx, s.query, err)
 }
 
 type writeTx struct {
