@@ -45,6 +45,41 @@ func ExampleNew() {
 	// Output: true
 }
 
+func ExampleRouter_Update() {
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1) // each connection would have a memory of its own
+	r := replica.Single(db)
+	ctx := context.Background()
+	if _, err := r.DBTX().ExecContext(ctx, "CREATE TABLE downloads (activity TEXT PRIMARY KEY, n INTEGER NOT NULL)"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 2 {
+		err := r.Update(ctx, nil, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, "INSERT INTO downloads VALUES ('org.laptop.Log', 1) ON CONFLICT (activity) DO UPDATE SET n = n + 1")
+			return err
+		})
+		if errors.Is(err, replica.ErrUnknownOutcome) {
+			fmt.Println("look before you count again")
+		}
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	var n int
+	err = r.View(ctx, func(ctx context.Context, q replica.Querier) error {
+		return q.QueryRowContext(ctx, "SELECT n FROM downloads WHERE activity = 'org.laptop.Log'").Scan(&n)
+	})
+	fmt.Println(n, err)
+	// Output: 2 <nil>
+}
+
 func ExampleNewSession() {
 	s := replica.NewSession()
 	// What another process gave to a client, in a cookie or a header.

@@ -231,13 +231,19 @@ func TestUpdateDuringFailover(t *testing.T) {
 		t.Errorf("%d tries give %v", tries, err)
 	}
 	// It becomes read-only under way, for a moment.
-	if err := update(2, func() {
-		// A transaction that has written keeps others from making the server read-only, until it
-		// writes again.
-		servers[1].Exec("SET GLOBAL read_only = 1")
-		go servers[1].Exec("SET GLOBAL read_only = 0")
-	}); err != nil || !there(t, servers[1], 2) || !there(t, servers[1], 102) {
-		t.Errorf("%d tries give %v", tries, err)
+	var refused error
+	err = r.Update(ctx, nil, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO x VALUES (2)")
+		if err == nil && refused == nil {
+			servers[1].Exec("SET GLOBAL read_only = 1")
+			_, refused = tx.ExecContext(ctx, "INSERT INTO x VALUES (102)")
+			servers[1].Exec("SET GLOBAL read_only = 0")
+			return refused
+		}
+		return err
+	})
+	if !errors.Is(refused, ErrNoPrimary) || err != nil || !there(t, servers[1], 2) || there(t, servers[1], 102) {
+		t.Errorf("a server that becomes read-only under way gives %v, and in the end %v", refused, err)
 	}
 	// Nobody is left: it ends with its context.
 	servers[1].Kill()
