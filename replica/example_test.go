@@ -94,3 +94,24 @@ func ExampleNewSession() {
 	fmt.Println(s.Token())
 	// Output: 0-1-4711
 }
+
+func ExampleNewSealer() {
+	s, err := replica.NewSealer(replica.SealerConfig{Keys: [][]byte{[]byte("thirty-two bytes nobody can guess")}, Cluster: "catalog"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	token, err := replica.ParseToken("0-1-4711")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	cookie := s.Seal(token) // to the client, who sends it to any front end
+	got, err := s.Open(cookie)
+	fmt.Println(got, err)
+	_, err = s.Open(cookie[:20])
+	fmt.Println(errors.Is(err, replica.ErrToken))
+	// Output:
+	// 0-1-4711 <nil>
+	// true
+}

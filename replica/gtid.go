@@ -15,7 +15,7 @@ const (
 	maxToken   = 2048 // more than 32 longest triples and their separators
 )
 
-// ErrToken is wrapped by every error of [ParseToken].
+// ErrToken is wrapped by every error of [ParseToken] and [Sealer.Open].
 var ErrToken = errors.New("replica: this is not a position token")
 
 // A gtid names one transaction: the seq-th of its replication domain, written first by server.
@@ -33,7 +33,7 @@ type gtids []gtid
 // beginning. Tokens are values and safe for concurrent use.
 //
 // A token grants nothing, but whoever makes one up can have his own reads answered by the primary.
-// Sign what goes through foreign hands where that matters.
+// A [Sealer] signs what goes through foreign hands.
 type Token struct{ at gtids }
 
 // String returns the token as text that needs no quoting in a cookie, a header or a URL: at most
