@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/sugarlabs/beamrider/replica/internal/tablename"
 )
 
 // A Node is one server of the cluster. Whether it is the primary or a replica is asked from it.
@@ -40,6 +42,10 @@ type Config struct {
 	// MaxLag is the lag above which a replica is not read; it is used again at half of it. Servers
 	// count whole seconds. 0 means 10 s; at least 1 s.
 	MaxLag time.Duration
+	// Heartbeat is the table, as database.table, by which lags are measured to parts of a second: that
+	// of pt-heartbeat or of package replica/heartbeat. Accounts need SELECT on it. What keeps it from being
+	// used is said by [Status]; lags are then known as without it. "" uses none.
+	Heartbeat string
 	// Poll is the time between two questions to a server. A server for which a session waits is asked
 	// about every 20 ms. 0 means 250 ms; 20 ms to 1 minute.
 	Poll time.Duration
@@ -113,6 +119,11 @@ func (c *Config) check() (configs []*mysql.Config, err error) {
 		}
 	}
 	between("MaxLag", &c.MaxLag, defaultLag, time.Second, 365*24*time.Hour)
+	if c.Heartbeat != "" {
+		if _, err := tablename.Quote(c.Heartbeat); err != nil {
+			bad("Heartbeat: %w", err)
+		}
+	}
 	between("Poll", &c.Poll, defaultPoll, fastPoll, longestMinute)
 	between("Timeout", &c.Timeout, defaultWait, 10*time.Millisecond, longestMinute)
 	c.Breaker.check(between)
@@ -187,6 +198,11 @@ func New(c Config) (*Router, error) {
 		return nil, err
 	}
 	r := &Router{config: c, log: c.Logger, changed: make(chan struct{}), cuts: make(map[net.Conn]*node)}
+	if c.Heartbeat != "" {
+		if r.heartbeat, err = tablename.Quote(c.Heartbeat); err != nil {
+			return nil, fmt.Errorf("replica: Heartbeat: %w", err)
+		}
+	}
 	for i, m := range configs {
 		n, err := r.node(c.Nodes[i], m)
 		if err != nil {

@@ -69,9 +69,13 @@
 // error of a write says that it was not done, with one exception: that of the rows of an
 // INSERT … RETURNING outside a transaction. With [Config.Marker] an outcome can be found out.
 //
-// A lag is the larger of two numbers: what the server says (Seconds_Behind_Master, whole seconds),
-// which is about what it received, and how long it has lacked something that the primary was seen
-// to have. A replica that leaves out replication domains by filter lacks something for ever.
+// A lag is the largest of these numbers: what the server says (Seconds_Behind_Master, whole seconds),
+// which is about what it received; how long it has lacked something that the primary was seen
+// to have; and, with [Config.Heartbeat], how much older its latest heartbeat is than the primary's, to
+// less than the time between two heartbeats. The last needs no clocks that agree, but one, that of who writes
+// heartbeats, that goes on steadily: when it jumps, lags do too, for a moment. A replica that leaves out
+// replication domains by filter, or the heartbeat's table, lacks something for ever. While any
+// part of replication stands still on a server, its lag is unknown, whatever the numbers say.
 //
 // After a promotion, replicas that still follow the old primary are not read until they are pointed
 // to the new one. A replica may follow another replica, if that is a [Node] too.

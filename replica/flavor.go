@@ -35,6 +35,7 @@ type facts struct {
 	written  gtids     // gtid_binlog_pos
 	applied  gtids     // gtid_slave_pos
 	sources  []source  // whom it replicates from
+	beat     beat
 }
 
 // A source is one line of the replication status.

@@ -24,7 +24,7 @@ func (n *node) lag() (lag time.Duration, ok bool) {
 	if lag, ok = n.facts.lag(); !ok || n.apart {
 		return -1, false
 	}
-	return max(lag, n.late), true
+	return max(lag, n.late, n.behind), true
 }
 
 // freshen decides whether the server may be read. Who has fallen behind has to catch up well

@@ -36,7 +36,9 @@ type node struct {
 	target gtids     // under router.mu; where the primary was at since
 	since  time.Time // under router.mu
 	late   time.Duration
-	apart  bool // under router.mu; it does not replicate from the latest primary
+	behind time.Duration // under router.mu; by the heartbeat
+	pulse  pulse         // under router.mu
+	apart  bool          // under router.mu; it does not replicate from the latest primary
 
 	breaker  breaker // under router.mu
 	draining bool    // under router.mu; it gets no new reads
@@ -62,6 +64,7 @@ func (n *node) state() string {
 	if n.draining {
 		text += "; it is drained, and gets no reads"
 	}
+	text += n.deaf()
 	if n.suspect.Load() {
 		text += "; it failed to answer reads: " + n.breaker.why
 	}
@@ -143,6 +146,9 @@ func (n *node) probe(ctx context.Context, db *sql.DB) (again bool) {
 	defer cancel()
 	f, err := ask(limit, db)
 	f.asked = time.Now()
+	if err == nil {
+		err = n.listen(limit, db, &f)
+	}
 	tried := false
 	var trial error
 	if err == nil {
@@ -190,6 +196,7 @@ func (n *node) probe(ctx context.Context, db *sql.DB) (again bool) {
 		f = facts{err: err, asked: now}
 	}
 	n.facts = f
+	n.hear(r.view.Load().primary, now)
 	// Without strict mode the numbers do not tell what is there.
 	if f.err == nil && f.strict && f.role() == Replica {
 		if old := n.applied.Load(); old == nil || !old.covers(f.applied) || !f.applied.covers(*old) {

@@ -34,6 +34,8 @@ type Router struct {
 	view     atomic.Pointer[view]
 	count    counters
 
+	heartbeat string // Config.Heartbeat as it stands in a statement; "": none
+
 	limiter limiter
 	marks   atomic.Uint64 // of transactions
 	renewed atomic.Uint64 // connections of older numbers are not used
@@ -49,6 +51,7 @@ type Router struct {
 	lastPos   gtids     // of the latest primary
 	changedAt time.Time // when the generation rose last
 	serving   time.Time // when there was a replica to read first, since Run
+	told      string    // what was logged last of the heartbeat
 
 	cutMu sync.Mutex
 	cuts  map[net.Conn]*node // connections of the write pool

@@ -17,11 +17,12 @@ const (
 
 // A Status is the state of a cluster at one moment, for people and for JSON.
 type Status struct {
-	Generation uint64       `json:"generation"`        // rises whenever the primary changes, also to none and back
-	Primary    string       `json:"primary"`           // name of the node that gets writes; "": none
-	Changed    time.Time    `json:"changed,omitzero"`  // when Generation rose last; zero: never
-	Problem    string       `json:"problem,omitempty"` // what is wrong as a whole, and what to do; "": nothing
-	Nodes      []NodeStatus `json:"nodes"`             // in the order of Config, or of SetNodes
+	Generation uint64       `json:"generation"`          // rises whenever the primary changes, also to none and back
+	Primary    string       `json:"primary"`             // name of the node that gets writes; "": none
+	Changed    time.Time    `json:"changed,omitzero"`    // when Generation rose last; zero: never
+	Problem    string       `json:"problem,omitempty"`   // what is wrong as a whole, and what to do; "": nothing
+	Nodes      []NodeStatus `json:"nodes"`               // in the order of Config, or of SetNodes
+	Heartbeat  string       `json:"heartbeat,omitempty"` // why lags are not measured by Config.Heartbeat, and what to do; "": they are, or none was asked for
 
 	PrimaryReads LimiterStatus `json:"primary_reads"` // reads that no replica is fit for
 }
@@ -60,6 +61,7 @@ func (r *Router) Status() Status {
 	if v.primary != nil {
 		s.Primary = v.primary.Name
 	}
+	s.Heartbeat = r.unheard(v.primary, time.Now())
 	for _, n := range r.nodes {
 		f := &n.facts
 		lag, _ := n.lag()

@@ -116,6 +116,7 @@ func (r *Router) node(want Node, c *mysql.Config) (*node, error) {
 // forget takes back all that is known of the server. r.mu is held.
 func (n *node) forget() {
 	n.facts, n.fresh, n.target, n.late, n.apart, n.fails = facts{}, false, nil, 0, false, 0
+	n.behind, n.pulse = 0, pulse{}
 	n.serving, n.served, n.ramping = false, false, time.Time{}
 	n.breaker = breaker{opened: n.breaker.opened}
 	n.suspect.Store(false)

@@ -115,7 +115,7 @@ func (r *Router) update() {
 	var near, far []*node
 	for _, n := range r.nodes {
 		if v.primary != old.primary {
-			n.target = nil // another stream of changes
+			n.target, n.behind = nil, 0 // another stream of changes
 		}
 		if v.primary != nil { // else it is as it was: who followed another has missed what the last one wrote
 			n.apart = !following[n]
@@ -149,6 +149,7 @@ func (r *Router) update() {
 	close(r.changed)
 	r.changed = make(chan struct{})
 	r.report(old, v)
+	r.tellHeartbeat(v.primary, now)
 	r.cutStale(v)
 }
 
