@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 
 tool = go tool -modfile=internal/tools/go.mod
 
-.PHONY: run test growth check cross api fmt fuzz bench bench-balance soak cover translations
+.PHONY: run test growth check cross api fmt fuzz bench bench-balance bench-replica soak cover translations
 run:
 	go run ./cmd/remora-server serve --samples
 
@@ -52,6 +52,11 @@ bench:
 # BENCH_BALANCE="--only small --rounds 3" is a part of it.
 bench-balance:
 	go run ./internal/balancebench $(BENCH_BALANCE)
+
+# bench-replica measures what routing to replicas costs and how long writes stop when the primary is lost; see
+# docs/replica-performance.md. BENCH_REPLICA="--only failover --rounds 20" is a part of it.
+bench-replica:
+	go run ./internal/replicabench $(BENCH_REPLICA)
 
 # soak does everything to the balancer at once, and looks whether it grows.
 SOAK ?= 30m
