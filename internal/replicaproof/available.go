@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/sugarlabs/beamrider/replica/failover"
@@ -29,10 +28,10 @@ func (a *Availability) Honest() bool { return !a.OneCopy.IsZero() && !a.OneCopy.
 
 // Available kills the only replica of a primary in mode available, and has it come back. With wait other
 // than 0 the primary waits that long for acknowledgements, instead of the 10 s of the mode.
-func Available(ctx context.Context, tb testing.TB, seed uint64, wait time.Duration) (_ *Availability, err error) {
+func Available(ctx context.Context, seed uint64, wait time.Duration) (_ *Availability, err error) {
 	began := time.Now()
-	r := &round{Round: &Round{Number: 1, Seed: seed}, tb: tb}
-	if r.cluster, err = openCluster(ctx, tb, shape{servers: 2, mode: promote.Available}); err != nil {
+	r := &round{Round: &Round{Number: 1, Seed: seed}}
+	if r.cluster, err = openCluster(ctx, shape{servers: 2, mode: promote.Available}); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.cluster.end()) }()
@@ -43,7 +42,7 @@ func Available(ctx context.Context, tb testing.TB, seed uint64, wait time.Durati
 	defer func() { err = errors.Join(err, stopGuard()) }()
 	primary, replica := r.cluster[0], r.cluster[1]
 	if wait != 0 {
-		if err := primary.exec(ctx, fmt.Sprintf("SET GLOBAL rpl_semi_sync_master_timeout = %d", wait.Milliseconds())); err != nil {
+		if err := primary.exec(fmt.Sprintf("SET GLOBAL rpl_semi_sync_master_timeout = %d", wait.Milliseconds())); err != nil {
 			return nil, err
 		}
 	}

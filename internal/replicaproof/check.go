@@ -2,8 +2,6 @@ package replicaproof
 
 import (
 	"cmp"
-	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"time"
@@ -62,42 +60,6 @@ type row struct {
 	key     int // -1: none
 	version int64
 	server  int
-}
-
-func (s *server) rows(ctx context.Context) (map[int64]row, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT token, COALESCE(k, -1), COALESCE(version, 0), server FROM app.tokens")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	found := make(map[int64]row)
-	for rows.Next() {
-		var token int64
-		var r row
-		if err := rows.Scan(&token, &r.key, &r.version, &r.server); err != nil {
-			return nil, err
-		}
-		found[token] = r
-	}
-	return found, rows.Err()
-}
-
-func (s *server) registers(ctx context.Context) (map[int]registerState, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT k, version, token FROM app.registers")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	found := make(map[int]registerState)
-	for rows.Next() {
-		var key int
-		var r registerState
-		if err := rows.Scan(&key, &r.version, &r.token); err != nil {
-			return nil, err
-		}
-		found[key] = r
-	}
-	return found, rows.Err()
 }
 
 // A truth is what servers have in the end.
@@ -255,21 +217,17 @@ func (f *findings) turns(h *history) {
 }
 
 // copies compares tables on all servers.
-func (f *findings) copies(ctx context.Context, c cluster) error {
-	sums := make(map[string][]string)
-	for _, s := range c {
-		for _, table := range []string{"app.tokens", "app.registers"} {
-			var name string
-			var sum sql.NullString
-			if err := s.db.QueryRowContext(ctx, "CHECKSUM TABLE "+table).Scan(&name, &sum); err != nil {
-				return fmt.Errorf("server %s: %w", s.name(), err)
+func (f *findings) copies(c cluster) error {
+	for _, table := range c.tables() {
+		var sums []string
+		for _, s := range c {
+			sums = append(sums, s.Checksum(table))
+			if err := s.did(); err != nil {
+				return err
 			}
-			sums[table] = append(sums[table], sum.String)
 		}
-	}
-	for table, list := range sums {
-		if len(slices.Compact(slices.Clone(list))) != 1 {
-			f.add(EqualCopies, "CHECKSUM TABLE %s gives %q", table, list)
+		if len(slices.Compact(slices.Clone(sums))) != 1 {
+			f.add(EqualCopies, "CHECKSUM TABLE %s gives %q", table, sums)
 		}
 	}
 	return nil

@@ -7,59 +7,58 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"testing"
+
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/sugarlabs/beamrider/internal/require"
+	"github.com/sugarlabs/beamrider/replica/replicatest"
 )
 
 // checksum has pt-table-checksum compare the copies. It is skipped where that is not installed.
-func (f *findings) checksum(ctx context.Context, tb testing.TB, c cluster, primary *server) error {
+func (f *findings) checksum(ctx context.Context, r *round, primary *server) error {
 	tool, err := exec.LookPath("pt-table-checksum")
 	if err != nil {
 		if require.Strict() {
 			return fmt.Errorf("%w (and %s=1 forbids skipping)", err, require.Env)
 		}
-		tb.Log("pt-table-checksum is not installed, and was left out")
+		r.note("pt-table-checksum is not installed, and was left out")
 		return nil
 	}
-	if err := primary.exec(ctx, "CREATE DATABASE IF NOT EXISTS percona",
+	if err := primary.exec("CREATE DATABASE IF NOT EXISTS percona",
 		"CREATE TABLE percona.dsns (id INT PRIMARY KEY AUTO_INCREMENT, parent_id INT, dsn VARCHAR(255) NOT NULL)"); err != nil {
 		return err
 	}
-	replicas := 0
-	for _, s := range c {
+	for _, s := range r.cluster {
 		if s == primary {
 			continue
 		}
-		host, port, err := net.SplitHostPort(s.past())
+		dsn, err := percona(s)
 		if err != nil {
 			return err
 		}
-		if err := primary.exec(ctx, fmt.Sprintf("INSERT INTO percona.dsns (dsn) VALUES ('h=%s,P=%s,u=%s,p=%s')", host, port, boss, password)); err != nil {
+		if err := primary.exec("INSERT INTO percona.dsns (dsn) VALUES ('" + dsn + "')"); err != nil {
 			return err
 		}
-		replicas++
 	}
-	for _, s := range c {
+	for _, s := range r.cluster {
 		if s != primary {
-			if err := s.catchUp(ctx, primary); err != nil {
+			if err := s.catchUp(primary); err != nil {
 				return err
 			}
 		}
 	}
-	host, port, err := net.SplitHostPort(primary.past())
+	dsn, err := percona(primary)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, tool, "--databases="+schema, "--no-check-binlog-format", "--no-version-check", "--no-check-replication-filters",
-		fmt.Sprintf("--recursion-method=dsn=h=%s,P=%s,u=%s,p=%s,D=percona,t=dsns", host, port, boss, password),
-		fmt.Sprintf("h=%s,P=%s,u=%s,p=%s", host, port, boss, password))
+	cmd := exec.CommandContext(ctx, tool, "--databases="+replicatest.Schema, "--no-check-binlog-format", "--no-version-check", "--no-check-replication-filters",
+		"--recursion-method=dsn="+dsn+",D=percona,t=dsns", dsn)
 	out, err := cmd.CombinedOutput()
 	diffs, tables := parseChecksums(string(out))
-	if tables != len(c.tables()) {
-		return fmt.Errorf("pt-table-checksum compared %d tables of %d: %w\n%s", tables, len(c.tables()), err, out)
+	if tables != len(r.cluster.tables()) {
+		return fmt.Errorf("pt-table-checksum compared %d tables of %d: %w\n%s", tables, len(r.cluster.tables()), err, out)
 	}
 	for table, n := range diffs {
 		if n != 0 {
@@ -69,6 +68,16 @@ func (f *findings) checksum(ctx context.Context, tb testing.TB, c cluster, prima
 	return nil
 }
 
+// percona writes the address of a server as Percona's tools read it.
+func percona(s *server) (string, error) {
+	c, err := mysql.ParseDSN(s.AdminDSN())
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(c.Addr)
+	return fmt.Sprintf("h=%s,P=%s,u=%s,p=%s", host, port, c.User, c.Passwd), err
+}
+
 func (cluster) tables() []string { return []string{"app.tokens", "app.registers"} }
 
 // parseChecksums reads the table that pt-table-checksum prints: TS ERRORS DIFFS ROWS … TABLE.
@@ -76,7 +85,7 @@ func parseChecksums(out string) (diffs map[string]int, tables int) {
 	diffs = make(map[string]int)
 	for line := range strings.Lines(out) {
 		words := strings.Fields(line)
-		if len(words) < 8 || !strings.HasPrefix(words[len(words)-1], schema+".") {
+		if len(words) < 8 || !strings.HasPrefix(words[len(words)-1], replicatest.Schema+".") {
 			continue
 		}
 		errors, err1 := strconv.Atoi(words[1])

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
-	"testing"
 	"time"
 
 	"github.com/sugarlabs/beamrider/replica"
 	"github.com/sugarlabs/beamrider/replica/promote"
+	"github.com/sugarlabs/beamrider/replica/replicatest"
 )
 
 // tables are what the load works on. A token is written once; a register has a version that rises by
@@ -19,48 +17,41 @@ import (
 var tables = []string{
 	"CREATE TABLE app.tokens (token BIGINT PRIMARY KEY, k INT NULL, version BIGINT NULL, server INT NOT NULL, UNIQUE (k, version)) ENGINE=InnoDB",
 	"CREATE TABLE app.registers (k INT PRIMARY KEY, version BIGINT NOT NULL, token BIGINT NOT NULL, server INT NOT NULL) ENGINE=InnoDB",
+	fmt.Sprintf("INSERT INTO app.registers SELECT seq, 0, 0, 0 FROM app.seq_0_to_%d", keys-1),
 }
 
 // A shape is what a cluster is like.
 type shape struct {
 	servers int
-	mode    promote.Mode  // that of the settings file; "": none
-	delay   time.Duration // of what goes to replicas and back
+	mode    promote.Mode // that of the settings file; "": none
 }
 
 // A cluster is a primary, the first server, and its replicas.
 type cluster []*server
 
-func openCluster(ctx context.Context, tb testing.TB, c shape) (list cluster, err error) {
+func openCluster(ctx context.Context, c shape) (list cluster, err error) {
+	group, err := replicatest.Open(ctx, replicatest.Topology{Servers: c.servers, Partitionable: true, ApplyThreads: 4, Arguments: settings(c.mode)})
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range group.Servers {
+		list = append(list, &server{Server: s, group: group, id: i + 1})
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, list.end())
 		}
 	}()
-	for i := range c.servers {
-		s, err := start(tb, i+1, c.mode, c.delay)
-		if err != nil {
+	for _, s := range list {
+		if s.near, err = open(s.NearDSN()); err != nil {
 			return list, err
 		}
-		list = append(list, s)
 	}
-	first := list[0]
-	if err := first.exec(ctx, "SET GLOBAL read_only = 0", "CREATE DATABASE "+schema+" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"); err != nil {
+	if err := list[0].exec(append(accounts, tables...)...); err != nil {
 		return list, err
-	}
-	if err := first.exec(ctx, tables...); err != nil {
-		return list, err
-	}
-	for k := range keys {
-		if err := first.exec(ctx, fmt.Sprintf("INSERT INTO app.registers VALUES (%d, 0, 0, 0)", k)); err != nil {
-			return list, err
-		}
 	}
 	for _, s := range list[1:] {
-		if err := s.follow(ctx, first); err != nil {
-			return list, err
-		}
-		if err := s.catchUp(ctx, first); err != nil {
+		if err := s.catchUp(list[0]); err != nil {
 			return list, err
 		}
 	}
@@ -70,15 +61,17 @@ func openCluster(ctx context.Context, tb testing.TB, c shape) (list cluster, err
 func (c cluster) end() error {
 	var errs []error
 	for _, s := range c {
-		errs = append(errs, s.end())
+		if s.near != nil {
+			errs = append(errs, s.near.Close())
+		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c[0].group.Close())...)
 }
 
 // named returns the server that router and guard call name.
 func (c cluster) named(name string) *server {
 	for _, s := range c {
-		if s.name() == name {
+		if s.Name() == name {
 			return s
 		}
 	}
@@ -88,7 +81,7 @@ func (c cluster) named(name string) *server {
 // nodes are the servers for a router.
 func (c cluster) nodes() (list []replica.Node) {
 	for _, s := range c {
-		list = append(list, replica.Node{Name: s.name(), DSN: s.dsn(app, s.programs.addr())})
+		list = append(list, replica.Node{Name: s.Name(), DSN: s.DSN()})
 	}
 	return list
 }
@@ -97,18 +90,9 @@ func (c cluster) nodes() (list []replica.Node) {
 func (c cluster) promotion(mode promote.Mode) promote.Config {
 	p := promote.Config{Mode: mode, ReplicationUser: copier, ReplicationPassword: password, Wait: patience}
 	for _, s := range c {
-		p.Nodes = append(p.Nodes, promote.Node{Name: s.name(), DSN: s.dsn(promoter, s.programs.addr()), Address: s.replicas.addr()})
+		p.Nodes = append(p.Nodes, promote.Node{Name: s.Name(), DSN: s.dsnOf(promoter)})
 	}
 	return p
-}
-
-func splitHostPort(addr string) (host string, port int, err error) {
-	host, text, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "", 0, err
-	}
-	port, err = strconv.Atoi(text)
-	return host, port, err
 }
 
 // until waits until ok, or says what did not come about.

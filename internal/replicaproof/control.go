@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/sugarlabs/beamrider/replica"
@@ -39,7 +38,6 @@ type Finding struct {
 // control is a control at work.
 type control struct {
 	ctx     context.Context
-	tb      testing.TB
 	seed    uint64
 	cluster cluster
 	router  *replica.Router
@@ -49,9 +47,9 @@ type control struct {
 }
 
 // RunControl runs a control. An error means that it could not be carried out.
-func RunControl(ctx context.Context, tb testing.TB, what Control, seed uint64) (*Finding, error) {
+func RunControl(ctx context.Context, what Control, seed uint64) (*Finding, error) {
 	began := time.Now()
-	c := &control{ctx: ctx, tb: tb, seed: seed, finding: &Finding{Control: what.Name, Tries: 1}}
+	c := &control{ctx: ctx, seed: seed, finding: &Finding{Control: what.Name, Tries: 1}}
 	err := what.run(c)
 	c.finding.Took = time.Since(began)
 	if err != nil {
@@ -62,7 +60,7 @@ func RunControl(ctx context.Context, tb testing.TB, what Control, seed uint64) (
 
 // with opens a cluster with a router for do, and closes both.
 func (c *control) with(s shape, do func() error) (err error) {
-	if c.cluster, err = openCluster(c.ctx, c.tb, s); err != nil {
+	if c.cluster, err = openCluster(c.ctx, s); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.cluster.end()) }()
@@ -78,6 +76,14 @@ func (c *control) with(s shape, do func() error) (err error) {
 	return do()
 }
 
+// slow has everything reach the replicas some milliseconds later.
+func (c *control) slow() error {
+	for _, s := range c.cluster[1:] {
+		c.cluster[0].From(s.Server).Slow(5 * time.Millisecond)
+	}
+	return c.cluster[0].did()
+}
+
 func (c *control) writers() {
 	for i := range writerN {
 		c.clients.spawn(uint64(i), c.clients.writer)
@@ -87,19 +93,19 @@ func (c *control) writers() {
 // semiSync has the primary wait that long for a replica's acknowledgement.
 func (c *control) semiSync(wait time.Duration) error {
 	for _, s := range c.cluster[1:] {
-		if err := s.exec(c.ctx, "SET GLOBAL rpl_semi_sync_slave_enabled = 1", "STOP SLAVE IO_THREAD", "START SLAVE IO_THREAD"); err != nil {
+		if err := s.exec("SET GLOBAL rpl_semi_sync_slave_enabled = 1", "STOP SLAVE IO_THREAD", "START SLAVE IO_THREAD"); err != nil {
 			return err
 		}
 	}
 	first := c.cluster[0]
-	if err := first.exec(c.ctx, "SET GLOBAL rpl_semi_sync_master_wait_point = AFTER_SYNC, GLOBAL rpl_semi_sync_master_wait_no_slave = 1",
+	if err := first.exec("SET GLOBAL rpl_semi_sync_master_wait_point = AFTER_SYNC, GLOBAL rpl_semi_sync_master_wait_no_slave = 1",
 		fmt.Sprintf("SET GLOBAL rpl_semi_sync_master_timeout = %d", wait.Milliseconds()), "SET GLOBAL rpl_semi_sync_master_enabled = 1"); err != nil {
 		return err
 	}
 	var failed error
 	return errors.Join(until(c.ctx, "all replicas acknowledge", func() bool {
 		var n string
-		n, failed = first.text(c.ctx, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Rpl_semi_sync_master_clients'")
+		n, failed = first.text("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Rpl_semi_sync_master_clients'")
 		return failed != nil || n == fmt.Sprint(len(c.cluster)-1)
 	}), failed)
 }
@@ -108,36 +114,27 @@ func (c *control) semiSync(wait time.Duration) error {
 // what it has received.
 func (c *control) takeOver(s *server, drain bool) error {
 	if drain {
-		if err := s.exec(c.ctx, "STOP SLAVE IO_THREAD"); err != nil {
+		if err := s.exec("STOP SLAVE IO_THREAD"); err != nil {
 			return err
 		}
-		at, err := s.received(c.ctx)
+		at, err := s.received()
 		if err != nil {
 			return err
 		}
-		got, err := s.text(c.ctx, fmt.Sprintf("SELECT MASTER_GTID_WAIT('%s', %d)", at, patience/time.Second))
+		got, err := s.text(fmt.Sprintf("SELECT MASTER_GTID_WAIT('%s', %d)", at, patience/time.Second))
 		if err != nil || got != "0" {
-			return errors.Join(err, fmt.Errorf("server %s has not applied %s", s.name(), at))
+			return errors.Join(err, fmt.Errorf("server %s has not applied %s", s.Name(), at))
 		}
 	}
-	return s.exec(c.ctx, "STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0")
+	return s.exec("STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0")
 }
 
 // check ends clients and compares.
 func (c *control) check(now, was *server) error {
 	c.clients.end()
-	var t truth
-	var err error
-	if t.rows, err = now.rows(c.ctx); err != nil {
+	t, err := now.truth(c.ctx, was)
+	if err != nil {
 		return err
-	}
-	if t.registers, err = now.registers(c.ctx); err != nil {
-		return err
-	}
-	if was != nil {
-		if t.others, err = was.rows(c.ctx); err != nil {
-			return err
-		}
 	}
 	c.finding.Violations = check(c.history, t)
 	return nil
@@ -149,13 +146,18 @@ const mostTries = 10
 func (c *control) asynchronous() error {
 	for ; ; c.finding.Tries++ {
 		// A replica five milliseconds away; what is on its way when the primary dies is lost.
-		err := c.with(shape{servers: 3, delay: 5 * time.Millisecond}, func() error {
+		err := c.with(shape{servers: 3}, func() error {
+			if err := c.slow(); err != nil {
+				return err
+			}
 			c.writers()
 			if err := c.history.more(c.ctx, before); err != nil {
 				return err
 			}
 			old := c.cluster[0]
-			old.replicas.drop()
+			for _, s := range c.cluster[1:] {
+				old.From(s.Server).Refuse()
+			}
 			if err := old.kill(); err != nil {
 				return err
 			}
@@ -187,13 +189,13 @@ func (c *control) asynchronous() error {
 func (c *control) furthest(list cluster) (best *server, err error) {
 	var most uint64
 	for _, s := range list {
-		at, err := s.received(c.ctx)
+		at, err := s.received()
 		if err != nil {
 			return nil, err
 		}
 		var domain, server, number uint64
 		if _, err := fmt.Sscanf(at, "%d-%d-%d", &domain, &server, &number); err != nil {
-			return nil, fmt.Errorf("server %s has received %q: %w", s.name(), at, err)
+			return nil, fmt.Errorf("server %s has received %q: %w", s.Name(), at, err)
 		}
 		if best == nil || number > most {
 			best, most = s, number
@@ -206,7 +208,10 @@ func (c *control) furthest(list cluster) (best *server, err error) {
 const blindReads = 300
 
 func (c *control) blind() error {
-	return c.with(shape{servers: 2, delay: 5 * time.Millisecond}, func() error {
+	return c.with(shape{servers: 2}, func() error {
+		if err := c.slow(); err != nil {
+			return err
+		}
 		if err := until(c.ctx, "the replica is read", func() bool { return c.router.Status().Nodes[1].Reads }); err != nil {
 			return err
 		}
@@ -240,13 +245,15 @@ func (c *control) impatient() error {
 			return err
 		}
 		old, next := c.cluster[0], c.cluster[1]
-		near, err := open(old.dsn(app, old.past()))
+		near, err := open(old.NearDSN())
 		if err != nil {
 			return err
 		}
-		old.cut()
+		err = old.cut()
 		c.clients.strays(near)
-		err = until(c.ctx, "the old primary acknowledges alone", func() bool { return c.history.strays() >= 10 })
+		if err == nil {
+			err = until(c.ctx, "the old primary acknowledges alone", func() bool { return c.history.strays() >= 10 })
+		}
 		if err == nil {
 			err = c.takeOver(next, true)
 		}
@@ -278,7 +285,7 @@ func (c *control) undrained() error {
 		}
 		// They receive and acknowledge, and apply nothing: an extreme way to be behind.
 		for _, s := range c.cluster[1:] {
-			if err := s.exec(c.ctx, "STOP SLAVE SQL_THREAD"); err != nil {
+			if err := s.exec("STOP SLAVE SQL_THREAD"); err != nil {
 				return err
 			}
 		}

@@ -13,18 +13,17 @@ import (
 func (r *round) fault(ctx context.Context) error {
 	switch r.Fault {
 	case KillPrimary:
-		return r.losePrimary(ctx, func(s *server) error { return s.kill() }, nil)
+		return r.losePrimary(ctx, (*server).kill, nil)
 	case FreezePrimary:
-		return r.losePrimary(ctx, func(s *server) error { return s.child.Freeze() }, func(s *server) error { return s.child.Thaw() })
+		return r.losePrimary(ctx, (*server).freeze, (*server).thaw)
 	case PartitionPrimary:
-		return r.losePrimary(ctx, func(s *server) error { s.cut(); return nil },
-			func(s *server) error { s.heal(); return nil })
+		return r.losePrimary(ctx, (*server).cut, (*server).heal)
 	case RestartPrimary:
 		return r.restartPrimary(ctx)
 	case KillReplica:
-		return r.loseReplica(ctx, func(s *server) error { return s.kill() }, func(s *server) error { return s.restart() })
+		return r.loseReplica(ctx, (*server).kill, (*server).restart)
 	case FreezeReplica:
-		return r.loseReplica(ctx, func(s *server) error { return s.child.Freeze() }, func(s *server) error { return s.child.Thaw() })
+		return r.loseReplica(ctx, (*server).freeze, (*server).thaw)
 	}
 	return fmt.Errorf("there is no fault %q", r.Fault)
 }
@@ -34,7 +33,7 @@ func (r *round) fault(ctx context.Context) error {
 func (r *round) losePrimary(ctx context.Context, lose, back func(*server) error) (err error) {
 	old := r.cluster[0]
 	// Who is near the old primary goes on to talk to it.
-	near, err := open(old.dsn(app, old.past()))
+	near, err := open(old.NearDSN())
 	if err != nil {
 		return err
 	}
@@ -97,13 +96,13 @@ func (r *round) restartPrimary(ctx context.Context) error {
 // person makes somebody the primary by hand, without force.
 func (r *round) person(ctx context.Context) (err error) {
 	for _, s := range r.cluster {
-		report, failed := r.guard.Promoter().Promote(ctx, s.name(), nil)
+		report, failed := r.guard.Promoter().Promote(ctx, s.Name(), nil)
 		if failed == nil {
 			r.Promoted = "person"
 			r.note("promoted by hand: %s", report.Primary)
 			return nil
 		}
-		err = errors.Join(err, fmt.Errorf("promoting %s: %w", s.name(), failed))
+		err = errors.Join(err, fmt.Errorf("promoting %s: %w", s.Name(), failed))
 	}
 	return err
 }

@@ -18,7 +18,7 @@ func TestProof(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	for i := range 3 {
 		fault := Faults[(i+int(seed%uint64(len(Faults))))%len(Faults)]
-		r, err := Run(t.Context(), t, i+1, seed, fault, i == 0)
+		r, err := Run(t.Context(), i+1, seed, fault, i == 0)
 		t.Logf("%+v", r)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
@@ -32,7 +32,7 @@ func TestProof(t *testing.T) {
 func TestOne(t *testing.T) {
 	for _, fault := range Faults {
 		t.Run(string(fault), func(t *testing.T) {
-			r, err := Run(t.Context(), t, 1, 1, fault, fault == KillPrimary)
+			r, err := Run(t.Context(), 1, 1, fault, fault == KillPrimary)
 			t.Logf("%+v", r)
 			if err != nil {
 				t.Fatal(err)
@@ -47,7 +47,7 @@ func TestOne(t *testing.T) {
 func TestControls(t *testing.T) {
 	for _, c := range Controls {
 		t.Run(c.Name, func(t *testing.T) {
-			f, err := RunControl(t.Context(), t, c, 1)
+			f, err := RunControl(t.Context(), c, 1)
 			t.Logf("%+v", f)
 			if err != nil {
 				t.Fatal(err)
@@ -60,7 +60,7 @@ func TestControls(t *testing.T) {
 }
 
 func TestAvailable(t *testing.T) {
-	a, err := Available(t.Context(), t, 1, time.Second)
+	a, err := Available(t.Context(), 1, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
