@@ -72,6 +72,14 @@ func (s *Summary) Good() bool {
 	return s.Broken == 0 && (s.Availability == nil || s.Availability.Honest() && s.Availability.Silence <= LongestSilence)
 }
 
+// Add takes a round in.
+func (s *Summary) Add(r *Round) {
+	s.Rounds = append(s.Rounds, r)
+	if len(r.Violations) > 0 {
+		s.Broken++
+	}
+}
+
 // Write writes the summary for people.
 func (s *Summary) Write(w io.Writer) error {
 	n := len(s.Rounds)
