@@ -2,9 +2,12 @@ package replicaproof
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/sugarlabs/beamrider/replica"
 )
 
 // A Rule is one of the promises that are checked.
@@ -22,6 +25,7 @@ const (
 	SessionOrder      Rule = "a session's writes and reads have one order (Porcupine)"
 	OneWriter         Rule = "one server acknowledges at a time"
 	Generations       Rule = "the generation rises with each primary, and each has one server"
+	MarkersTell       Rule = "a marker tells whether a write of unknown outcome happened"
 	EqualCopies       Rule = "all servers have the same"
 )
 
@@ -214,6 +218,23 @@ func (f *findings) turns(h *history) {
 			f.add(Generations, "generation %d with primary %q came after %d with %q", t.Generation, t.Primary, was.Generation, was.Primary)
 		}
 	}
+}
+
+// markers finds out by markers what became of writes, and compares that with the truth.
+func (f *findings) markers(ctx context.Context, router *replica.Router, h *history, t truth) error {
+	for _, w := range h.writes {
+		if w.Marker == "" {
+			continue
+		}
+		happened, err := router.Resolve(ctx, w.Marker)
+		if err != nil {
+			return err
+		}
+		if _, there := t.rows[w.Token]; there != happened {
+			f.add(MarkersTell, "token %d is there: %v; its marker says %v", w.Token, there, happened)
+		}
+	}
+	return nil
 }
 
 // copies compares tables on all servers.

@@ -78,7 +78,7 @@ func percona(s *server) (string, error) {
 	return fmt.Sprintf("h=%s,P=%s,u=%s,p=%s", host, port, c.User, c.Passwd), err
 }
 
-func (cluster) tables() []string { return []string{"app.tokens", "app.registers"} }
+func (cluster) tables() []string { return []string{"app.tokens", "app.registers", markers} }
 
 // parseChecksums reads the table that pt-table-checksum prints: TS ERRORS DIFFS ROWS … TABLE.
 func parseChecksums(out string) (diffs map[string]int, tables int) {

@@ -106,25 +106,39 @@ func (c *clients) watch() {
 	}
 }
 
+// A way is one of those in which a program may write.
+type way int
+
+const (
+	byStatement   way = iota // one INSERT, without a register
+	byTransaction            // a transaction of database/sql
+	byUpdate                 // Router.Update
+	ways
+)
+
 // writer writes once.
 func (c *clients) writer(random *rand.Rand) {
-	key := random.IntN(keys + keys/4)
-	if key >= keys {
-		key = -1
-	}
 	ctx, cancel := c.call()
 	defer cancel()
-	if w := c.write(ctx, c.router.Write(ctx), key, 0); w.Outcome != Acknowledged {
+	if w := c.write(ctx, way(random.IntN(int(ways))), random.IntN(keys), 0); w.Outcome != Acknowledged {
 		c.pause(10 * time.Millisecond)
 	}
 }
 
 // write writes a token, with or without a register, and notes what came of it.
-func (c *clients) write(ctx context.Context, db *sql.DB, key, session int) Write {
+func (c *clients) write(ctx context.Context, by way, key, session int) Write {
 	w := Write{Token: c.next.Add(1), Key: key, Session: session, First: c.router.Stats().Generation, Start: c.history.now()}
+	if by == byStatement {
+		w.Key = -1
+	}
 	var err error
-	w.Version, w.Outcome, err = write(ctx, db, w.Token, key)
+	w.Version, err = write(ctx, c.router, by, w.Token, key)
 	w.End, w.Last = c.history.now(), c.router.Stats().Generation
+	var lost *replica.OutcomeError
+	if errors.As(err, &lost) {
+		w.Marker = lost.Marker
+	}
+	w.Outcome = outcome(err)
 	if err != nil {
 		w.Error = reason(err)
 	}
@@ -132,51 +146,62 @@ func (c *clients) write(ctx context.Context, db *sql.DB, key, session int) Write
 	return w
 }
 
-// write writes a token by one statement, or with a register by a transaction.
-func write(ctx context.Context, db *sql.DB, token int64, key int) (version int64, o Outcome, err error) {
-	if key < 0 {
-		_, err := db.ExecContext(ctx, "INSERT INTO app.tokens (token, server) VALUES (?, @@server_id)", token)
-		return 0, outcome(err), err
+// outcome takes package replica at its word: an error that does not say that the outcome is unknown
+// says that nothing was written.
+func outcome(err error) Outcome {
+	switch {
+	case err == nil:
+		return Acknowledged
+	case errors.Is(err, replica.ErrUnknownOutcome):
+		return Unknown
 	}
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return 0, Failed, err
+	return Failed
+}
+
+const insert = "INSERT INTO app.tokens (token, server) VALUES (?, @@server_id)"
+
+// write writes a token through a router.
+func write(ctx context.Context, router *replica.Router, by way, token int64, key int) (version int64, err error) {
+	switch by {
+	case byStatement:
+		_, err = router.Write(ctx).ExecContext(ctx, insert, token)
+	case byTransaction:
+		var tx *sql.Tx
+		if tx, err = router.Write(ctx).BeginTx(ctx, nil); err != nil {
+			return 0, err
+		}
+		if version, err = raise(ctx, tx, token, key); err != nil {
+			_ = tx.Rollback() // what was not committed is gone with the connection as well
+			return 0, err
+		}
+		err = tx.Commit()
+	default:
+		err = router.Update(ctx, nil, func(tx *sql.Tx) (err error) {
+			version, err = raise(ctx, tx, token, key)
+			return err
+		})
 	}
-	// The register is locked by the first statement, so that the version is that of this write.
+	return version, err
+}
+
+// raise makes the next version of a register. That is locked by the first statement, so that the
+// version is that of this write.
+func raise(ctx context.Context, tx *sql.Tx, token int64, key int) (version int64, err error) {
 	for _, q := range []string{
 		"UPDATE app.registers SET version = version + 1, token = ?, server = @@server_id WHERE k = ?",
 		"INSERT INTO app.tokens SELECT ?, k, version, @@server_id FROM app.registers WHERE k = ?",
 	} {
 		if _, err := tx.ExecContext(ctx, q, token, key); err != nil {
-			_ = tx.Rollback() // what was not committed is gone with the connection as well
-			return 0, Failed, err
+			return 0, err
 		}
 	}
-	if err := tx.QueryRowContext(ctx, "SELECT version FROM app.tokens WHERE token = ?", token).Scan(&version); err != nil {
-		_ = tx.Rollback() // as above
-		return 0, Failed, err
-	}
-	err = tx.Commit()
-	return version, outcome(err), err
-}
-
-// outcome says what is known of a statement that writes, or a commit, that returned err.
-func outcome(err error) Outcome {
-	var answer *mysql.MySQLError
-	switch {
-	case err == nil:
-		return Acknowledged
-	case errors.Is(err, replica.ErrNoPrimary):
-		return Failed // as package replica promises
-	case errors.As(err, &answer) && (answer.Number == 1290 || answer.Number == 1836 || answer.Number == 1213 || answer.Number == 1205):
-		return Failed // read-only, deadlock, lock wait
-	}
-	return Unknown
+	err = tx.QueryRowContext(ctx, "SELECT version FROM app.tokens WHERE token = ?", token).Scan(&version)
+	return version, err
 }
 
 // reason shortens an error to what it has in common with others.
 func reason(err error) string {
-	for _, known := range []error{replica.ErrNoPrimary, replica.ErrNoReplica, context.DeadlineExceeded, context.Canceled, mysql.ErrInvalidConn} {
+	for _, known := range []error{replica.ErrUnknownOutcome, replica.ErrNoPrimary, replica.ErrNoReplica, context.DeadlineExceeded, context.Canceled, mysql.ErrInvalidConn} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
@@ -227,7 +252,7 @@ func (c *clients) turn(random *rand.Rand, session *replica.Session, number, key 
 	ctx, cancel := c.call()
 	defer cancel()
 	ctx = replica.WithSession(ctx, session)
-	w := c.write(ctx, c.router.Write(ctx), key, number)
+	w := c.write(ctx, byTransaction+way(random.IntN(2)), key, number)
 	if w.Outcome == Acknowledged {
 		c.pause(time.Duration(random.IntN(20)) * time.Millisecond)
 		c.own(ctx, w.Token, number, false)
@@ -242,8 +267,16 @@ func (c *clients) turn(random *rand.Rand, session *replica.Session, number, key 
 // own reads a row that the session in ctx must see.
 func (c *clients) own(ctx context.Context, token int64, number int, other bool) {
 	r := Read{Session: number, Key: -1, Own: token, Other: other, Start: c.history.now()}
-	found, err := seen(ctx, c.router.Read(ctx), token)
-	r.End, r.Found = c.history.now(), found
+	var err error
+	if token%2 == 0 {
+		err = c.router.View(ctx, func(ctx context.Context, q replica.Querier) (err error) {
+			r.Found, err = seen(ctx, q, token)
+			return err
+		})
+	} else {
+		r.Found, err = seen(ctx, c.router.Read(ctx), token)
+	}
+	r.End = c.history.now()
 	if err != nil {
 		c.history.refuse(err)
 		return
@@ -251,7 +284,7 @@ func (c *clients) own(ctx context.Context, token int64, number int, other bool) 
 	c.history.read(r)
 }
 
-func seen(ctx context.Context, db *sql.DB, token int64) (bool, error) {
+func seen(ctx context.Context, db replica.Querier, token int64) (bool, error) {
 	var n int
 	err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM app.tokens WHERE token = ?", token).Scan(&n)
 	return n == 1, err
@@ -265,11 +298,10 @@ func (c *clients) strays(db *sql.DB) {
 			ctx, cancel := c.call()
 			defer cancel()
 			w := Write{Token: c.next.Add(1), Key: -1, Stray: true, Start: c.history.now()}
-			var err error
-			_, w.Outcome, err = write(ctx, db, w.Token, -1)
-			w.End = c.history.now()
+			_, err := db.ExecContext(ctx, insert, w.Token)
+			w.End, w.Outcome = c.history.now(), Acknowledged
 			if err != nil {
-				w.Error = reason(err)
+				w.Outcome, w.Error = Unknown, reason(err)
 			}
 			c.history.write(w)
 			c.pause(20 * time.Millisecond)

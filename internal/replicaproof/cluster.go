@@ -11,12 +11,16 @@ import (
 	"github.com/sugarlabs/beamrider/replica/replicatest"
 )
 
+// markers is the table by which the outcome of a transaction can be found out.
+const markers = "app.markers"
+
 // tables are what the load works on. A token is written once; a register has a version that rises by
 // one with each write, and its writes are tokens too, so that in the end the order of all of them can
 // be read. Nobody but the server says which server it was.
 var tables = []string{
 	"CREATE TABLE app.tokens (token BIGINT PRIMARY KEY, k INT NULL, version BIGINT NULL, server INT NOT NULL, UNIQUE (k, version)) ENGINE=InnoDB",
 	"CREATE TABLE app.registers (k INT PRIMARY KEY, version BIGINT NOT NULL, token BIGINT NOT NULL, server INT NOT NULL) ENGINE=InnoDB",
+	"CREATE TABLE " + markers + " (id BINARY(16) NOT NULL PRIMARY KEY) ENGINE=InnoDB",
 	fmt.Sprintf("INSERT INTO app.registers SELECT seq, 0, 0, 0 FROM app.seq_0_to_%d", keys-1),
 }
 

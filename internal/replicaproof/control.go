@@ -217,7 +217,7 @@ func (c *control) blind() error {
 		}
 		for range blindReads {
 			ctx, cancel := c.clients.call()
-			w := c.clients.write(ctx, c.router.Write(ctx), -1, 1)
+			w := c.clients.write(ctx, byStatement, 0, 1)
 			if w.Outcome != Acknowledged {
 				cancel()
 				return fmt.Errorf("a write in a healthy cluster: %s", w.Error)

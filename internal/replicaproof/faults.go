@@ -84,13 +84,19 @@ func (r *round) restartPrimary(ctx context.Context) error {
 	}
 	// It is read-only now. A person waits what the guard does, and else does it.
 	limit, cancel := context.WithTimeout(ctx, 10*time.Second)
-	err := until(limit, "the guard promotes", func() bool { return r.heard(failover.Promoted) != nil })
-	cancel()
-	if err == nil {
-		r.Promoted = "guard"
-		return nil
+	defer cancel()
+	if err := until(limit, "the guard promotes", func() bool { return r.heard(failover.Promoted) != nil }); ctx.Err() != nil {
+		return err
 	}
-	return r.person(ctx)
+	var err error
+	return errors.Join(until(ctx, "somebody is promoted", func() bool {
+		if r.heard(failover.Promoted) != nil {
+			r.Promoted, err = "guard", nil
+			return true
+		}
+		err = r.person(ctx)
+		return err == nil
+	}), err)
 }
 
 // person makes somebody the primary by hand, without force.

@@ -86,7 +86,8 @@ func respond(router *replica.Router, q request) (a answer) {
 		session.Observe(token)
 	}
 	if q.Write != 0 {
-		a.Version, a.Outcome, err = write(ctx, router.Write(ctx), q.Write, q.Key)
+		a.Version, err = write(ctx, router, byUpdate, q.Write, q.Key)
+		a.Outcome = outcome(err)
 		a.Token = session.Token().String()
 	} else {
 		a.Found, err = seen(ctx, router.Read(ctx), q.Read)
@@ -175,7 +176,7 @@ func (c *clients) exchange(p *peer, random *rand.Rand) error {
 	number := int(c.session.Add(1))
 	session := replica.NewSession()
 	ctx = replica.WithSession(ctx, session)
-	if w := c.write(ctx, c.router.Write(ctx), random.IntN(keys), number); w.Outcome == Acknowledged {
+	if w := c.write(ctx, byUpdate, random.IntN(keys), number); w.Outcome == Acknowledged {
 		r := Read{Session: number, Key: -1, Own: w.Token, Other: true, Start: c.history.now()}
 		a, err := p.ask(request{Token: session.Token().String(), Read: w.Token})
 		if err != nil {

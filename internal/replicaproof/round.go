@@ -91,12 +91,12 @@ func Run(ctx context.Context, number int, seed uint64, fault Fault, judge bool) 
 	if err := r.load(ctx, router); err != nil {
 		return r.Round, r.explain(err)
 	}
-	return r.Round, r.check(ctx, judge)
+	return r.Round, r.check(ctx, router, judge)
 }
 
 // route runs a router.
 func route(ctx context.Context, nodes []replica.Node) (*replica.Router, func() error, error) {
-	router, err := replica.New(replica.Config{Nodes: nodes, Timeout: 2 * time.Second, MaxOpen: 64})
+	router, err := replica.New(replica.Config{Nodes: nodes, Timeout: 2 * time.Second, MaxOpen: 64, Marker: markers})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -240,7 +240,7 @@ func (r *round) whole(ctx context.Context) error {
 }
 
 // check compares what clients were told with what there is.
-func (r *round) check(ctx context.Context, judge bool) error {
+func (r *round) check(ctx context.Context, router *replica.Router, judge bool) error {
 	primary := r.cluster.named(r.Primary)
 	for _, s := range r.cluster {
 		if s != primary {
@@ -255,6 +255,9 @@ func (r *round) check(ctx context.Context, judge bool) error {
 	}
 	r.count(r.history, t)
 	f := &findings{list: check(r.history, t)}
+	if err := f.markers(ctx, router, r.history, t); err != nil {
+		return r.explain(err)
+	}
 	if err := f.copies(r.cluster); err != nil {
 		return err
 	}
