@@ -14,6 +14,7 @@ type Summary struct {
 	Seed         uint64        `json:"seed"`
 	Rounds       []*Round      `json:"rounds"`
 	Broken       int           `json:"broken"` // rounds with a violation
+	Undone       []string      `json:"undone"` // rounds that could not be carried out, and why
 	Controls     []*Finding    `json:"controls"`
 	Availability *Availability `json:"availability,omitempty"`
 	Took         time.Duration `json:"took_ns"`
@@ -69,7 +70,7 @@ func (s *Summary) Good() bool {
 			return false
 		}
 	}
-	return s.Broken == 0 && (s.Availability == nil || s.Availability.Honest() && s.Availability.Silence <= LongestSilence)
+	return s.Broken == 0 && len(s.Undone) == 0 && (s.Availability == nil || s.Availability.Honest() && s.Availability.Silence <= LongestSilence)
 }
 
 // Add takes a round in.
@@ -89,6 +90,9 @@ func (s *Summary) Write(w io.Writer) error {
 	}
 	text := fmt.Sprintf("\n%s, commit %s, seed %d: %d rounds in %s, %d with a broken rule. %d writes were acknowledged, the outcome of %d is unknown; sessions read %d times.\n",
 		s.Date.UTC().Format(time.DateOnly), s.Commit, s.Seed, n, s.Took.Round(time.Second), s.Broken, acknowledged, unknown, reads)
+	if len(s.Undone) > 0 {
+		text += fmt.Sprintf("%d rounds more could not be carried out, and prove nothing.\n", len(s.Undone))
+	}
 	if n > 0 && s.Broken == 0 {
 		text += fmt.Sprintf("With a confidence of 95 %%, fewer than %.2g %% of such rounds break a rule.\n", 100*Bound(n))
 	}

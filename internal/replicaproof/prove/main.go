@@ -35,7 +35,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s := &replicaproof.Summary{Date: time.Now(), Commit: *commit, Seed: *seed, Rounds: []*replicaproof.Round{}, Controls: []*replicaproof.Finding{}}
+	s := &replicaproof.Summary{Date: time.Now(), Commit: *commit, Seed: *seed, Rounds: []*replicaproof.Round{}, Undone: []string{}, Controls: []*replicaproof.Finding{}}
 	err := run(ctx, s, *rounds, replicaproof.Fault(*fault), *controls)
 	s.Took = time.Since(s.Date)
 	err = errors.Join(err, s.Write(os.Stdout), save(*file, s))
@@ -48,7 +48,10 @@ func main() {
 	}
 }
 
-// run does everything. What could not be carried out ends it.
+// mostUndone ends the program when as many rounds could not be carried out: the machine is not fit.
+const mostUndone = 5
+
+// run does everything.
 func run(ctx context.Context, s *replicaproof.Summary, rounds int, fault replicaproof.Fault, controls bool) error {
 	for i := range rounds {
 		f := fault
@@ -58,7 +61,12 @@ func run(ctx context.Context, s *replicaproof.Summary, rounds int, fault replica
 		// The first rounds have the slower judge too: one for each fault.
 		r, err := replicaproof.Run(ctx, i+1, s.Seed+uint64(i), f, i < len(replicaproof.Faults))
 		if err != nil {
-			return fmt.Errorf("round %d (seed %d, %s): %w", i+1, s.Seed+uint64(i), f, err)
+			err = fmt.Errorf("round %d (seed %d, %s): %w", i+1, s.Seed+uint64(i), f, err)
+			if s.Undone = append(s.Undone, err.Error()); ctx.Err() != nil || len(s.Undone) == mostUndone {
+				return err
+			}
+			fmt.Println("NOT DONE:", err)
+			continue
 		}
 		s.Add(r)
 		fmt.Println(r.Line())
