@@ -50,6 +50,7 @@ type config struct {
 	replication mariaurl.Account
 	mode        string // available, strict
 	automatic   bool
+	zone        string
 
 	balancerListen string // "": listen
 	backends       []settings.Named
@@ -189,6 +190,9 @@ var table = settings.Table[config]{
 	{Key: "database.max_lag", Env: "REMORA_DATABASE_MAX_LAG", Default: "10s", Example: `"30s"`,
 		Doc: "A replica that is further behind than this is not read.",
 		Set: func(c *config, v string) error { return settings.SetDuration(&c.maxLag, v) }},
+	{Key: "database.zone", Env: "REMORA_DATABASE_ZONE", Example: `"beamrider"`,
+		Doc: "Where this process is: reads go to servers whose address has the same zone= first, if they are fresh enough. Unset: to all alike.",
+		Set: text(func(c *config) *string { return &c.zone })},
 	{Key: "database.promote", Env: "REMORA_DATABASE_PROMOTE", Secret: true, Example: `"promoter:password"`,
 		Doc: "The account, on every server, that \"db promote\" and \"db rejoin\" use; it may change roles, which the account of the library must not.",
 		Set: func(c *config, v string) (err error) { c.promoter, err = mariaurl.ParseAccount(v); return err }},

@@ -104,7 +104,7 @@ func (h *house) connect(log *slog.Logger) error {
 		}
 		h.engine, h.conns = sqlstore.MariaDB, db
 	default:
-		all, err := cluster.Open(nodes, h.config.maxLag, log)
+		all, err := cluster.Open(nodes, h.config.zone, h.config.maxLag, log)
 		if err != nil {
 			return err
 		}

@@ -28,14 +28,15 @@ type Cluster struct {
 }
 
 // Open begins to watch the servers. That none answers is a state, not an error.
-func Open(nodes []mariaurl.Server, maxLag time.Duration, log *slog.Logger) (*Cluster, error) {
-	rc := replica.Config{MaxLag: maxLag, Logger: log}
+// Readers in zone go to servers there first; "": to all alike.
+func Open(nodes []mariaurl.Server, zone string, maxLag time.Duration, log *slog.Logger) (*Cluster, error) {
+	rc := replica.Config{Zone: zone, MaxLag: maxLag, Logger: log}
 	for _, n := range nodes {
 		dsn, err := sqlstore.MariaDBDSN(n.DSN(), nil)
 		if err != nil {
 			return nil, err
 		}
-		rc.Nodes = append(rc.Nodes, replica.Node{Name: n.Name, DSN: dsn, Weight: n.Weight})
+		rc.Nodes = append(rc.Nodes, replica.Node{Name: n.Name, DSN: dsn, Weight: n.Weight, Zone: n.Zone, NoReads: n.NoReads})
 	}
 	router, err := replica.New(rc)
 	if err != nil {

@@ -58,7 +58,7 @@ func open(t *testing.T, servers []*replicatest.Server) *store {
 		}
 		nodes = append(nodes, n)
 	}
-	c, err := Open(nodes, 0, slog.New(slog.DiscardHandler))
+	c, err := Open(nodes, "", 0, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
