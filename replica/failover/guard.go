@@ -187,6 +187,7 @@ func (g *Guard) act(ctx context.Context) {
 func (g *Guard) failover(ctx context.Context) bool {
 	g.mu.Lock()
 	from, to, armed, oneCopy := g.know.primary.name, g.know.candidate(), g.know.armed, g.know.oneCopy
+	alive := g.know.primary.alive
 	g.know.promoting = to
 	g.mu.Unlock()
 	defer func() {
@@ -199,7 +200,7 @@ func (g *Guard) failover(ctx context.Context) bool {
 	}
 	g.tell(Event{At: time.Now(), Kind: Promoting, Node: to.name, Text: fmt.Sprintf("%s is lost; %s becomes the primary.", from, to.name)})
 	record := &Record{At: time.Now(), From: from, To: to.name}
-	report, err := g.promoter.Promote(ctx, to.name, &promote.Options{Automatic: true, Armed: armed})
+	report, err := g.promoter.Promote(ctx, to.name, &promote.Options{Automatic: true, Armed: armed, LastKnown: alive.Position, LastKnownAt: alive.At})
 	if err != nil {
 		if ctx.Err() != nil {
 			return false

@@ -84,6 +84,9 @@ func (v *survey) giver(x, from *server, ahead []*server) (giver *server, why str
 			return nil, fmt.Sprintf("%s %s", s.Name, why)
 		}
 	}
+	if own := most.facts.sources[0].received.beyond(most.facts.holds()); len(own) > 0 {
+		return nil, fmt.Sprintf("%s has %s, which it did not receive from %s: it was written there", most.Name, own, from.Name)
+	}
 	return most, ""
 }
 

@@ -110,6 +110,10 @@ func TestPlanDecides(t *testing.T) {
 			c := &v.servers[2].facts.sources[0]
 			c.received, c.applying, c.sqlError = at(t, "0-1-6"), false, "duplicate"
 		}, loss: true, refused: []string{"!other_has_more"}},
+		"lost, another has more, which was written there": {change: func(v *survey, b *server) {
+			lose(v)
+			v.servers[2].facts.written = at(t, "0-3-6")
+		}, loss: true, refused: []string{"!other_has_more"}},
 		"lost, another has more here and less there": {change: func(v *survey, b *server) {
 			lose(v)
 			b.facts.sources[0].received, v.servers[2].facts.sources[0].received = at(t, "0-1-5,1-1-2"), at(t, "0-1-6,1-1-1")
