@@ -1,6 +1,9 @@
 package promote
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // An old primary that was killed and started again as a replica drops what was not committed when it
 // ended, although a replica may have acknowledged it. It answers, it is read-only, and it has less
@@ -34,15 +37,21 @@ func (v *survey) planBehind(p *Plan, x, from *server, refuse refuser) {
 	p.Steps = append(p.Steps, x.Name+" stops to replicate and takes writes.")
 }
 
-// parted refuses x when the old primary, which answers, has something else.
-func (o *operation) parted(x, from *server) error {
+// parted refuses x when the old primary, which answers, takes writes by now or has something else.
+func (o *operation) parted(ctx context.Context, x, from *server) error {
 	if from.err != nil {
-		return nil
+		return nil // it was lost
 	}
-	extra := x.facts.lacks(from.facts.holds())
+	if from.ask(ctx); from.err != nil {
+		return nil // x has what it had
+	}
+	if !from.facts.readOnly {
+		return o.refuse(Refusal{Code: "two_writers", Text: fmt.Sprintf("%s takes writes again; somebody else changes it. Repeat the call.", from.Name)})
+	}
+	extra := x.facts.history().since(from.facts.holds())
 	if len(extra) == 0 {
 		return nil
 	}
 	return o.refuse(Refusal{Code: "target_has_more", Text: fmt.Sprintf(
-		"%s has transactions that %s, its source, has not, which has %s in their place: their histories have parted. Find out which is right; the other is to be rebuilt from a copy of it.", x.Name, from.Name, extra)})
+		"%s has what %s, its source, has not, which has %s in its place: their histories have parted. Find out which is right; the other is to be rebuilt from a copy of it.", x.Name, from.Name, inWords(extra))})
 }

@@ -298,7 +298,7 @@ func (o *operation) drain(ctx context.Context, x, from *server, overridden map[s
 			return err
 		}
 	}
-	return o.parted(x, from)
+	return o.parted(ctx, x, from)
 }
 
 func sentence(format, name, why string) string {

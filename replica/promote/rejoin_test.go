@@ -3,6 +3,7 @@ package promote
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -276,5 +277,68 @@ func TestFailurePrimaryWasFrozenOrCutOff(t *testing.T) {
 			}
 			primary(t, b, a, c)
 		})
+	}
+}
+
+// TestOldPrimaryThatIsAcknowledgedIsStopped: a replica stayed with it, so that it goes on to confirm
+// what the new primary does not get.
+func TestOldPrimaryThatIsAcknowledgedIsStopped(t *testing.T) {
+	servers := replicatest.Cluster(t, 3)
+	a, b, c := servers[0], servers[1], servers[2]
+	p := promoter(t, servers...)
+	p.config.Mode = Strict
+	prepare(t, p)
+	db, err := sql.Open("mysql", a.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	acked, stop := writers(t, 8, db)
+	poll(t, "rows are written", more(acked, 100))
+	b.Promote()
+	b.Exec("INSERT INTO app.x VALUES (-2, 2)")
+	poll(t, "a goes on", more(acked, 100))
+	r, err := p.Rejoin(t.Context(), "a")
+	refusal(t, r, err, "diverged")
+	if got := a.Text("SELECT @@read_only + 0"); got != "1" {
+		t.Error("a takes writes still")
+	}
+	if missing := lost(t, c, stop()); len(missing) > 0 {
+		t.Errorf("%d acknowledged rows are not on the replica that acknowledged them", len(missing))
+	}
+}
+
+// TestRejoinInterruptedAnywhere: the same call again finishes the work.
+func TestRejoinInterruptedAnywhere(t *testing.T) {
+	servers := replicatest.Cluster(t, 2)
+	p := promoter(t, servers...)
+	names := []string{"a", "b"}
+	for n := 0; ; n++ {
+		from, to := servers[n%2], servers[(n+1)%2]
+		from.Exec(fmt.Sprintf("INSERT INTO app.x VALUES (%d, 1)", n))
+		to.CatchUp(from)
+		lose(t, p, from, names[(n+1)%2])
+		do(t, p, names[(n+1)%2])
+		from.Restart(asReplica...)
+		from.Exec("SET GLOBAL read_only = 0")
+		interrupted := interrupt(p, n)
+		r, err := p.Rejoin(t.Context(), names[n%2])
+		p.before = nil
+		if err == nil && len(r.Left) > 0 {
+			err = errors.New(r.Left[0])
+		}
+		if (err != nil) != interrupted.Load() {
+			t.Fatalf("%d statements: interrupted %v, but %v, %+v", n, interrupted.Load(), err, r)
+		}
+		if r, err := p.Rejoin(t.Context(), names[n%2]); err != nil {
+			t.Fatalf("resumed after %d statements: %v, %+v", n, err, r)
+		}
+		primary(t, to, from)
+		if !interrupted.Load() {
+			if n < 5 {
+				t.Errorf("only %d statements: the interruptions prove little", n)
+			}
+			return
+		}
 	}
 }

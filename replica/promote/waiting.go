@@ -27,6 +27,11 @@ func (o *operation) waiting(ctx context.Context, s, primary *server) error {
 	if s.facts.waiting == 0 || len(primary.facts.lacks(s.facts.holds())) == 0 {
 		return nil
 	}
+	for _, c := range o.servers {
+		if c.err == nil && o.source(c) == s && c.facts.sources[0].receiving == "Yes" && c.facts.sendsNow {
+			return nil // it acknowledges what comes; the sooner s is read-only, the better
+		}
+	}
 	if s.facts.patience < strictLeast || !s.facts.afterSync {
 		n, err := s.end(ctx, askWaiting, "id", "commits that wait")
 		if err != nil {
