@@ -284,7 +284,7 @@ func (g *Guard) Status() Status {
 			}
 			names += n.name
 		}
-		s.Problem = names + " take writes at the same time. Run SET GLOBAL read_only = 1 on every one that is not the primary, and bring it back with Rejoin."
+		s.Problem = names + " take writes at the same time. Decide which one is the primary, and bring the other back with Rejoin, which makes it read-only."
 	case k.lost():
 		s.Lost = k.primary.silent
 		s.Problem = fmt.Sprintf("%s, the primary, does not answer: %s", k.primary.name, k.primary.sight.Err)

@@ -131,7 +131,7 @@ func (k *knowledge) take(n *node, s promote.Sight) (events []Event) {
 			names = append(names, w.name)
 		}
 		if split {
-			tell(SplitBrain, n, "%s take writes at the same time. Run SET GLOBAL read_only = 1 on every one that is not the primary, and bring it back with Rejoin.", strings.Join(names, " and "))
+			tell(SplitBrain, n, "%s take writes at the same time. Decide which one is the primary, and bring the other back with Rejoin, which makes it read-only.", strings.Join(names, " and "))
 		} else {
 			tell(Whole, n, "%s alone takes writes again.", strings.Join(names, " and "))
 		}

@@ -124,7 +124,7 @@ func (v *survey) twoWriters() []Refusal {
 		names = append(names, s.Name)
 	}
 	return []Refusal{{Code: "two_writers", Text: fmt.Sprintf(
-		"%s all take writes. Decide which one is the primary, run SET GLOBAL read_only = 1 on every other, and bring those back with Rejoin.", strings.Join(names, " and "))}}
+		"%s all take writes. Decide which one is the primary, and bring every other back with Rejoin, which makes it read-only. Of more than two, run SET GLOBAL read_only = 1 on all but two first.", strings.Join(names, " and "))}}
 }
 
 // unusable refuses nodes that are one server by two names, or where a later step would fail.
