@@ -192,22 +192,31 @@ func TestFailureOldPrimaryRejoins(t *testing.T) {
 	}
 }
 
-// TestFailureOldPrimaryHasDiverged: its server started as a primary and kept what nobody acknowledged.
+// TestFailureOldPrimaryHasDiverged: it kept what nobody acknowledged.
 func TestFailureOldPrimaryHasDiverged(t *testing.T) {
-	p, a, b, outcomes := cutOff(t, Strict)
-	a.Kill()
-	failed(t, outcomes, 3)
-	a.Restart("--rpl-semi-sync-master-enabled=0")
-	r, err := p.Rejoin(t.Context(), "a")
-	refusal(t, r, err, "diverged")
-	_, last, _ := strings.Cut(a.Text("SELECT @@gtid_binlog_pos"), "0-1-")
-	for _, want := range []string{"to 0-1-" + last, "rebuild a from a copy of b", "mariadb-backup"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not say %q", err, want)
-		}
-	}
-	if got := b.Text("SELECT GROUP_CONCAT(i ORDER BY i) FROM app.x"); got != "4" {
-		t.Errorf("rows %s, want those of b alone", got)
+	for name, restart := range map[string]func(*replicatest.Server){
+		"started as a primary": func(a *replicatest.Server) { a.Kill(); a.Restart("--init-rpl-role=MASTER") },
+		"ended in good order":  func(a *replicatest.Server) { a.Stop(); a.Restart(asReplica...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, a, b, outcomes := cutOff(t, Strict)
+			restart(a)
+			failed(t, outcomes, 3)
+			r, err := p.Rejoin(t.Context(), "a")
+			refusal(t, r, err, "diverged")
+			_, last, _ := strings.Cut(a.Text("SELECT @@gtid_binlog_pos"), "0-1-")
+			for _, want := range []string{"to 0-1-" + last, "rebuild a from a copy of b", "mariadb-backup"} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+			if len(r.Lost) != 1 || fmt.Sprint(r.Lost[0].Last) != last {
+				t.Errorf("lost %v, want up to %s", r.Lost, last)
+			}
+			if got := b.Text("SELECT GROUP_CONCAT(i ORDER BY i) FROM app.x"); got != "4" {
+				t.Errorf("rows %s, want those of b alone", got)
+			}
+		})
 	}
 }
 
