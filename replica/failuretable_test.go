@@ -1,0 +1,141 @@
+package replica
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// failures is everything that breaks and is tested on real servers, with the tests, by the folder under
+// this one. docs/replica.md says what happens then; a promise there without a test here would be one
+// that nobody keeps.
+var failures = []struct {
+	what  string
+	tests []string
+}{
+	{"a replica is killed", []string{"TestFailureReplicaKilled"}},
+	{"a replica stands still", []string{"TestFailureReplicaFrozen"}},
+	{"a replica lags, or stops applying", []string{"TestFailureReplicaLagging"}},
+	{"all replicas are down", []string{"TestFailureAllReplicasDown"}},
+	{"a replica returns", []string{"TestFailureReplicaReturns"}},
+	{"a server has no connection left", []string{"TestFailureTooManyConnections"}},
+	{"a read comes straight after a write", []string{"TestFailureReadStraightAfterWrite"}},
+	{"the primary is killed", []string{"failover.TestFailurePrimaryKilledStrict", "promote.TestFailurePrimaryKilledWithSemiSync"}},
+	{"the primary stands still and comes back", []string{"failover.TestFailurePrimaryFrozenStrict"}},
+	{"the network cuts the primary off, which goes on", []string{"failover.TestFailurePrimaryCutOff"}},
+	{"an asynchronous primary is killed", []string{"promote.TestFailurePrimaryKilledWithoutSemiSync"}},
+	{"semi-sync gives up too soon, or is off", []string{"failover.TestFailureSemiSyncGivesUp", "failover.TestFailureSemiSyncIsOff"}},
+	{"a replica dies in mode available", []string{"failover.TestFailureReplicaDiesAvailable"}},
+	{"both replicas die in mode strict", []string{"failover.TestFailureBothReplicasGoneStrict"}},
+	{"another replica is silent when the primary is lost", []string{"failover.TestFailureOneReplicaUnreachable"}},
+	{"only a server that is never promoted has the last writes", []string{"promote.TestFailureOnlyOneThatIsNeverPromotedHasIt"}},
+	{"the new primary is lost too", []string{"failover.TestFailureFailoverLoop"}},
+	{"two guards act at once", []string{"failover.TestFailureTwoGuardsAtOnce"}},
+	{"somebody else promotes", []string{"TestFailurePromotedBySomebodyElse"}},
+	{"two programs see one failover", []string{"TestFailureTwoRoutersFollow"}},
+	{"the pool is full of connections to the old primary", []string{"TestFailureOldConnectionsInPool"}},
+	{"the old primary returns and takes writes", []string{"TestFailureOldPrimaryReturnsWritable"}},
+	{"the old primary is to be a replica", []string{"promote.TestFailureOldPrimaryRejoins", "promote.TestFailureOldPrimaryIsBackWithLess", "promote.TestFailureOldPrimaryHasDiverged"}},
+	{"the old primary has writes that still wait", []string{"promote.TestFailureOldPrimaryWithWaitingCommits", "promote.TestFailureOldPrimaryThatWouldGiveUp", "promote.TestFailurePrimaryWasFrozenOrCutOff"}},
+	{"the connection breaks at a commit", []string{"TestFailureCommitConnectionLost", "TestFailureCommitConnectionLostMarked"}},
+	{"a commit waits for a replica in vain", []string{"TestFailureCommitWaitsForReplica", "TestFailureCommitLostByFailover"}},
+	{"servers are added and taken out under load", []string{"TestFailureConfigReloadDuringLoad"}},
+}
+
+// testsBelow returns the names of all tests in this folder and below, as failures has them.
+func testsBelow(t *testing.T) map[string]bool {
+	t.Helper()
+	found := make(map[string]bool)
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Test") {
+				continue
+			}
+			name := f.Name.Name
+			if dir := filepath.Dir(path); dir != "." {
+				name = filepath.ToSlash(dir) + "." + name
+			}
+			found[name] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestEveryFailureHasATest(t *testing.T) {
+	found := testsBelow(t)
+	if len(found) < 100 {
+		t.Fatalf("only %d tests are found", len(found))
+	}
+	named := make(map[string]bool)
+	for _, f := range failures {
+		if len(f.tests) == 0 {
+			t.Errorf("%s: there is no test", f.what)
+		}
+		for _, name := range f.tests {
+			if named[name] = true; !found[name] {
+				t.Errorf("%s: there is no test %s", f.what, name)
+			}
+		}
+	}
+	for name := range found {
+		if _, what, ok := strings.Cut("."+name, ".TestFailure"); ok && what != "" && what[0] < 'a' && !named[name] {
+			t.Errorf("%s is in no row of failures", name)
+		}
+	}
+}
+
+// The table for people has the same rows, and says for each what happens.
+func TestEveryFailureIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/replica.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(text), "\n## When something breaks\n")
+	if !ok {
+		t.Fatal("docs/replica.md has no section When something breaks")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	type row struct{ What, Tests string }
+	var want, got []row
+	for _, f := range failures {
+		want = append(want, row{f.what, strings.Join(f.tests, ", ")})
+	}
+	for line := range strings.Lines(section) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) != 5 || strings.HasPrefix(cells[1], "-") {
+			continue
+		}
+		for i := range cells {
+			cells[i] = strings.TrimSpace(strings.ReplaceAll(cells[i], "`", ""))
+		}
+		if cells[1] == "what breaks" {
+			continue
+		}
+		if cells[2] == "" {
+			t.Errorf("%s: what happens is not said", cells[1])
+		}
+		got = append(got, row{cells[1], cells[3]})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("docs/replica.md has other rows (-want +got):\n%s", diff)
+	}
+}
