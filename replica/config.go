@@ -203,6 +203,7 @@ func New(c Config) (*Router, error) {
 			return nil, fmt.Errorf("replica: Heartbeat: %w", err)
 		}
 	}
+	r.history.Store(&history{})
 	for i, m := range configs {
 		n, err := r.node(c.Nodes[i], m)
 		if err != nil {
@@ -228,6 +229,7 @@ func New(c Config) (*Router, error) {
 // db; closing the router does not.
 func Single(db *sql.DB) *Router {
 	r := &Router{single: db}
+	r.history.Store(&history{})
 	r.view.Store(&view{})
 	return r
 }

@@ -18,7 +18,7 @@ const (
 	askVariables   = "SELECT @@global.server_id, CAST(@@global.read_only AS CHAR), CAST(@@global.gtid_strict_mode AS CHAR), @@global.gtid_slave_pos, @@global.gtid_binlog_pos"
 	askReplication = "SHOW ALL SLAVES STATUS"
 	askReadOnly    = "SELECT CAST(@@global.read_only AS CHAR)"
-	askLast        = "SELECT @@last_gtid"
+	askLast        = "SELECT CONCAT(@@last_gtid, ';', @@global.gtid_binlog_pos)"
 	askWritten     = "SELECT @@global.gtid_binlog_pos"
 )
 
@@ -27,6 +27,7 @@ func off(value string) bool { return value == "0" || value == "OFF" }
 
 // facts is what a server said when it was asked last. Its zero value: never asked.
 type facts struct {
+	began    int64     // ticks before it was asked
 	asked    time.Time // when it answered or failed
 	err      error     // why it did not answer
 	server   uint32    // server_id
@@ -36,6 +37,7 @@ type facts struct {
 	applied  gtids     // gtid_slave_pos
 	sources  []source  // whom it replicates from
 	beat     beat
+	cut      *cut // of a server that takes writes
 }
 
 // A source is one line of the replication status.
@@ -51,6 +53,7 @@ type source struct {
 
 // ask asks a server.
 func ask(ctx context.Context, db *sql.DB) (f facts, err error) {
+	f.began = ticks()
 	var readOnly, strict, applied, written string
 	if err := db.QueryRowContext(ctx, askVariables).Scan(&f.server, &readOnly, &strict, &applied, &written); err != nil {
 		return facts{}, err
@@ -63,6 +66,9 @@ func ask(ctx context.Context, db *sql.DB) (f facts, err error) {
 		return facts{}, fmt.Errorf("gtid_binlog_pos: %w", err)
 	}
 	f.sources, err = askSources(ctx, db)
+	if err == nil {
+		err = askCut(ctx, db, &f)
+	}
 	if denied := (*mysql.MySQLError)(nil); errors.As(err, &denied) && denied.Number == 1227 {
 		return facts{}, fmt.Errorf("the account may not see the state of replication; GRANT SLAVE MONITOR ON *.* to it (%w)", err)
 	}

@@ -163,3 +163,14 @@ func (p gtids) beyond(q gtids) bool {
 	}
 	return false
 }
+
+// parseLast parses what askLast gives: the last transaction of the connection, and where the server
+// is.
+func parseLast(text string) (last, all gtids, err error) {
+	own, whole, _ := strings.Cut(text, ";")
+	if last, err = parseGTIDs(own, ","); err != nil {
+		return nil, nil, err
+	}
+	all, err = parseGTIDs(whole, ",")
+	return last, all, err
+}

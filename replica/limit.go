@@ -264,6 +264,7 @@ func (c *fallbackConn) Close() error {
 // QueryContext implements [driver.QueryerContext].
 func (c *fallbackConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	rows, err := c.serverConn.QueryContext(ctx, query, args)
+	c.router.sawPrimary(ctx)
 	return rows, refusedWrite(err)
 }
 
@@ -283,14 +284,18 @@ func (c *fallbackConn) PrepareContext(ctx context.Context, query string) (driver
 	if err != nil {
 		return nil, err
 	}
-	return fallbackStmt{server}, nil
+	return fallbackStmt{server, c.router}, nil
 }
 
-type fallbackStmt struct{ serverStmt }
+type fallbackStmt struct {
+	serverStmt
+	router *Router
+}
 
 // QueryContext implements [driver.StmtQueryContext].
 func (s fallbackStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	rows, err := s.serverStmt.QueryContext(ctx, args)
+	s.router.sawPrimary(ctx)
 	return rows, refusedWrite(err)
 }
 

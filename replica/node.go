@@ -26,7 +26,9 @@ type node struct {
 	epoch     atomic.Uint64         // connections for reads of another one are not used
 	suspect   atomic.Bool           // its breaker is open
 	applied   atomic.Pointer[gtids] // what it surely holds; nil: not known
+	shown     atomic.Pointer[shown] // what it can have shown
 	kick      chan struct{}         // asks it soon
+	wake      chan struct{}         // has it glanced at while sessions wait for it
 	stop      func()                // ends what the router does with it; under router.mu
 
 	facts facts // under router.mu
@@ -100,10 +102,10 @@ func (n *node) watch(ctx context.Context) {
 			closeIdle(db, 1)
 		}
 		again := n.probe(ctx, db)
-		if !pause(ctx, fastPoll, nil) { // hurry has its limit
+		if !n.idle(ctx, db, fastPoll, nil) { // hurry has its limit
 			return
 		}
-		if !again && !pause(ctx, n.rest()-fastPoll, n.kick) {
+		if !again && !n.idle(ctx, db, n.rest()-fastPoll, n.kick) {
 			return
 		}
 	}
@@ -199,11 +201,10 @@ func (n *node) probe(ctx context.Context, db *sql.DB) (again bool) {
 	n.hear(r.view.Load().primary, now)
 	// Without strict mode the numbers do not tell what is there.
 	if f.err == nil && f.strict && f.role() == Replica {
-		if old := n.applied.Load(); old == nil || !old.covers(f.applied) || !f.applied.covers(*old) {
-			n.applied.Store(&f.applied)
-		}
+		n.reached(f.applied, f.written, f.began)
 	} else {
 		n.applied.Store(nil)
+		n.shown.Store(nil)
 	}
 	r.update()
 	return false

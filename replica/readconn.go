@@ -137,6 +137,7 @@ func (c *readConn) ResetSession(ctx context.Context) error {
 func (c *readConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	before := c.node.answers.Load()
 	rows, err := c.serverConn.QueryContext(ctx, query, args)
+	c.node.saw(ctx)
 	return rows, c.seen(ctx, before, err)
 }
 
@@ -187,6 +188,7 @@ type readStmt struct {
 func (s *readStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	before := s.conn.node.answers.Load()
 	rows, err := s.serverStmt.QueryContext(ctx, args)
+	s.conn.node.saw(ctx)
 	return rows, s.conn.seen(ctx, before, err)
 }
 

@@ -33,6 +33,8 @@ type Router struct {
 	none     *sql.DB
 	view     atomic.Pointer[view]
 	count    counters
+	history  atomic.Pointer[history]
+	wanted   atomic.Pointer[wanted]
 
 	heartbeat string // Config.Heartbeat as it stands in a statement; "": none
 
@@ -52,6 +54,7 @@ type Router struct {
 	changedAt time.Time // when the generation rose last
 	serving   time.Time // when there was a replica to read first, since Run
 	told      string    // what was logged last of the heartbeat
+	lastAsked int64     // ticks before it was asked for that
 
 	cutMu sync.Mutex
 	cuts  map[net.Conn]*node // connections of the write pool

@@ -1,36 +1,129 @@
 package replica
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+)
 
+// A shown is how far a replica can have shown its data to anybody.
+type shown struct {
+	at    gtids
+	asked int64 // ticks before it was asked
+}
+
+// readSession is Read for a session. The replica that answered last has what it showed then, so the
+// session stays there. Another one must be known to have all that the session can have seen; until
+// that is known, the primary has it for sure.
 func (r *Router) readSession(v *view, s *Session) *sql.DB {
-	need := s.position()
-	if len(need) > 0 && v.primaryPos.beyond(need) {
-		need = nil // of another cluster, or made up
+	need := s.mustSee(v)
+	if len(v.readers) == 0 || s.pinned.Load() {
+		return r.last(v)
 	}
-	if len(v.readers) > 0 && !s.pinned.Load() {
-		if i := s.last.Load(); i != 0 {
-			if n := v.numbered(i - 1); n != nil && n.has(need) {
-				n.picks.Add(1)
-				return n.read
-			}
+	if n := s.last.Load(); n != nil && s.other.Load() == 0 && v.reads(n) && n.has(need) {
+		n.picks.Add(1)
+		return n.read
+	}
+	if len(need) > 0 && s.Lost() == nil {
+		// Nobody will ever have a lost write: from now on the session sees what survived.
+		if err, open := r.examine(s); err != nil {
+			need = s.mustSee(v)
+		} else if open && v.primary != nil {
+			v.primary.hurry()
 		}
-		// From a random one on, each is asked once.
-		start := v.pick()
-		at := 0
-		for i := range v.readers {
-			if v.readers[i].node == start {
-				at = i
-			}
-		}
-		for i := range v.readers {
-			n := v.readers[v.next(at, i)].node
-			if n.has(need) {
-				s.last.Store(uint32(n.index) + 1)
-				n.picks.Add(1)
-				return n.read
-			}
-			n.hurry()
-		}
+	}
+	if n := r.turn(v, s, need); n != nil {
+		n.picks.Add(1)
+		return n.read
 	}
 	return r.last(v)
+}
+
+// mustSee is what a replica must have for the session.
+func (s *Session) mustSee(v *view) gtids {
+	need := read(&s.need)
+	if len(need) > 0 && v.primaryPos.beyond(need) {
+		return nil // of another cluster, or made up
+	}
+	return need
+}
+
+// turn chooses the replica of a session anew; nil when none is known to have all it must have.
+func (r *Router) turn(v *view, s *Session, need gtids) *node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last, other := s.last.Load(), s.other.Load()
+	// What the others and what the last one can have shown.
+	var others, lasts gtids
+	othersKnown, lastsKnown := true, true
+	if other != 0 {
+		others, othersKnown = v.primaryPos, v.primaryAsked > other
+	}
+	if last != nil && s.seen != 0 {
+		if p := last.shown.Load(); p != nil && p.asked > s.seen {
+			lasts = p.at
+		} else {
+			lasts, lastsKnown = v.primaryPos, v.primaryAsked > s.seen
+		}
+	}
+	// From a random one on, each is asked once.
+	start := v.pick()
+	at := 0
+	for i := range v.readers {
+		if v.readers[i].node == start {
+			at = i
+		}
+	}
+	for i := range v.readers {
+		n := v.readers[v.next(at, i)].node
+		if !n.has(need) || !othersKnown || !n.has(others) {
+			continue
+		}
+		if n != last {
+			if !lastsKnown || !n.has(lasts) {
+				continue
+			}
+			s.last.Store(n)
+			s.seen = 0
+		}
+		s.other.Store(0)
+		return n
+	}
+	if !othersKnown || !lastsKnown {
+		if v.primary != nil {
+			v.primary.hurry()
+		}
+		if last != nil {
+			last.hurry()
+		}
+	}
+	r.want(v, need.merge(others).merge(lasts))
+	return nil
+}
+
+// saw notes that n has answered a read: whatever it had by now, the session may have seen.
+func (n *node) saw(ctx context.Context) {
+	s := sessionOf(ctx)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last.Load() == n {
+		s.seen = ticks()
+		return
+	}
+	s.router = n.router
+	s.other.Store(ticks())
+}
+
+// sawPrimary notes that the primary has answered a read.
+func (r *Router) sawPrimary(ctx context.Context) {
+	s := sessionOf(ctx)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.router = r
+	s.other.Store(ticks())
 }

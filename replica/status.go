@@ -91,16 +91,17 @@ type Stats struct {
 	FullReads     uint64 // those of PrimaryReads that got no connection within MaxPrimaryReads
 	Probes        uint64 // questions to servers
 	ProbeFailures uint64 // those without an answer
+	Glances       uint64 // small questions to replicas that sessions waited for
 	Generation    uint64 // as in Status
 }
 
-type counters struct{ primary, none, probes, failures atomic.Uint64 }
+type counters struct{ primary, none, probes, failures, glances atomic.Uint64 }
 
 // Stats returns the counts; reads of replicas are counted in [NodeStatus].
 func (r *Router) Stats() Stats {
 	return Stats{
 		PrimaryReads: r.count.primary.Load(), RefusedReads: r.count.none.Load(), FullReads: r.limiter.status().Refused,
-		Probes: r.count.probes.Load(), ProbeFailures: r.count.failures.Load(),
+		Probes: r.count.probes.Load(), ProbeFailures: r.count.failures.Load(), Glances: r.count.glances.Load(),
 		Generation: r.view.Load().generation,
 	}
 }

@@ -103,7 +103,7 @@ func names(nodes []*node) string {
 
 // node makes a node. r.mu is held, or the router is not in use yet.
 func (r *Router) node(want Node, c *mysql.Config) (*node, error) {
-	n := &node{Node: want, router: r, index: r.made, kick: make(chan struct{}, 1), stop: func() {}}
+	n := &node{Node: want, router: r, index: r.made, kick: make(chan struct{}, 1), wake: make(chan struct{}, 1), stop: func() {}}
 	n.Weight = max(n.Weight, 1)
 	if err := n.connectors(c); err != nil {
 		return nil, fmt.Errorf("replica: node %q: %w", n.Name, err)

@@ -12,17 +12,18 @@ import (
 
 // A view is what reads and writes are chosen by. It is never changed once it is stored.
 type view struct {
-	generation uint64 // rises when the primary changes, also to none and back
-	primary    *node  // nil: none
-	primaryPos gtids  // how far the latest primary was when it was asked last
-	readers    []reader
-	tier       int           // plain reads go to the first so many of readers; the others are farther away
-	weight     uint32        // sum of those of the tier
-	latest     time.Duration // the longest lag of readers; negative: one is unknown
-	longest    time.Time     // when the one was asked that was not asked for the longest time
-	lastResort bool          // readers lag by an unknown time, but nobody has anything newer
-	problem    string        // why there is no primary, or what is wrong although there is one
-	asking     bool          // problem is only that a server was not asked yet
+	generation   uint64 // rises when the primary changes, also to none and back
+	primary      *node  // nil: none
+	primaryPos   gtids  // how far the latest primary was when it was asked last
+	primaryAsked int64  // ticks before that
+	readers      []reader
+	tier         int           // plain reads go to the first so many of readers; the others are farther away
+	weight       uint32        // sum of those of the tier
+	latest       time.Duration // the longest lag of readers; negative: one is unknown
+	longest      time.Time     // when the one was asked that was not asked for the longest time
+	lastResort   bool          // readers lag by an unknown time, but nobody has anything newer
+	problem      string        // why there is no primary, or what is wrong although there is one
+	asking       bool          // problem is only that a server was not asked yet
 }
 
 // A reader is a replica that may be read. It keeps what changes of its node.
@@ -101,9 +102,12 @@ func (r *Router) update() {
 	}
 	v.primary, v.problem, v.asking = r.choose(writable, old.primary)
 	if v.primary != nil {
-		r.lastPos = v.primary.facts.written
+		r.lastPos, r.lastAsked = v.primary.facts.written, v.primary.facts.began
+		r.history.Store(r.history.Load().next(v.primary.facts.cut))
+	} else {
+		r.history.Store(r.history.Load().next(nil))
 	}
-	v.primaryPos = r.lastPos
+	v.primaryPos, v.primaryAsked = r.lastPos, r.lastAsked
 	if v.primary != old.primary {
 		v.generation++
 		r.changedAt = now

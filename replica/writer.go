@@ -125,24 +125,26 @@ func (c *writeConn) capture(ctx context.Context) {
 	if s == nil {
 		return
 	}
-	question := askLast
-	if s.pinned.Load() {
-		question = askWritten // covers what came before, too
-	}
 	// The caller may have given up the moment the write was done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), captureTime)
 	defer cancel()
-	text, err := askOne(ctx, c.serverConn, question)
-	var at gtids
+	asked := ticks()
+	text, err := askOne(ctx, c.serverConn, askLast)
+	var at, all gtids
 	if err == nil {
-		at, err = parseGTIDs(text, ",")
+		at, all, err = parseLast(text)
 	}
 	if err != nil {
 		s.lost()
 		c.router.log.Warn("the position of a write is unknown, its session reads from the primary", "node", c.node.Name, "error", err)
 		return
 	}
+	if s.pinned.Load() {
+		at = all // covers what came before, too
+	}
 	s.wrote(at)
+	s.covered(all, asked)
+	c.router.want(c.router.view.Load(), at)
 }
 
 // start prepares for a statement. reads says that it must not write: see [Router.View].
@@ -186,6 +188,7 @@ func (c *writeConn) QueryContext(ctx context.Context, query string, args []drive
 		return nil, err
 	}
 	rows, err := c.serverConn.QueryContext(ctx, query, args)
+	c.router.sawPrimary(ctx)
 	return rows, c.asked(ctx, query, err)
 }
 
@@ -251,6 +254,7 @@ func (s *writeStmt) QueryContext(ctx context.Context, args []driver.NamedValue) 
 		return nil, err
 	}
 	rows, err := s.serverStmt.QueryContext(ctx, args)
+	s.conn.router.sawPrimary(ctx)
 	return rows, s.conn.asked(ctx, s.query, err)
 }
 
