@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -28,7 +29,6 @@ type cut struct {
 	server  uint32 // the primary
 	state   []gtid // gtid_binlog_state: the last of each domain and server, in that order
 	applied gtids  // gtid_slave_pos: where it took over
-	upTo    gtids  // the highest number of each domain that is its or older
 	asked   int64  // ticks before it was asked
 }
 
@@ -55,12 +55,7 @@ func askCut(ctx context.Context, db *sql.DB, f *facts) error {
 
 // newCut makes a cut of a state in order.
 func newCut(server uint32, state []gtid, applied gtids, asked int64) *cut {
-	c := &cut{server: server, state: state, applied: applied, asked: asked}
-	c.upTo = applied
-	for _, g := range state {
-		c.upTo = c.upTo.merge(gtids{g})
-	}
-	return c
+	return &cut{server: server, state: state, applied: applied, asked: asked}
 }
 
 // parseState parses a gtid_binlog_state into the order of domains and servers.
@@ -127,11 +122,17 @@ func (c *cut) passed(g gtid) bool {
 	})
 }
 
+// A former primary counts for numbers up to those that its successors have of it.
+type former struct {
+	*cut
+	vouched gtids
+}
+
 // A history is what this process knows of who was the primary and what it had. It is never changed.
 type history struct {
-	now   *cut   // of the primary; nil: there is none, or it cannot be known
-	past  []*cut // of earlier ones, the latest last; upTo is as far as they can be relied on
-	since int64  // ticks; positions from before are of a count that was begun anew
+	now   *cut     // of the primary; nil: there is none, or it cannot be known
+	past  []former // the latest last
+	since int64    // ticks; positions from before are of a count that was begun anew
 }
 
 // next returns the history after the primary was asked; c is nil when there is none.
@@ -141,38 +142,56 @@ func (h *history) next(c *cut) *history {
 	}
 	n := &history{now: c, past: h.past, since: h.since}
 	if h.now != nil {
-		n.past = append(slices.Clip(n.past), h.now)
+		var all gtids
+		for _, g := range h.now.state {
+			if g.server == h.now.server {
+				all = append(all, gtid{g.domain, g.server, math.MaxUint64})
+			}
+		}
+		n.past = append(slices.Clip(n.past), former{h.now, all})
 	}
 	if c == nil {
 		return n.bounded()
 	}
 	// The latest of the same server is no past.
 	if i := len(n.past) - 1; i >= 0 && n.past[i].server == c.server {
-		old := n.past[i]
+		old := n.past[i].cut
 		n.past = slices.Clip(n.past[:i])
 		if !c.continues(old) {
 			return &history{now: c, since: c.asked}
 		}
 		return n
 	}
-	// From where c took over, numbers are given anew: what an earlier primary had not got, but who
-	// comes later may.
+	// Of two servers that took writes, people may have given up the later one: then what that one had
+	// not got is not lost. What c has of p vouches for p, up to there.
 	past := n.past
 	n.past = nil
 	for _, p := range past {
-		trimmed := *p
-		trimmed.upTo = nil
-		for _, g := range p.upTo {
-			if at, ok := c.applied.seq(g.domain); ok {
-				g.seq = min(g.seq, at)
-				trimmed.upTo = append(trimmed.upTo, g)
+		var vouched gtids
+		for _, g := range p.vouched {
+			if k, ok := c.number(g.domain, p.server); ok {
+				g.seq = min(g.seq, k)
+				vouched = append(vouched, g)
 			}
 		}
-		if len(trimmed.upTo) > 0 {
-			n.past = append(n.past, &trimmed)
+		if len(vouched) > 0 {
+			n.past = append(n.past, former{p.cut, vouched})
 		}
 	}
 	return n.bounded()
+}
+
+// number returns the last number of a server that is in the log, or was replicated last.
+func (c *cut) number(domain, server uint32) (n uint64, ok bool) {
+	if g, found := c.of(gtid{domain, server, 0}); found {
+		n, ok = g.seq, true
+	}
+	for _, g := range c.applied {
+		if g.domain == domain && g.server == server {
+			n, ok = max(n, g.seq), true
+		}
+	}
+	return n, ok
 }
 
 func (h *history) bounded() *history {
@@ -194,31 +213,25 @@ func (c *cut) continues(old *cut) bool {
 }
 
 // lost reports whether g is not part of the history, and the last transaction of its server that is;
-// known is when g was there for sure. open says that the next answer of the primary will tell.
+// known is when g was there for sure. A primary that was asked later than that and lacks it will not
+// get it any more. One that was asked before leaves it open: g may be of its successor.
 func (h *history) lost(g gtid, known int64) (last gtid, lost, open bool) {
 	if known < h.since {
 		return gtid{}, false, false
 	}
 	for _, p := range h.past {
-		if n, ok := p.upTo.seq(g.domain); ok && g.seq <= n {
-			if last, lacks := p.lacks(g); lacks {
-				return last, true, false
-			}
+		if n, ok := p.vouched.seq(g.domain); !ok || g.seq > n || p.asked <= known {
+			continue
+		}
+		if last, lacks := p.lacks(g); lacks {
+			return last, true, false
 		}
 	}
 	if h.now == nil {
 		return gtid{}, false, false
 	}
 	last, lacks := h.now.lacks(g)
-	if !lacks {
-		return gtid{}, false, false
-	}
-	// A number that the primary has passed cannot come from anybody later. Who has a higher one may be
-	// the next primary already, unless g was there before this one was asked.
-	if n, _ := h.now.upTo.seq(g.domain); g.seq <= n || h.now.asked > known {
-		return last, true, false
-	}
-	return gtid{}, false, true
+	return last, lacks && h.now.asked > known, lacks && h.now.asked <= known
 }
 
 // Lost returns an error that wraps [ErrWriteLost] when a write of s, or one that its token stood for,
@@ -229,10 +242,11 @@ func (h *history) lost(g gtid, known int64) (last gtid, lost, open bool) {
 // A lost write is not looked for any more: reads of s go on, with all that survived. Lost goes on to
 // say so for this session; make a new one for the next attempt.
 //
-// It never takes a write for lost that is there. It may miss a lost one: from the time when the
-// server that lost it is the primary again, if this process did not watch the one between; of a
-// write whose position is not known; and all of them where gtid_strict_mode or log_slave_updates
-// is off.
+// It does not take a write for lost that is there, unless people went back to a server that had been
+// given up for another. It may miss a lost one: when the server that lost it is the primary again,
+// and the token came to this process only then, or had a higher number than the primary between has
+// reached; when the position of the write is not known; and always where gtid_strict_mode or
+// log_slave_updates is off.
 func (r *Router) Lost(s *Session) error {
 	err, _ := r.examine(s)
 	return err
