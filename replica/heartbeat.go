@@ -33,6 +33,9 @@ const silence = 10 * time.Second
 
 // Errors of servers.
 const (
+	deniedDatabase   = 1044
+	deniedTable      = 1142
+	deniedColumn     = 1143
 	unknownDatabase  = 1049
 	noSuchTable      = 1146
 	statementTooLong = 1969
@@ -74,8 +77,10 @@ func (n *node) listen(ctx context.Context, db *sql.DB, f *facts) error {
 		f.beat.problem = "there is no table " + r.config.Heartbeat + "; start what writes the heartbeat"
 	case said.Number == statementTooLong:
 		f.beat.problem = "the table " + r.config.Heartbeat + " does not answer in time; who locks it?"
+	case said.Number == deniedDatabase || said.Number == deniedTable || said.Number == deniedColumn:
+		f.beat.problem = "the table " + r.config.Heartbeat + " may not be read; GRANT SELECT on it to the account (" + said.Error() + ")"
 	default:
-		f.beat.problem = "the table " + r.config.Heartbeat + " cannot be read; GRANT SELECT on it to the account (" + said.Error() + ")"
+		f.beat.problem = "the table " + r.config.Heartbeat + " cannot be read: " + said.Error()
 	}
 	return nil
 }

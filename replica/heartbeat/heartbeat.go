@@ -156,16 +156,12 @@ func (w *Writer) beat(ctx context.Context) (err error) {
 	if readOnly {
 		return fmt.Errorf("heartbeat: server %d is read-only; heartbeats are for the primary alone", server)
 	}
-	file, position, err := w.place(ctx, conn)
-	if err != nil {
-		return err
-	}
-	err = w.write(ctx, conn, server, file, position)
+	err = w.write(ctx, conn, server)
 	if numbered(err, noSuchTable) && w.config.Create {
 		if _, err := conn.ExecContext(ctx, fmt.Sprintf(create, w.table)); err != nil {
 			return fmt.Errorf("heartbeat: the table %s cannot be made; make its database, and GRANT CREATE on it to the account: %w", w.config.Table, err)
 		}
-		err = w.write(ctx, conn, server, file, position)
+		err = w.write(ctx, conn, server)
 	}
 	return err
 }
@@ -180,24 +176,38 @@ const create = `CREATE TABLE IF NOT EXISTS %s (
   exec_master_log_pos   BIGINT UNSIGNED DEFAULT NULL
 )`
 
-// beatRow leaves a fresh row as it is, so that not every writer makes work for the replicas, but not one
-// of the future: clocks are set back. A row may be locked for as long as replicas are waited for;
-// whoever waits for that lock shall not outlive the call by much.
-const beatRow = `SET STATEMENT innodb_lock_wait_timeout = 1 FOR
-INSERT INTO %[1]s (ts, server_id, file, position) VALUES (DATE_FORMAT(UTC_TIMESTAMP(6), '%[2]s'), ?, ?, ?)
-ON DUPLICATE KEY UPDATE
-  file = IF(%[3]s, file, VALUES(file)), position = IF(%[3]s, position, VALUES(position)),
-  relay_master_log_file = IF(%[3]s, relay_master_log_file, NULL), exec_master_log_pos = IF(%[3]s, exec_master_log_pos, NULL),
-  ts = IF(%[3]s, ts, VALUES(ts))`
-
 const (
-	form  = "%Y-%m-%dT%H:%i:%s.%f"
-	fresh = "ts BETWEEN DATE_FORMAT(UTC_TIMESTAMP(6) - INTERVAL %d MICROSECOND, '%s') AND VALUES(ts)"
+	form = "%Y-%m-%dT%H:%i:%s.%f"
+
+	// A row of the future is not fresh: clocks are set back.
+	lookAt = "SELECT ts, ts BETWEEN DATE_FORMAT(UTC_TIMESTAMP(6) - INTERVAL %[2]d MICROSECOND, '%[3]s') AND DATE_FORMAT(UTC_TIMESTAMP(6), '%[3]s') FROM %[1]s WHERE server_id = ?"
+
+	// Statements go into the binary log as they stand, twice a second: they are short. A row may be locked
+	// for as long as replicas are waited for; whoever waits for that lock shall not outlive the call by much.
+	bounded = "SET STATEMENT innodb_lock_wait_timeout=1 FOR "
+	moveOn  = bounded + "UPDATE %s SET ts=DATE_FORMAT(UTC_TIMESTAMP(6),'%s'),file=?,position=? WHERE server_id=? AND ts=?"
+	add     = bounded + "INSERT INTO %s (ts,server_id,file,position) VALUES (DATE_FORMAT(UTC_TIMESTAMP(6),'%s'),?,?,?) ON DUPLICATE KEY UPDATE ts=VALUES(ts)"
 )
 
-func (w *Writer) write(ctx context.Context, conn *sql.Conn, server uint32, file sql.NullString, position sql.NullInt64) error {
-	is := fmt.Sprintf(fresh, (w.config.Every / 2).Microseconds(), form)
-	_, err := conn.ExecContext(ctx, fmt.Sprintf(beatRow, w.table, form, is), server, file, position)
+// write leaves a fresh row as it is, and one that somebody else writes meanwhile, so that not every
+// writer makes work for the replicas.
+func (w *Writer) write(ctx context.Context, conn *sql.Conn, server uint32) error {
+	var ts string
+	var fresh bool
+	look := fmt.Sprintf(lookAt, w.table, (w.config.Every / 2).Microseconds(), form)
+	err := conn.QueryRowContext(ctx, look, server).Scan(&ts, &fresh)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) || fresh {
+		return err
+	}
+	file, position, placeErr := w.place(ctx, conn)
+	switch {
+	case placeErr != nil:
+		return placeErr
+	case err != nil:
+		_, err = conn.ExecContext(ctx, fmt.Sprintf(add, w.table, form), server, file, position)
+	default:
+		_, err = conn.ExecContext(ctx, fmt.Sprintf(moveOn, w.table, form), file, position, server, ts)
+	}
 	return err
 }
 

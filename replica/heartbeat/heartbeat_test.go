@@ -303,3 +303,62 @@ func TestPerconaReadsIt(t *testing.T) {
 		t.Errorf("pt-heartbeat finds a replica that is %f s late %f s late", truth, delay)
 	}
 }
+
+// ready returns a writer for the server that has written.
+func ready(t *testing.T, s *replicatest.Server, timeout time.Duration) *Writer {
+	t.Helper()
+	w, err := New(Config{Writes: fixed{open(t, s.DSN())}, Table: table, Create: true, Timeout: timeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Exec("UPDATE " + table + " SET ts = '2000-01-01T00:00:00.000000'")
+	return w
+}
+
+// Two a second are written for ever.
+func TestHeartbeatIsShort(t *testing.T) {
+	servers := replicatest.Cluster(t, 1)
+	w := ready(t, servers[0], 0)
+	admin := open(t, servers[0].AdminDSN())
+	position := func() (p int) {
+		t.Helper()
+		var file, do, ignore string
+		if err := admin.QueryRowContext(t.Context(), "SHOW MASTER STATUS").Scan(&file, &p, &do, &ignore); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	before := position()
+	if err := w.beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := position() - before; n == 0 || n > 600 {
+		t.Errorf("a heartbeat takes %d bytes of the binary log", n)
+	}
+}
+
+// Whoever holds the row, as a write does that waits for replicas, is not joined by ever more that wait.
+func TestRowIsLocked(t *testing.T) {
+	servers := replicatest.Cluster(t, 1)
+	w := ready(t, servers[0], patience)
+	tx, err := open(t, servers[0].DSN()).BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), "SELECT * FROM "+table+" FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	const lockWaitTimeout = 1205
+	if err := w.beat(t.Context()); !numbered(err, lockWaitTimeout) {
+		t.Errorf("with a locked row: %v", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.beat(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
