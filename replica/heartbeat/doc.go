@@ -14,5 +14,6 @@
 // A heartbeat is a transaction, with a place in the stream of changes. It is written without the
 // session of anybody, and so in no token of one. It takes some 450 bytes of the binary log, 75 MB a day
 // at two a second: let the primary drop old logs (expire_logs_days). Where a primary waits for replicas, a heartbeat
-// waits too.
+// waits too; where a primary is cut off and does not wait, it goes on writing heartbeats that nobody else
+// will have, and has to be thrown away before it can be a replica again, as after any other write.
 package heartbeat

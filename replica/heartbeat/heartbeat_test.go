@@ -142,7 +142,7 @@ func (s *seen) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-func TestFailuresAreAStateAndLoggedOnce(t *testing.T) {
+func TestItGoesOnAfterFailures(t *testing.T) {
 	servers := replicatest.Cluster(t, 1)
 	// The account of the application may not see the binary log.
 	db := open(t, servers[0].DSN())
