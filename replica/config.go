@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-
-	"github.com/sugarlabs/beamrider/replica/internal/tablename"
 )
 
 // A Node is one server of the cluster. Whether it is the primary or a replica is asked from it.
@@ -119,10 +117,8 @@ func (c *Config) check() (configs []*mysql.Config, err error) {
 		}
 	}
 	between("MaxLag", &c.MaxLag, defaultLag, time.Second, 365*24*time.Hour)
-	if c.Heartbeat != "" {
-		if _, err := tablename.Quote(c.Heartbeat); err != nil {
-			bad("Heartbeat: %w", err)
-		}
+	if _, err := c.heartbeat(); err != nil {
+		bad("Heartbeat: %w", err)
 	}
 	between("Poll", &c.Poll, defaultPoll, fastPoll, longestMinute)
 	between("Timeout", &c.Timeout, defaultWait, 10*time.Millisecond, longestMinute)
@@ -197,12 +193,11 @@ func New(c Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{config: c, log: c.Logger, changed: make(chan struct{}), cuts: make(map[net.Conn]*node)}
-	if c.Heartbeat != "" {
-		if r.heartbeat, err = tablename.Quote(c.Heartbeat); err != nil {
-			return nil, fmt.Errorf("replica: Heartbeat: %w", err)
-		}
+	heartbeat, err := c.heartbeat()
+	if err != nil {
+		return nil, err
 	}
+	r := &Router{config: c, log: c.Logger, changed: make(chan struct{}), cuts: make(map[net.Conn]*node)}
 	r.history.Store(&history{})
 	for i, m := range configs {
 		n, err := r.node(c.Nodes[i], m)
@@ -220,6 +215,7 @@ func New(c Config) (*Router, error) {
 	r.fallback.SetMaxIdleConns(c.MaxPrimaryReads)
 	r.fallback.SetConnMaxIdleTime(idleTime)
 	r.none = sql.OpenDB(noneConnector{r})
+	r.heartbeat = heartbeat
 	r.view.Store(&view{})
 	return r, nil
 }

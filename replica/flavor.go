@@ -33,11 +33,11 @@ type facts struct {
 	server   uint32    // server_id
 	writable bool      // read_only is off
 	strict   bool      // gtid_strict_mode is on
+	beat     beat      // what it has in the heartbeat table
 	written  gtids     // gtid_binlog_pos
 	applied  gtids     // gtid_slave_pos
 	sources  []source  // whom it replicates from
-	beat     beat
-	cut      *cut // of a server that takes writes
+	cut      *cut      // of a server that takes writes
 }
 
 // A source is one line of the replication status.

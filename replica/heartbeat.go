@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/sugarlabs/beamrider/replica/internal/tablename"
 )
 
 // A beat is what a server has in the heartbeat table of the primary.
@@ -40,6 +42,14 @@ const (
 	noSuchTable      = 1146
 	statementTooLong = 1969
 )
+
+// heartbeat returns the table as it stands in a statement; "" when there is none.
+func (c *Config) heartbeat() (string, error) {
+	if c.Heartbeat == "" {
+		return "", nil
+	}
+	return tablename.Quote(c.Heartbeat)
+}
 
 // listen asks the server for the heartbeat of the primary and notes it in f. Whatever is wrong with the
 // table alone does not make the server one that fails to answer: who locks the table would else take
@@ -153,8 +163,8 @@ func (p *pulse) until(ts, now time.Time) time.Duration {
 	}
 }
 
-// unheard says why lags are not measured by the heartbeat of the primary. r.mu is held.
-func (r *Router) unheard(primary *node, now time.Time) string {
+// whyUnheard says why lags are not measured by the heartbeat of the primary. r.mu is held.
+func (r *Router) whyUnheard(primary *node, now time.Time) string {
 	if r.heartbeat == "" || primary == nil {
 		return ""
 	}
@@ -174,15 +184,15 @@ func (r *Router) tellHeartbeat(primary *node, now time.Time) {
 	if r.heartbeat == "" || primary == nil {
 		return
 	}
-	text := r.unheard(primary, now)
+	text := r.whyUnheard(primary, now)
 	switch {
-	case text == r.told:
+	case text == r.unheard:
 	case text == "":
 		r.log.Info("lags are measured by the heartbeat", "table", r.config.Heartbeat)
 	default:
 		r.log.Warn("lags are not measured by the heartbeat", "problem", text)
 	}
-	r.told = text
+	r.unheard = text
 }
 
 // deaf says in words, for people, why the lag of a replica is not measured by the heartbeat, or what is

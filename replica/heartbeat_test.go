@@ -82,19 +82,19 @@ func TestSilenceIsTold(t *testing.T) {
 	r := &Router{heartbeat: "`app`.`heartbeat`", config: Config{Heartbeat: beats}}
 	n := &node{Node: Node{Name: "a"}, router: r, facts: facts{asked: now, server: 1, writable: true, beat: beat{server: 1}}}
 	n.hear(n, now)
-	if got := r.unheard(n, now.Add(silence)); got != "" {
+	if got := r.whyUnheard(n, now.Add(silence)); got != "" {
 		t.Errorf("at first it says %q", got)
 	}
-	if got := r.unheard(n, now.Add(silence+1)); !strings.Contains(got, "nobody has written a heartbeat of a (server_id 1) into app.heartbeat") {
+	if got := r.whyUnheard(n, now.Add(silence+1)); !strings.Contains(got, "nobody has written a heartbeat of a (server_id 1) into app.heartbeat") {
 		t.Errorf("when nobody writes it says %q", got)
 	}
 	n.facts.beat.ts = now
 	n.hear(n, now.Add(silence))
-	if got := r.unheard(n, now.Add(silence+1)); got != "" {
+	if got := r.whyUnheard(n, now.Add(silence+1)); got != "" {
 		t.Errorf("when somebody writes it says %q", got)
 	}
 	n.facts.beat.problem = "it is broken"
-	if got := r.unheard(n, now); !strings.Contains(got, "on a it is broken") {
+	if got := r.whyUnheard(n, now); !strings.Contains(got, "on a it is broken") {
 		t.Errorf("of a problem it says %q", got)
 	}
 }

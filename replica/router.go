@@ -37,6 +37,7 @@ type Router struct {
 	wanted   atomic.Pointer[wanted]
 
 	heartbeat string // Config.Heartbeat as it stands in a statement; "": none
+	unheard   string // what was logged last of it; under mu
 
 	limiter limiter
 	marks   atomic.Uint64 // of transactions
@@ -53,7 +54,6 @@ type Router struct {
 	lastPos   gtids     // of the latest primary
 	changedAt time.Time // when the generation rose last
 	serving   time.Time // when there was a replica to read first, since Run
-	told      string    // what was logged last of the heartbeat
 	lastAsked int64     // ticks before it was asked for that
 
 	cutMu sync.Mutex

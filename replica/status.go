@@ -61,7 +61,7 @@ func (r *Router) Status() Status {
 	if v.primary != nil {
 		s.Primary = v.primary.Name
 	}
-	s.Heartbeat = r.unheard(v.primary, time.Now())
+	s.Heartbeat = r.whyUnheard(v.primary, time.Now())
 	for _, n := range r.nodes {
 		f := &n.facts
 		lag, _ := n.lag()

@@ -23,12 +23,12 @@ func TestNewReportsAllMistakes(t *testing.T) {
 			{Name: "a", DSN: "app:secret@nowhere"},
 			{DSN: dsn + "?multiStatements=true"},
 		},
-		MaxLag: time.Millisecond, Poll: time.Millisecond, Timeout: time.Hour, MaxOpen: -1,
+		MaxLag: time.Millisecond, Poll: time.Millisecond, Timeout: time.Hour, MaxOpen: -1, Heartbeat: "heartbeat",
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"weight", "two nodes", "address", "no name", "multiStatements", "MaxLag", "Poll", "Timeout", "MaxOpen"} {
+	for _, want := range []string{"weight", "two nodes", "address", "no name", "multiStatements", "MaxLag", "Poll", "Timeout", "MaxOpen", "Heartbeat"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not speak of %q: %v", want, err)
 		}
