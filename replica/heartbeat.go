@@ -16,6 +16,7 @@ import (
 // A beat is what a server has in the heartbeat table of the primary.
 type beat struct {
 	server  uint32    // whose row was asked for: server_id of the primary; 0: none was
+	at      time.Time // when the answer came
 	ts      time.Time // of the row; zero: it is not there
 	absent  bool      // the table is not there
 	problem string    // why it cannot be used
@@ -73,6 +74,7 @@ func (n *node) listen(ctx context.Context, db *sql.DB, f *facts) error {
 		(r.config.Timeout / 4).Seconds(), r.heartbeat, server)
 	var ts sql.NullString
 	err := db.QueryRowContext(ctx, query).Scan(&ts)
+	f.beat.at = time.Now()
 	said := (*mysql.MySQLError)(nil)
 	switch {
 	case err == nil:
@@ -117,49 +119,49 @@ func parseBeat(ts string) (time.Time, error) {
 // the primary was asked for that. So neither this machine's clock nor the servers' need be right or
 // agree: only that of who writes has to go on steadily. A replica with all heartbeats that the
 // primary was seen to have may be late by less than the time between two; nothing is made of that.
-func (n *node) hear(primary *node, now time.Time) {
+func (n *node) hear(primary *node) {
 	n.behind = 0
 	b := &n.facts.beat
 	switch n.facts.role() {
 	case Primary:
-		n.pulse.take(b, now)
+		n.pulse.take(b)
 		return
 	case Replica:
 		if primary != nil && b.server == primary.pulse.server && (b.problem == "" || b.absent) {
-			n.behind = primary.pulse.until(b.ts, now)
+			n.behind = primary.pulse.until(b)
 		}
 	}
 	n.pulse = pulse{}
 }
 
 // take notes the heartbeat that a primary has.
-func (p *pulse) take(b *beat, now time.Time) {
+func (p *pulse) take(b *beat) {
 	if b.server == 0 || b.problem != "" {
 		*p = pulse{}
 		return
 	}
 	if p.server != b.server {
-		*p = pulse{server: b.server, since: now}
+		*p = pulse{server: b.server, since: b.at}
 	}
 	if p.first.IsZero() && !b.ts.IsZero() {
-		p.first = now
+		p.first = b.at
 	}
 	if !b.ts.Equal(p.ts) {
-		p.ts, p.since = b.ts, now
+		p.ts, p.since = b.ts, b.at
 	}
-	p.asked = now
+	p.asked = b.at
 }
 
-// until is how late a replica is that has the heartbeat ts now. One that has none at all is late for
-// as long as the primary has had one, at least.
-func (p *pulse) until(ts, now time.Time) time.Duration {
+// until is how late a replica is that has the heartbeat b. One that has none at all is late for as long
+// as the primary has had one, at least.
+func (p *pulse) until(b *beat) time.Duration {
 	switch {
-	case p.ts.IsZero() || !ts.Before(p.ts):
+	case p.ts.IsZero() || !b.ts.Before(p.ts):
 		return 0
-	case ts.IsZero():
-		return now.Sub(p.first)
+	case b.ts.IsZero():
+		return max(0, b.at.Sub(p.first))
 	default:
-		return max(0, p.ts.Sub(ts)+now.Sub(p.asked))
+		return max(0, p.ts.Sub(b.ts)+b.at.Sub(p.asked))
 	}
 }
 

@@ -46,12 +46,12 @@ func TestLagByHeartbeats(t *testing.T) {
 	clock := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
 	now := time.Now()
 	p := pulse{}
-	p.take(&beat{server: 1}, now.Add(-20*s)) // there is no row yet
-	if got := p.until(time.Time{}, now); got != 0 {
+	p.take(&beat{server: 1, at: now.Add(-20 * s)}) // there is no row yet
+	if got := p.until(&beat{at: now}); got != 0 {
 		t.Errorf("without a heartbeat, a replica is %s late", got)
 	}
-	p.take(&beat{server: 1, ts: clock.Add(-6 * s)}, now.Add(-7*s))
-	p.take(&beat{server: 1, ts: clock}, now.Add(-s/4))
+	p.take(&beat{server: 1, ts: clock.Add(-6 * s), at: now.Add(-7 * s)})
+	p.take(&beat{server: 1, ts: clock, at: now.Add(-s / 4)})
 	for _, test := range []struct {
 		what string
 		ts   time.Time
@@ -62,16 +62,16 @@ func TestLagByHeartbeats(t *testing.T) {
 		{"one of three seconds before", clock.Add(-3 * s), 3*s + s/4},
 		{"none", time.Time{}, 7 * s},
 	} {
-		if got := p.until(test.ts, now); got != test.want {
+		if got := p.until(&beat{ts: test.ts, at: now}); got != test.want {
 			t.Errorf("a replica with %s is %s late, want %s", test.what, got, test.want)
 		}
 	}
 	// Somebody else's.
-	p.take(&beat{server: 2, ts: clock}, now)
+	p.take(&beat{server: 2, ts: clock, at: now})
 	if p.server != 2 || !p.first.Equal(now) || !p.since.Equal(now) {
 		t.Errorf("of another server: %+v", p)
 	}
-	p.take(&beat{server: 2, problem: "locked"}, now)
+	p.take(&beat{server: 2, problem: "locked", at: now})
 	if p != (pulse{}) {
 		t.Errorf("of a locked table: %+v", p)
 	}
@@ -80,16 +80,16 @@ func TestLagByHeartbeats(t *testing.T) {
 func TestSilenceIsTold(t *testing.T) {
 	now := time.Now()
 	r := &Router{heartbeat: "`app`.`heartbeat`", config: Config{Heartbeat: beats}}
-	n := &node{Node: Node{Name: "a"}, router: r, facts: facts{asked: now, server: 1, writable: true, beat: beat{server: 1}}}
-	n.hear(n, now)
+	n := &node{Node: Node{Name: "a"}, router: r, facts: facts{asked: now, server: 1, writable: true, beat: beat{server: 1, at: now}}}
+	n.hear(n)
 	if got := r.whyUnheard(n, now.Add(silence)); got != "" {
 		t.Errorf("at first it says %q", got)
 	}
 	if got := r.whyUnheard(n, now.Add(silence+1)); !strings.Contains(got, "nobody has written a heartbeat of a (server_id 1) into app.heartbeat") {
 		t.Errorf("when nobody writes it says %q", got)
 	}
-	n.facts.beat.ts = now
-	n.hear(n, now.Add(silence))
+	n.facts.beat.ts, n.facts.beat.at = now, now.Add(silence)
+	n.hear(n)
 	if got := r.whyUnheard(n, now.Add(silence+1)); got != "" {
 		t.Errorf("when somebody writes it says %q", got)
 	}

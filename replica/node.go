@@ -198,7 +198,7 @@ func (n *node) probe(ctx context.Context, db *sql.DB) (again bool) {
 		f = facts{err: err, asked: now}
 	}
 	n.facts = f
-	n.hear(r.view.Load().primary, now)
+	n.hear(r.view.Load().primary)
 	// Without strict mode the numbers do not tell what is there.
 	if f.err == nil && f.strict && f.role() == Replica {
 		n.reached(f.applied, f.written, f.began)
