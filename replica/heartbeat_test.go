@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"pgregory.net/rapid"
 
 	"github.com/sugarlabs/beamrider/internal/require"
 	"github.com/sugarlabs/beamrider/replica/heartbeat"
@@ -75,6 +76,33 @@ func TestLagByHeartbeats(t *testing.T) {
 	if p != (pulse{}) {
 		t.Errorf("of a locked table: %+v", p)
 	}
+}
+
+// Whatever the clocks say and whenever servers are asked, a lag is wrong by less than the time between two
+// heartbeats.
+func TestLagByHeartbeatsIsRight(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ms := func(most int, what string) time.Duration {
+			return time.Duration(rapid.IntRange(0, most).Draw(t, what)) * time.Millisecond
+		}
+		every := ms(4900, "every") + 100*time.Millisecond
+		lag, poll := ms(60_000, "lag"), ms(1000, "poll")
+		start := time.Now()
+		primaryAsked := start.Add(time.Hour + ms(10_000, "asked"))
+		replicaAsked := primaryAsked.Add(poll)
+		offset := ms(1_000_000, "offset") - 500*time.Second // of the writer's clock
+		at := func(then time.Time) time.Time { return start.Add(then.Sub(start).Truncate(every) + offset) }
+
+		var p pulse
+		p.take(&beat{server: 1, ts: at(primaryAsked), at: primaryAsked})
+		got := p.until(&beat{server: 1, ts: at(replicaAsked.Add(-lag)), at: replicaAsked})
+		if got == 0 && lag > every+poll {
+			t.Errorf("a lag of %s is not seen", lag)
+		}
+		if wrong := (got - lag).Abs(); got != 0 && wrong >= every {
+			t.Errorf("a lag of %s is taken for %s, with a heartbeat each %s", lag, got, every)
+		}
+	})
 }
 
 func TestSilenceIsTold(t *testing.T) {
