@@ -139,7 +139,7 @@ func (f *findings) reads(h *history, t truth) {
 	for _, r := range h.reads {
 		if r.Own != 0 {
 			if !r.Found {
-				f.add(Reads, "session %d (in another process: %v) did not see its token %d at %s", r.Session, r.Other, r.Own, r.Start)
+				f.add(Reads, "session %d (in another process: %v), at %q, did not see its token %d at %s on server %d", r.Session, r.Other, r.At, r.Own, r.Start, r.Server)
 			}
 			continue
 		}

@@ -255,7 +255,7 @@ func (c *clients) turn(random *rand.Rand, session *replica.Session, number, key 
 	w := c.write(ctx, byTransaction+way(random.IntN(2)), key, number)
 	if w.Outcome == Acknowledged {
 		c.pause(time.Duration(random.IntN(20)) * time.Millisecond)
-		c.own(ctx, w.Token, number, false)
+		c.own(ctx, session, w.Token, number, false)
 	} else {
 		c.pause(10 * time.Millisecond)
 	}
@@ -264,17 +264,20 @@ func (c *clients) turn(random *rand.Rand, session *replica.Session, number, key 
 	}
 }
 
-// own reads a row that the session in ctx must see.
-func (c *clients) own(ctx context.Context, token int64, number int, other bool) {
+// own reads a row that the session must see; nil: no session, which need not.
+func (c *clients) own(ctx context.Context, session *replica.Session, token int64, number int, other bool) {
 	r := Read{Session: number, Key: -1, Own: token, Other: other, Start: c.history.now()}
+	if ctx = replica.WithSession(ctx, session); session != nil {
+		r.At = session.Token().String()
+	}
 	var err error
 	if token%2 == 0 {
 		err = c.router.View(ctx, func(ctx context.Context, q replica.Querier) (err error) {
-			r.Found, err = seen(ctx, q, token)
+			r.Found, r.Server, err = seen(ctx, q, token)
 			return err
 		})
 	} else {
-		r.Found, err = seen(ctx, c.router.Read(ctx), token)
+		r.Found, r.Server, err = seen(ctx, c.router.Read(ctx), token)
 	}
 	r.End = c.history.now()
 	if err != nil {
@@ -284,10 +287,10 @@ func (c *clients) own(ctx context.Context, token int64, number int, other bool) 
 	c.history.read(r)
 }
 
-func seen(ctx context.Context, db replica.Querier, token int64) (bool, error) {
+func seen(ctx context.Context, db replica.Querier, token int64) (found bool, server int, err error) {
 	var n int
-	err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM app.tokens WHERE token = ?", token).Scan(&n)
-	return n == 1, err
+	err = db.QueryRowContext(ctx, "SELECT COUNT(*), @@server_id FROM app.tokens WHERE token = ?", token).Scan(&n, &server)
+	return n == 1, server, err
 }
 
 // strays write to the primary past the router, over connections that a cut of the network leaves

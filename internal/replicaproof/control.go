@@ -222,7 +222,7 @@ func (c *control) blind() error {
 				cancel()
 				return fmt.Errorf("a write in a healthy cluster: %s", w.Error)
 			}
-			c.clients.own(ctx, w.Token, 1, false)
+			c.clients.own(ctx, nil, w.Token, 1, false)
 			cancel()
 		}
 		if err := c.check(c.cluster[0], nil); err != nil {

@@ -2,15 +2,85 @@ package replicaproof
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/sugarlabs/beamrider/replica/failover"
 )
 
-// fault has one server fail, and come back.
+// fault has one server fail, and come back. In half of the rounds replicas are behind at that moment:
+// they have received and acknowledged what they have not applied.
 func (r *round) fault(ctx context.Context) error {
+	if r.Behind = r.random.IntN(2) == 0; r.Behind {
+		release, err := r.hold(ctx)
+		if err != nil {
+			return err
+		}
+		struck, over := context.WithCancel(ctx)
+		r.struck = over
+		var held sync.WaitGroup
+		held.Go(func() {
+			defer release()
+			<-struck.Done()
+			if r.Fault != KillReplica && r.Fault != FreezeReplica {
+				limit, cancel := context.WithTimeout(ctx, heldMost)
+				defer cancel()
+				// Nobody may be promoted; then a person does it, and waits for what is not applied yet.
+				_ = until(limit, "the guard begins", func() bool { return r.heard(failover.Promoting) != nil })
+			}
+			r.clients.pause(heldAfter)
+		})
+		defer held.Wait()
+		defer over()
+		if err := r.history.more(ctx, after); err != nil {
+			return err
+		}
+	}
+	return r.strike(ctx)
+}
+
+const (
+	heldAfter = 300 * time.Millisecond // of a promotion, or of the loss of a replica, replicas apply nothing
+	heldMost  = 15 * time.Second       // after the fault a promotion is waited for
+)
+
+// hold has the appliers of all replicas wait for a lock, until release. It is one lock alone, so that
+// nobody waits in a circle: what touches another register waits, too, as it is committed in order.
+func (r *round) hold(ctx context.Context) (release func(), err error) {
+	var locks []*sql.Tx
+	release = func() {
+		for _, tx := range locks {
+			// The server may have been killed meanwhile, and its locks with it.
+			_ = tx.Rollback()
+		}
+	}
+	for _, s := range r.cluster[1:] {
+		tx, err := s.near.BeginTx(ctx, nil)
+		if err != nil {
+			release()
+			return nil, err
+		}
+		locks = append(locks, tx)
+		var n int
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM app.registers WHERE k = 0 LOCK IN SHARE MODE").Scan(&n); err != nil {
+			release()
+			return nil, err
+		}
+	}
+	return release, nil
+}
+
+// lose has a server fail.
+func (r *round) lose(s *server, how func(*server) error) error {
+	defer r.struck()
+	return how(s)
+}
+
+// strike has one server fail, and come back.
+func (r *round) strike(ctx context.Context) error {
 	switch r.Fault {
 	case KillPrimary:
 		return r.losePrimary(ctx, (*server).kill, nil)
@@ -41,7 +111,7 @@ func (r *round) losePrimary(ctx context.Context, lose, back func(*server) error)
 		err = errors.Join(err, near.Close())
 	}()
 	r.clients.strays(near)
-	if err := lose(old); err != nil {
+	if err := r.lose(old, lose); err != nil {
 		return err
 	}
 	if err := until(ctx, "the guard promotes", func() bool { return r.heard(failover.Promoted) != nil }); err != nil {
@@ -75,7 +145,7 @@ func (r *round) losePrimary(ctx context.Context, lose, back func(*server) error)
 // one of the servers becomes the primary.
 func (r *round) restartPrimary(ctx context.Context) error {
 	old := r.cluster[0]
-	if err := old.kill(); err != nil {
+	if err := r.lose(old, (*server).kill); err != nil {
 		return err
 	}
 	r.clients.pause(time.Duration(r.random.IntN(1000)) * time.Millisecond)
@@ -116,7 +186,7 @@ func (r *round) person(ctx context.Context) (err error) {
 // loseReplica has a replica fail. The other one goes on to acknowledge, and nobody is promoted.
 func (r *round) loseReplica(ctx context.Context, lose, back func(*server) error) error {
 	s := r.cluster[1+r.random.IntN(len(r.cluster)-1)]
-	if err := lose(s); err != nil {
+	if err := r.lose(s, lose); err != nil {
 		return err
 	}
 	if err := r.history.more(ctx, after); err != nil {

@@ -51,7 +51,9 @@ type Read struct {
 	Token   int64         `json:"token"`
 	Own     int64         `json:"own,omitempty"` // the token of a write that must be seen
 	Found   bool          `json:"found,omitempty"`
-	Other   bool          `json:"other,omitempty"` // in another process than the write
+	Other   bool          `json:"other,omitempty"`    // in another process than the write
+	Server  int           `json:"server,omitempty"`   // that answered
+	At      string        `json:"position,omitempty"` // that the session had to see
 }
 
 // A Turn is a change of who is the primary, as the router saw it.

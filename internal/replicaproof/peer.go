@@ -29,6 +29,7 @@ type request struct {
 // An answer is what came of it.
 type answer struct {
 	Found   bool    `json:"found,omitempty"`
+	Server  int     `json:"server,omitempty"`
 	Outcome Outcome `json:"outcome,omitempty"`
 	Version int64   `json:"version,omitempty"`
 	Token   string  `json:"token,omitempty"`
@@ -90,7 +91,7 @@ func respond(router *replica.Router, q request) (a answer) {
 		a.Outcome = outcome(err)
 		a.Token = session.Token().String()
 	} else {
-		a.Found, err = seen(ctx, router.Read(ctx), q.Read)
+		a.Found, a.Server, err = seen(ctx, router.Read(ctx), q.Read)
 	}
 	if err != nil {
 		a.Error = reason(err)
@@ -177,12 +178,12 @@ func (c *clients) exchange(p *peer, random *rand.Rand) error {
 	session := replica.NewSession()
 	ctx = replica.WithSession(ctx, session)
 	if w := c.write(ctx, byUpdate, random.IntN(keys), number); w.Outcome == Acknowledged {
-		r := Read{Session: number, Key: -1, Own: w.Token, Other: true, Start: c.history.now()}
-		a, err := p.ask(request{Token: session.Token().String(), Read: w.Token})
+		r := Read{Session: number, Key: -1, Own: w.Token, Other: true, At: session.Token().String(), Start: c.history.now()}
+		a, err := p.ask(request{Token: r.At, Read: w.Token})
 		if err != nil {
 			return err
 		}
-		r.Found, r.End = a.Found, c.history.now()
+		r.Found, r.Server, r.End = a.Found, a.Server, c.history.now()
 		if a.Error == "" {
 			c.history.read(r)
 		} else {
@@ -208,6 +209,6 @@ func (c *clients) exchange(p *peer, random *rand.Rand) error {
 	defer done()
 	session = replica.NewSession()
 	session.Observe(token)
-	c.own(replica.WithSession(later, session), w.Token, int(c.session.Add(1)), true)
+	c.own(later, session, w.Token, int(c.session.Add(1)), true)
 	return nil
 }

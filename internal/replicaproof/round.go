@@ -37,6 +37,7 @@ type Round struct {
 	Number       int           `json:"number"`
 	Seed         uint64        `json:"seed"`
 	Fault        Fault         `json:"fault"`
+	Behind       bool          `json:"behind"` // replicas had not applied what they had received
 	Acknowledged int           `json:"acknowledged"`
 	Failed       int           `json:"failed"`
 	Unknown      int           `json:"unknown"`
@@ -63,6 +64,7 @@ type round struct {
 	history *history
 	clients *clients
 	guard   *failover.Guard
+	struck  func() // the fault has happened
 
 	mu     sync.Mutex
 	events []failover.Event
@@ -71,7 +73,7 @@ type round struct {
 // Run does one round in mode strict. An error means that it could not be carried out, which proves
 // nothing; what the promises are worth is in Violations.
 func Run(ctx context.Context, number int, seed uint64, fault Fault, judge bool) (_ *Round, err error) {
-	r := &round{Round: &Round{Number: number, Seed: seed, Fault: fault, Violations: []Violation{}}, random: rand.New(rand.NewPCG(seed, uint64(number)))}
+	r := &round{Round: &Round{Number: number, Seed: seed, Fault: fault, Violations: []Violation{}}, struck: func() {}, random: rand.New(rand.NewPCG(seed, uint64(number)))}
 	began := time.Now()
 	defer func() { r.Took = time.Since(began) }()
 	if r.cluster, err = openCluster(ctx, shape{servers: 3, mode: promote.Strict}); err != nil {

@@ -30,8 +30,12 @@ func (r *Round) Line() string {
 	if promoted == "" {
 		promoted = "nobody"
 	}
-	text := fmt.Sprintf("round %3d  %-17s  %5d acknowledged, %3d unknown (%d had happened), %5d session reads (%d of its own write, %d in the other process); %s promoted, %s is the primary; silence %s, took %s",
-		r.Number, r.Fault, r.Acknowledged, r.Unknown, r.Happened, r.SessionReads, r.OwnReads, r.OtherReads, promoted, r.Primary,
+	fault := string(r.Fault)
+	if r.Behind {
+		fault += ", behind"
+	}
+	text := fmt.Sprintf("round %3d  %-25s  %5d acknowledged, %3d unknown (%d had happened), %5d session reads (%d of its own write, %d in the other process); %s promoted, %s is the primary; silence %s, took %s",
+		r.Number, fault, r.Acknowledged, r.Unknown, r.Happened, r.SessionReads, r.OwnReads, r.OtherReads, promoted, r.Primary,
 		r.Silence.Round(time.Millisecond), r.Took.Round(time.Millisecond))
 	for _, v := range r.Violations {
 		text += fmt.Sprintf("\n  BROKEN %d times: %s. First: %s.", v.Times, v.Rule, v.First)
