@@ -81,7 +81,7 @@ type Config struct {
 	// test whose account may do everything. It looks at the first word and the end of the text alone.
 	// It is for tests and development: in production it has nothing to find.
 	CheckReads bool
-	// Logger gets changes of roles and of availability. nil discards.
+	// Logger gets changes of roles and of availability. It must not call the router. nil discards.
 	Logger *slog.Logger
 }
 

@@ -13,17 +13,24 @@ import (
 // A fakeServer takes connections in this process. Every query gives one row: "0", or the error that is
 // set.
 type fakeServer struct {
-	dials  atomic.Int64
-	open   atomic.Int64
-	atWork atomic.Int64
-	most   atomic.Int64 // at work at once
-	err    atomic.Pointer[error]
-	hold   chan struct{} // not nil: the query "HOLD" waits for it
+	dials    atomic.Int64
+	open     atomic.Int64
+	atWork   atomic.Int64
+	most     atomic.Int64 // at work at once
+	mostOpen atomic.Int64
+	err      atomic.Pointer[error]
+	hold     chan struct{} // not nil: the query "HOLD" waits for it
+}
+
+// raise makes most at least n.
+func raise(most *atomic.Int64, n int64) {
+	for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+	}
 }
 
 func (s *fakeServer) Connect(context.Context) (driver.Conn, error) {
 	s.dials.Add(1)
-	s.open.Add(1)
+	raise(&s.mostOpen, s.open.Add(1))
 	return &fakeConn{server: s}, nil
 }
 
@@ -36,10 +43,8 @@ type fakeConn struct {
 
 func (c *fakeConn) do(ctx context.Context, query string) error {
 	s := c.server
-	n := s.atWork.Add(1)
+	raise(&s.most, s.atWork.Add(1))
 	defer s.atWork.Add(-1)
-	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
-	}
 	if query == "HOLD" {
 		select {
 		case <-s.hold:

@@ -55,7 +55,8 @@ func WithPrimary(ctx context.Context) context.Context {
 // WithMaxLag returns a context whose reads go to replicas that are surely no later than d, now and
 // not when they were asked last, else to the primary. That is as exact as the lag is known, which
 // servers count in whole seconds. Unknown lag is never short enough. Of several limits,
-// [Config.MaxLag] among them, the strictest counts.
+// [Config.MaxLag] among them, the strictest counts. For one below [Config.Poll] replicas are asked about
+// every 20 ms, as long as such reads come.
 func WithMaxLag(ctx context.Context, d time.Duration) context.Context {
 	return withIntent(ctx, func(i *intent) {
 		if !i.limited || d < i.maxLag {

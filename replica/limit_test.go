@@ -185,3 +185,63 @@ func TestReadsOnThePrimaryFollowIt(t *testing.T) {
 		t.Errorf("a connection that was not made is still counted: %+v", st)
 	}
 }
+
+// Whatever callers do, no connection and no right to one is lost, and never are there too many.
+func TestLimiterSurvivesEverything(t *testing.T) {
+	r, s := limited(t, 3)
+	var readers sync.WaitGroup
+	lost := mysql.ErrInvalidConn
+	for w := range 16 {
+		readers.Go(func() {
+			for i := range 300 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%5)*100*time.Microsecond)
+				switch (w + i) % 8 {
+				case 0:
+					r.renewed.Add(1)
+				case 1:
+					v := *r.view.Load()
+					v.generation++
+					r.view.Store(&v)
+				case 2:
+					s.err.Store(&lost)
+				case 3:
+					s.err.Store(nil)
+				case 4:
+					_ = r.fallback.PingContext(t.Context())
+				}
+				// How it ends is not the point here.
+				_ = r.fallback.QueryRowContext(ctx, "HOLD").Scan(new(string))
+				cancel()
+			}
+		})
+	}
+	readers.Wait()
+	s.err.Store(nil)
+	if got := s.mostOpen.Load(); got > 3 {
+		t.Errorf("%d connections were open at once, want at most 3", got)
+	}
+	if st := r.limiter.status(); st.InUse != 0 || st.Waiting != 0 {
+		t.Errorf("status %+v", st)
+	}
+	var all []*sql.Conn
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		c, err := r.fallback.Conn(ctx)
+		if err != nil {
+			t.Fatalf("a right to a connection is lost: %v", err)
+		}
+		all = append(all, c)
+	}
+	for _, c := range all {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := s.open.Load(); got != 0 || r.limiter.open != 0 || len(r.limiter.idle) != 0 {
+		t.Errorf("%d connections are open after Close, %d are counted", got, r.limiter.open)
+	}
+}

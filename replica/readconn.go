@@ -104,7 +104,9 @@ func (c *readConn) seen(ctx context.Context, before uint64, err error) error {
 	if err == driver.ErrSkip {
 		return err
 	}
-	c.node.judge(ctx, before, err)
+	if c.epoch == c.node.age() { // else it is no news that connections of that time fail
+		c.node.judge(ctx, before, err)
+	}
 	return refusedWrite(err)
 }
 

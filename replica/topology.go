@@ -14,9 +14,9 @@ import (
 
 // How long the pool of a server that was taken out stays open: callers may have got it a moment ago.
 const (
-	retireGrace = 5 * time.Second
-	retireLimit = time.Minute // even if something still runs
-	retireLook  = 100 * time.Millisecond
+	retireGrace = 30 * time.Second
+	retireLimit = 2 * time.Minute // even if something still runs
+	retireLook  = time.Second
 )
 
 // A running is what [Router.Run] has started.
@@ -37,8 +37,8 @@ func (n *node) start() {
 //
 // A node that was there before with the same name and DSN keeps its connections and its state; its
 // weight, zone and NoReads may change. A new one is asked at once. What runs on one that is gone
-// goes on to its end, for up to a minute; its pool can still be used for a few seconds by those who
-// have got it already. A primary that is taken out, or gets another DSN, is no primary any more
+// goes on to its end, for up to two minutes; its pool can still be used for half a minute by those
+// who have got it already. A primary that is taken out, or gets another DSN, is no primary any more
 // until it, or another, was asked: writes fail with [ErrNoPrimary] meanwhile.
 func (r *Router) SetNodes(nodes []Node) error {
 	if r.single != nil {
