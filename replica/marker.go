@@ -148,7 +148,7 @@ func (r *Router) askMarker(ctx context.Context, marker string) (found bool, err 
 	if err := tx.Commit(); err != nil {
 		return false, err
 	}
-	if s != nil {
+	if found && s != nil {
 		s.wrote(at)
 	}
 	return found, nil

@@ -16,7 +16,8 @@ const (
 	maxRaces      = 8                      // how often a transaction may lose against others
 	endurance     = 30 * time.Second       // how long a primary is waited for, if ctx has no deadline
 	shortestPause = 2 * time.Millisecond   // between two tries; it doubles
-	longestPause  = 200 * time.Millisecond // which it does not exceed
+	longestPause  = 200 * time.Millisecond // which it does not exceed, after a lost race
+	longestWait   = 40 * time.Millisecond  // and after a lost connection: others may have found a primary
 )
 
 // Update runs f in a transaction on the primary and commits it. It begins again, f too, when that is
@@ -150,9 +151,13 @@ func (p *persistence) again(ctx context.Context, r *Router, err error) error {
 		limit, cancel = context.WithDeadline(ctx, p.until)
 		defer cancel()
 	}
+	longest := longestWait
+	if race {
+		longest = longestPause
+	}
 	// A random while, so that two that got into each other's way do not meet again.
-	most := min(shortestPause<<min(p.tries, 10), longestPause)
-	if !pause(limit, most/4+rand.N(most), nil) || !r.awaitPrimary(limit) {
+	most := min(shortestPause<<min(p.tries, 10), longest)
+	if !r.awaitPrimary(limit) || !pause(limit, most/4+rand.N(most), nil) {
 		return errors.Join(err, ctx.Err())
 	}
 	return nil

@@ -314,6 +314,60 @@ func TestContextEndsACommit(t *testing.T) {
 	}
 }
 
+// Who ends a write while it waits for a replica does not undo it: the outcome is not known, or the
+// server says that it is done. It is never said that it was not.
+func TestWritesKilledWhileTheyWait(t *testing.T) {
+	servers := replicatest.Cluster(t, 2)
+	r := run(t, servers...)
+	ctx := t.Context()
+	must(t, r.Write(ctx), ctx, "CREATE TABLE x (i INT PRIMARY KEY)")
+	servers[1].CatchUp(servers[0])
+	semiSync(t, servers)
+	servers[1].Freeze()
+	insert := func(i int) string { return fmt.Sprintf("INSERT INTO x VALUES (%d)", i) }
+	i := 0
+	for _, kill := range []string{"KILL QUERY", "KILL CONNECTION"} {
+		for name, write := range map[string]func(i int) error{
+			"statement": func(i int) error {
+				_, err := r.Write(ctx).ExecContext(ctx, insert(i))
+				return err
+			},
+			"query": func(i int) error {
+				rows, err := r.Write(ctx).QueryContext(ctx, insert(i)+" RETURNING i")
+				if err != nil {
+					return err
+				}
+				defer rows.Close()
+				for rows.Next() {
+				}
+				return rows.Err()
+			},
+			"transaction": func(i int) error {
+				return r.Update(ctx, nil, func(tx *sql.Tx) error {
+					_, err := tx.ExecContext(ctx, insert(i))
+					return err
+				})
+			},
+		} {
+			i++
+			done := make(chan error, 1)
+			go func() { done <- write(i) }()
+			id := ""
+			holds(t, "the write waits", func() bool {
+				id = servers[0].Text("SELECT COALESCE(MAX(ID), '') FROM information_schema.PROCESSLIST WHERE STATE LIKE '%semi-sync%' AND COMMAND = 'Query'")
+				return id != ""
+			})
+			servers[0].Exec(kill + " " + id)
+			err := <-done
+			t.Logf("%s of a %s: %v; the row is there: %v", kill, name, err, there(t, servers[0], i))
+			if err != nil && !errors.Is(err, ErrUnknownOutcome) {
+				t.Errorf("%s of a %s: it gives %v", kill, name, err)
+			}
+		}
+	}
+	servers[1].Thaw()
+}
+
 func TestMarkers(t *testing.T) {
 	servers := replicatest.Cluster(t, 1)
 	r := begin(t, Config{Timeout: 5 * time.Second, Marker: "app.marks"}, servers...)
