@@ -11,7 +11,7 @@ import (
 // reading are the words that statements begin with which may read.
 var reading = map[string]bool{
 	"SELECT": true, "WITH": true, "VALUES": true, "SHOW": true, "EXPLAIN": true, "DESCRIBE": true, "DESC": true,
-	"ANALYZE": true, "CHECKSUM": true, "HELP": true,
+	"CHECKSUM": true, "HELP": true,
 }
 
 // locking is how a SELECT ends that takes locks.

@@ -55,8 +55,8 @@
 // SELECT … FOR UPDATE, SELECT … LOCK IN SHARE MODE and INSERT … RETURNING belong on the primary: ask
 // [Router.Write] for the pool, or give the context [WithPrimary]. Elsewhere the first and the last
 // fail with [ErrReadOnly], but the second takes locks that protect nothing: see [Config.CheckReads].
-// A session notes writes by Exec, also of prepared statements, and by Commit; a change made by Query
-// outside a transaction is not noted.
+// A session notes writes by Exec and Query, also of prepared statements, and by Commit; not those of
+// functions that a SELECT calls, outside a transaction.
 //
 // # Reading and writing in one call
 //
@@ -66,8 +66,9 @@
 // A write whose connection was lost after it was sent, be it that its context ended, may have
 // happened or not, as with any database. It fails with [ErrUnknownOutcome], is never done again, and
 // must not be without looking first: a COMMIT, and a statement that commits by itself. Every other
-// error of a write says that it was not done, with one exception: that of the rows of an
-// INSERT … RETURNING outside a transaction. With [Config.Marker] an outcome can be found out.
+// error of a write says that it was not done, with one exception: if a context ends while the rows of
+// an INSERT … RETURNING are read outside a transaction, that is all the error says. With
+// [Config.Marker] the outcome of a transaction can be found out.
 //
 // A lag is the largest of these numbers: what the server says (Seconds_Behind_Master, whole seconds),
 // which is about what it received; how long it has lacked something that the primary was seen

@@ -494,9 +494,16 @@ func TestFailureReadStraightAfterWrite(t *testing.T) {
 			ctx := WithSession(ctx, NewSession())
 			for v := range 50 {
 				var err error
-				if v%2 == 0 {
+				switch v % 4 {
+				case 0:
 					_, err = calls.ExecContext(ctx, "REPLACE INTO x VALUES (?, ?)", i, v)
-				} else {
+				case 1:
+					var got int
+					err = calls.QueryRowContext(WithPrimary(ctx), "REPLACE INTO x VALUES (?, ?) RETURNING v", i, v).Scan(&got)
+				case 2:
+					var got int
+					err = calls.QueryRowContext(WithPrimary(ctx), fmt.Sprintf("/* a comment */ REPLACE INTO x VALUES (%d, %d) RETURNING v", i, v)).Scan(&got)
+				case 3:
 					err = r.Update(ctx, nil, func(tx *sql.Tx) error {
 						_, err := tx.ExecContext(ctx, "REPLACE INTO x VALUES (?, ?)", i, v)
 						return err

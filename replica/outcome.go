@@ -111,7 +111,7 @@ func (c *writeConn) written(ctx context.Context, err error) error {
 // asked takes in how a statement by Query ended before it gave rows. Most of them only read, and
 // those are not of interest here.
 func (c *writeConn) asked(ctx context.Context, query string, err error) error {
-	if err != nil && err != driver.ErrSkip && c.mayBeDone(err) && !looksLikeRead(query) {
+	if err != driver.ErrSkip && c.mayBeDone(err) && !looksLikeRead(query) {
 		return c.unknown(ctx, err)
 	}
 	return c.failed(ctx, err)

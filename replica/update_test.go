@@ -3,8 +3,11 @@ package replica
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -366,6 +369,57 @@ func TestWritesKilledWhileTheyWait(t *testing.T) {
 		}
 	}
 	servers[1].Thaw()
+}
+
+// brokenRows end with an error, at the first row or at the end.
+type brokenRows struct {
+	serverRows
+	next, close error
+}
+
+func (r *brokenRows) Next([]driver.Value) error { return r.next }
+func (r *brokenRows) Close() error              { return r.close }
+
+// The rows of a write are the last that is heard of it.
+func TestRowsOfAWriteBreakOff(t *testing.T) {
+	r := &Router{}
+	r.view.Store(&view{})
+	lost := mysql.ErrInvalidConn
+	wrong := &mysql.MySQLError{Number: 1062}
+	for name, c := range map[string]struct {
+		query       string
+		inTx, gone  bool // the connection is closed
+		next, close error
+		unknown     bool
+		pinned      bool
+	}{
+		"at a row":         {"INSERT INTO x VALUES (1) RETURNING i", false, true, lost, lost, true, true},
+		"at the end":       {"INSERT INTO x VALUES (1) RETURNING i", false, true, io.EOF, lost, true, true},
+		"of a read":        {"SELECT 1", false, true, lost, lost, false, false},
+		"of a transaction": {"INSERT INTO x VALUES (1) RETURNING i", true, true, lost, lost, false, false},
+		"refused":          {"INSERT INTO x VALUES (1), (1) RETURNING i", false, false, wrong, nil, false, false},
+		// The fake has no position to tell, so that the session has to read from the primary.
+		"done": {"INSERT INTO x VALUES (1) RETURNING i", false, false, io.EOF, nil, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := NewSession()
+			r.log = slog.New(slog.DiscardHandler)
+			conn := &writeConn{serverConn: &fakeConn{server: &fakeServer{}, closed: c.gone}, router: r, node: &node{router: r}, inTx: c.inTx}
+			rows := conn.changing(WithSession(t.Context(), s), c.query, &brokenRows{next: c.next, close: c.close})
+			err := rows.Next(nil)
+			if errors.Is(err, io.EOF) {
+				err = rows.Close()
+			} else if e := rows.Close(); e != nil && errors.Is(e, ErrUnknownOutcome) != c.unknown {
+				t.Errorf("Close gives %v", e)
+			}
+			if errors.Is(err, ErrUnknownOutcome) != c.unknown {
+				t.Errorf("it gives %v, want an unknown outcome: %v", err, c.unknown)
+			}
+			if got := s.pinned.Load(); got != c.pinned {
+				t.Errorf("the session is pinned: %v, want %v", got, c.pinned)
+			}
+		})
+	}
 }
 
 func TestMarkers(t *testing.T) {

@@ -189,7 +189,10 @@ func (c *writeConn) QueryContext(ctx context.Context, query string, args []drive
 	}
 	rows, err := c.serverConn.QueryContext(ctx, query, args)
 	c.router.sawPrimary(ctx)
-	return rows, c.asked(ctx, query, err)
+	if err != nil {
+		return nil, c.asked(ctx, query, err)
+	}
+	return c.changing(ctx, query, rows), nil
 }
 
 // PrepareContext implements [driver.ConnPrepareContext].
@@ -255,7 +258,10 @@ func (s *writeStmt) QueryContext(ctx context.Context, args []driver.NamedValue) 
 	}
 	rows, err := s.serverStmt.QueryContext(ctx, args)
 	s.conn.router.sawPrimary(ctx)
-	return rows, s.conn.asked(ctx, s.query, err)
+	if err != nil {
+		return nil, s.conn.asked(ctx, s.query, err)
+	}
+	return s.conn.changing(ctx, s.query, rows), nil
 }
 
 type writeTx struct {
