@@ -178,7 +178,7 @@ func TestHeartbeatWithoutTable(t *testing.T) {
 	session := NewSession()
 	ctx := WithSession(t.Context(), session)
 	if id := serverID(t, ctx, r.Read(ctx)); id != 2 || session.Writes() != 0 {
-		t.Errorf("server %d answers a session with %d writes", id, session.Writes())
+		t.Errorf("server %d answers a session that made %d writes", id, session.Writes())
 	}
 }
 

@@ -38,6 +38,9 @@ func WithSession(ctx context.Context, s *Session) context.Context {
 	return withIntent(ctx, func(i *intent) { i.session = s })
 }
 
+// SessionOf returns the session that ctx has by [WithSession]; nil: none.
+func SessionOf(ctx context.Context) *Session { return sessionOf(ctx) }
+
 func sessionOf(ctx context.Context) *Session {
 	if i := intentOf(ctx); i != nil {
 		return i.session
