@@ -189,6 +189,9 @@ func (r *Router) tellHeartbeat(primary *node, now time.Time) {
 	text := r.whyUnheard(primary, now)
 	switch {
 	case text == r.unheard:
+		return
+	case text == "" && primary.pulse.ts.IsZero():
+		return // it has just become the primary
 	case text == "":
 		r.log.Info("lags are measured by the heartbeat", "table", r.config.Heartbeat)
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -338,4 +339,32 @@ func TestLagIsWhatPerconaSays(t *testing.T) {
 	// The server knows nothing any more; a heartbeat does not hide that.
 	servers[1].Exec("STOP SLAVE SQL_THREAD")
 	await(t, r, "the lag is unknown", func(s Status) bool { return s.Nodes[1].Lag < 0 && !s.Nodes[1].Reads })
+}
+
+func TestSilenceIsLoggedOnce(t *testing.T) {
+	var out strings.Builder
+	now := time.Now()
+	r := &Router{heartbeat: "`app`.`heartbeat`", config: Config{Heartbeat: beats}, log: slog.New(slog.NewTextHandler(&out, nil))}
+	a := &node{Node: Node{Name: "a"}, router: r, pulse: pulse{server: 1, since: now, ts: now}}
+	b := &node{Node: Node{Name: "b"}, router: r, pulse: pulse{server: 2, since: now}}
+	for i, step := range []struct {
+		primary *node
+		after   time.Duration
+		logged  int // lines so far
+	}{
+		{nil, 0, 0},
+		{a, 0, 0},
+		{a, silence + 1, 1},
+		{a, silence + 2, 1},
+		{nil, silence + 2, 1},
+		{b, 0, 1}, // it is too early to say anything of another
+		{a, 0, 2},
+		{a, 1, 2},
+		{b, silence + 1, 3},
+	} {
+		r.tellHeartbeat(step.primary, now.Add(step.after))
+		if got := strings.Count(out.String(), "\n"); got != step.logged {
+			t.Errorf("after step %d there are %d lines, want %d:\n%s", i, got, step.logged, out.String())
+		}
+	}
 }

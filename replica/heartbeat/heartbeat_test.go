@@ -304,6 +304,31 @@ func TestPerconaReadsIt(t *testing.T) {
 	}
 }
 
+// A table of pt-heartbeat is gone on with.
+func TestPerconaWroteIt(t *testing.T) {
+	require.Tool(t, "pt-heartbeat")
+	servers := replicatest.Cluster(t, 1)
+	if out, err := percona(t, t.Context(), servers[0], "--update", "--create-table", "--interval", "0.1", "--run-time", "1"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	const query = "SELECT ts FROM " + table + " WHERE server_id = 1"
+	before := servers[0].Text(query)
+	servers[0].Exec("DO SLEEP(0.3)") // or its last one is fresh
+	w, err := New(Config{Writes: fixed{open(t, servers[0].DSN())}, Table: table})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if now := servers[0].Text(query); now <= before || len(now) != len(before) {
+		t.Errorf("after %q there is %q", before, now)
+	}
+	if rows := servers[0].Text("SELECT COUNT(*) FROM " + table); rows != "1" {
+		t.Errorf("there are %s rows", rows)
+	}
+}
+
 // ready returns a writer for the server that has written.
 func ready(t *testing.T, s *replicatest.Server, timeout time.Duration) *Writer {
 	t.Helper()
