@@ -312,7 +312,9 @@ func TestOldPrimaryThatIsAcknowledgedIsStopped(t *testing.T) {
 	if got := a.Text("SELECT @@read_only + 0"); got != "1" {
 		t.Error("a takes writes still")
 	}
-	if missing := lost(t, c, stop()); len(missing) > 0 {
+	rows := stop()
+	c.CatchUp(a)
+	if missing := lost(t, c, rows); len(missing) > 0 {
 		t.Errorf("%d acknowledged rows are not on the replica that acknowledged them", len(missing))
 	}
 }
