@@ -19,6 +19,7 @@ func (c *config) keeper() keeper.Config {
 // database is what the commands of db work with.
 func (a *app) database() *dbcmd.Env {
 	e := &dbcmd.Env{Stdout: a.stdout, Stderr: a.stderr, Servers: a.config.keeper(), CopyDir: a.config.copyDir}
+	e.Exit = func(code int) error { return &exitError{code} }
 	e.Servers.Log = newLog(a.config, a.stderr)
 	e.Library = func(ctx context.Context, do func(dbcmd.Library) error) error {
 		return with(ctx, a, func(h *house) error {

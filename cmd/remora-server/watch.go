@@ -17,6 +17,7 @@ import (
 	"github.com/sugarlabs/beamrider/internal/progress"
 	"github.com/sugarlabs/beamrider/internal/watchlist"
 	"github.com/sugarlabs/beamrider/remora"
+	"github.com/sugarlabs/beamrider/replica/promote"
 )
 
 // newMonitor returns what watches the machines and the parts of the library; the keeper is nil where
@@ -107,7 +108,7 @@ func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 	d := doctor.Config{
 		Listen: []string{conf.listen}, SiteURL: conf.siteURL, DataDir: conf.dataDir, Files: conf.files(),
 		Secrets: []string{filepath.Join(conf.dataDir, keyFile)}, TrackFile: conf.trackFile, Keepalived: c.Keepalived,
-		Servers: conf.nodes, Promoter: conf.promoter, Replication: conf.replication,
+		Servers: conf.nodes, Strict: conf.mode == string(promote.Strict), Promoter: conf.promoter, Replication: conf.replication,
 	}
 	if conf.balancerListen != "" {
 		d.Listen = append(d.Listen, conf.balancerListen)

@@ -21,6 +21,8 @@ type Env struct {
 	Servers keeper.Config
 	// CopyDir is the folder with a copy of the published files; "": there is none.
 	CopyDir string
+	// Exit is the error that ends the process with a code after a command has said everything itself.
+	Exit func(code int) error
 	// Library opens the library around a function.
 	Library func(ctx context.Context, do func(Library) error) error
 }
@@ -34,11 +36,13 @@ type Library struct {
 
 // Commands are they, for kong.
 type Commands struct {
-	Copy      copyCmd    `cmd:"" help:"Move the library into a MariaDB database."`
-	Prepare   prepareCmd `cmd:"" help:"Have writes wait for a replica, as database.mode says."`
-	Promote   promoteCmd `cmd:"" help:"Make a replica the server that is written to."`
-	Rejoin    rejoinCmd  `cmd:"" help:"Have a server follow the primary again."`
-	WriteMode modeCmd    `cmd:"" name:"write-mode" help:"Switch writing off and on."`
+	Accounts  accountsCmd `cmd:"" help:"Make the accounts of the database servers, or write the SQL that does."`
+	Copy      copyCmd     `cmd:"" help:"Move the library into a MariaDB database."`
+	Diagnose  diagnoseCmd `cmd:"" help:"Say what is wrong with the database servers, and what to do."`
+	Prepare   prepareCmd  `cmd:"" help:"Have writes wait for a replica, as database.mode says."`
+	Promote   promoteCmd  `cmd:"" help:"Make a replica the server that is written to."`
+	Rejoin    rejoinCmd   `cmd:"" help:"Have a server follow the primary again."`
+	WriteMode modeCmd     `cmd:"" name:"write-mode" help:"Switch writing off and on."`
 }
 
 // promoter returns what changes the roles of database servers.

@@ -94,6 +94,12 @@ func Parse(raw string) (Server, error) {
 // DSN returns the address in the form of github.com/go-sql-driver/mysql.
 func (s Server) DSN() string { return s.config.FormatDSN() }
 
+// Account returns the account of the address.
+func (s Server) Account() Account { return Account{s.config.User, s.config.Passwd} }
+
+// Database returns the name of the database.
+func (s Server) Database() string { return s.config.DBName }
+
 // As returns the address of the same server for another account and no database.
 func (s Server) As(a Account) string {
 	c := s.config.Clone()

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -46,29 +45,27 @@ func sound(t *testing.T) ([]*replicatest.Server, Config) {
 // until diagnoses again and again until good holds.
 func until(t *testing.T, c Config, what string, good func(*Report) bool) *Report {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var last *Report
+	tooLong := time.After(time.Minute)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
 	for {
-		r, err := Diagnose(ctx, c)
+		r, err := Diagnose(t.Context(), c)
 		if err != nil {
-			t.Fatalf("waiting until %s: %v; last:\n%s", what, err, text(last))
+			t.Fatal(err)
 		}
-		if last = r; good(r) {
+		if good(r) {
 			return r
 		}
 		select {
-		case <-ctx.Done():
-		case <-time.After(50 * time.Millisecond): // others use the machine, too
+		case <-tooLong:
+			t.Fatalf("waiting until %s; last:\n%s", what, text(r))
+		case <-tick.C:
 		}
 	}
 }
 
 func text(r *Report) string {
 	var b strings.Builder
-	if r == nil {
-		return "nothing"
-	}
 	for _, f := range r.Findings {
 		fmt.Fprintf(&b, "%s %s %s: %s\n    -> %s\n", f.Level, f.Node, f.Code, f.Summary, f.Next)
 	}
@@ -124,7 +121,7 @@ var faults = []fault{
 		also: map[int][]string{a: {"SET GLOBAL rpl_semi_sync_master_timeout = 10000"}, b: {"START SLAVE IO_THREAD"}, cc: {"START SLAVE IO_THREAD"}}},
 	{name: "a replica does not confirm", node: b, code: "semi_sync_slave_off", level: Bad, make: on(b, "SET GLOBAL rpl_semi_sync_slave_enabled = 0"), cures: true},
 	{name: "a replica connected before semi-sync was on", node: b, code: "semi_sync_not_confirming", level: Warn, cures: true,
-		make: on(b, "SET GLOBAL rpl_semi_sync_slave_enabled = 0", "STOP SLAVE IO_THREAD", "START SLAVE IO_THREAD", "SET GLOBAL rpl_semi_sync_slave_enabled = 1")},
+		make: on(b, "SET GLOBAL rpl_semi_sync_slave_enabled = 0", "STOP SLAVE IO_THREAD", "START SLAVE IO_THREAD", receive, "SET GLOBAL rpl_semi_sync_slave_enabled = 1")},
 	{name: "semi-sync on the wrong side", node: b, code: "semi_sync_wrong_side", level: Warn, make: on(b, "SET GLOBAL rpl_semi_sync_master_enabled = 1"), cures: true},
 	{name: "others see a write before its copy", node: b, code: "semi_sync_wait_point", level: Warn, make: on(b, "SET GLOBAL rpl_semi_sync_master_wait_point = AFTER_COMMIT"), cures: true},
 	{name: "an endless time-out in mode available", node: a, code: "semi_sync_timeout", level: Warn, make: on(a, "SET GLOBAL rpl_semi_sync_master_timeout = 3600000"), cures: true},
@@ -193,8 +190,9 @@ var faults = []fault{
 }
 
 const (
-	// These are replaced: by what has a server follow a, or c, or has it take its contents for those of a.
-	follow, followC, resync = "FOLLOW", "FOLLOW C", "RESYNC"
+	// These are replaced: by what has a server follow a, or c, or take its contents for those of a, or
+	// wait until it has got something from a.
+	follow, followC, resync, receive = "FOLLOW", "FOLLOW C", "RESYNC", "RECEIVE"
 
 	shortWait = "SET GLOBAL rpl_semi_sync_master_timeout = 10000"
 	backlog   = "BEGIN NOT ATOMIC FOR i IN 1000..2200 DO INSERT INTO app.x VALUES (i); END FOR; END"
@@ -232,6 +230,9 @@ func TestEveryFaultIsFoundAndMended(t *testing.T) {
 					servers[i].Follow(servers[map[string]int{follow: a, followC: cc}[q]], 0)
 				case resync:
 					servers[i].Exec("STOP SLAVE", "RESET MASTER", "SET GLOBAL gtid_slave_pos = '"+servers[a].Text("SELECT @@gtid_binlog_pos")+"'", "START SLAVE")
+				case receive:
+					servers[a].Exec("FLUSH USER_RESOURCES")
+					servers[i].CatchUp(servers[a])
 				default:
 					servers[i].Exec(q)
 				}
