@@ -49,6 +49,7 @@
 // it, reads of sessions go to the primary. Replicas run with read_only=ON. The account needs the
 // privilege SLAVE MONITOR, to see replication, and must not have READ_ONLY ADMIN or SUPER, for which
 // read_only is no barrier. Each [Node] is the address of one server, not of a proxy before several.
+// Package replica/accounts makes such accounts, package replica/diagnose says what is not so.
 //
 // # What to keep in mind
 //
