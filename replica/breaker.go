@@ -57,6 +57,7 @@ type breaker struct {
 	until    time.Time // not tried before
 	failures int       // in a row, with less than Quiet between
 	closed   time.Time // when it closed last
+	answers  uint64    // of node.answers, then
 	opened   uint64    // how often it opened
 }
 
@@ -166,7 +167,8 @@ func (n *node) open(f fault, err error, now time.Time) {
 		n.epoch.Add(1) // its other connections are as bad
 	}
 	var wait time.Duration
-	if f != silent {
+	// Who says that all is well, and then answers no read again, is not well.
+	if f != silent || n.answers.Load() == b.answers {
 		b.failures++
 		wait = o.wait(b.failures)
 	}
@@ -180,7 +182,7 @@ func (n *node) open(f fault, err error, now time.Time) {
 
 // close has the server read again. r.mu is held.
 func (n *node) close(now time.Time) {
-	n.breaker.closed, n.breaker.why = now, ""
+	n.breaker.closed, n.breaker.answers, n.breaker.why = now, n.answers.Load(), ""
 	n.suspect.Store(false)
 }
 

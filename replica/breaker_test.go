@@ -77,8 +77,10 @@ func TestBackoffGrows(t *testing.T) {
 	step(gone, time.Second)
 	step(gone, 2*time.Second) // a trial failed
 	again()
+	n.answers.Add(1)
 	step(silent, 0) // it is asked, that is all
-	step(gone, 4*time.Second)
+	again()
+	step(silent, 4*time.Second) // it was asked, and has answered no read since
 	step(gone, 5*time.Second)
 	step(gone, 5*time.Second)
 	n.close(now)

@@ -115,3 +115,32 @@ func ExampleNewSealer() {
 	// 0-1-4711 <nil>
 	// true
 }
+
+func ExampleRouter_SetNodes() {
+	nodes := []replica.Node{
+		{Name: "beamrider", DSN: "app:secret@tcp(192.0.2.1:3306)/catalog", Zone: "cellar"},
+		{Name: "sunjammer", DSN: "app:secret@tcp(192.0.2.2:3306)/catalog", Zone: "attic"},
+	}
+	r, err := replica.New(replica.Config{Nodes: nodes, Zone: "cellar"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer r.Close()
+	// A new machine; while the router runs, no call notices.
+	moonraker := replica.Node{Name: "moonraker", DSN: "app:secret@tcp(192.0.2.3:3306)/catalog", Weight: 3}
+	if err := r.SetNodes(append(nodes, moonraker)); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, n := range r.Status().Nodes {
+		fmt.Println(n.Name, n.State)
+	}
+	// A mistake changes nothing.
+	fmt.Println(r.SetNodes(append(nodes, nodes[0])))
+	// Output:
+	// beamrider was not asked yet
+	// sunjammer was not asked yet
+	// moonraker was not asked yet
+	// replica: two nodes are called "beamrider"
+}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -362,8 +363,12 @@ func TestFailureTooManyConnections(t *testing.T) {
 		}
 		held = append(held, conn)
 	}
-	refusals := func() string {
-		return servers[1].Text("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Connection_errors_max_connections'")
+	refusals := func() int {
+		n, err := strconv.Atoi(servers[1].Text("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Connection_errors_max_connections'"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
 	}
 	before := refusals()
 	// All at once, so that some need a connection that is not to be had.
@@ -376,7 +381,9 @@ func TestFailureTooManyConnections(t *testing.T) {
 	if got := c.failed.Load(); got > 16 {
 		t.Errorf("%d reads failed, of 16 at a time", got)
 	}
-	t.Logf("the server refused %s connections before, %s now, in %d reads", before, refusals(), c.done.Load())
+	if now := refusals(); now-before > 100 {
+		t.Errorf("it had to refuse %d connections in %d reads", now-before, c.done.Load())
+	}
 	if opened := func() uint64 { r.mu.Lock(); defer r.mu.Unlock(); return r.nodes[1].breaker.opened }(); opened == 0 || opened > 5 {
 		t.Errorf("it was taken out %d times", opened)
 	}
@@ -392,4 +399,61 @@ func TestFailureTooManyConnections(t *testing.T) {
 		t.Error(err)
 	}
 	await(t, r, "it is read again", reads(1))
+}
+
+// A server may say that all is well while its data cannot be read.
+func TestFailureReplicaStalls(t *testing.T) {
+	servers := replicatest.Cluster(t, 3)
+	r := run(t, servers...)
+	await(t, r, "both replicas are read", bothRead)
+	table(t, r, servers)
+	admin, err := sql.Open("mysql", servers[1].AdminDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	conn, err := admin.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.ExecContext(t.Context(), "LOCK TABLES "+replicatest.Schema+".x WRITE"); err != nil {
+		t.Fatal(err)
+	}
+	var failed, done atomic.Int64
+	ctx, stop := context.WithCancel(context.Background())
+	var readers sync.WaitGroup
+	for range 8 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				limit, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+				var n int
+				if err := r.Read(limit).QueryRowContext(limit, "SELECT COUNT(*) FROM x").Scan(&n); err != nil {
+					failed.Add(1)
+				} else {
+					done.Add(1)
+				}
+				cancel()
+			}
+		})
+	}
+	defer func() { stop(); readers.Wait() }()
+	failures := func() int { r.mu.Lock(); defer r.mu.Unlock(); return r.nodes[1].breaker.failures }
+	eventually(t, "it was taken out again and again", func() bool { return failures() >= 3 })
+	s := r.Status()
+	if s.Nodes[1].Role != Replica || s.Nodes[1].Lag != 0 {
+		t.Errorf("the server itself notices, so the test proves nothing: %+v", s.Nodes[1])
+	}
+	if got := failed.Load(); got > 8*4 {
+		t.Errorf("%d reads failed, of 8 at a time, in 3 times", got)
+	}
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Close(); err != nil { // and with it the lock
+		t.Fatal(err)
+	}
+	picked := r.nodes[1].picks.Load()
+	await(t, r, "it is read again", reads(1))
+	eventually(t, "it answers reads", func() bool { return r.nodes[1].picks.Load() > picked+10 })
+	t.Logf("%d reads were answered, %d not", done.Load(), failed.Load())
 }

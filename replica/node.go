@@ -22,7 +22,7 @@ type node struct {
 	read      *sql.DB // for reads
 	picks     atomic.Uint64
 	impatient bool                  // the driver has a time-out for its answers
-	answers   atomic.Uint64         // how often it answered a call to read
+	answers   atomic.Uint64         // how often it answered a statement that reads
 	epoch     atomic.Uint64         // connections for reads of another one are not used
 	suspect   atomic.Bool           // its breaker is open
 	applied   atomic.Pointer[gtids] // what it surely holds; nil: not known

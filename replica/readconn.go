@@ -42,7 +42,6 @@ func (c readConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		n.refused(ctx, before, err)
 		return nil, fmt.Errorf("replica: node %s: %w", n.Name, err)
 	}
-	n.answers.Add(1)
 	return &readConn{serverConn: conn, node: n, epoch: epoch}, nil
 }
 
@@ -95,13 +94,19 @@ type readConn struct {
 	stmtUsed bool
 }
 
-// seen takes in how a call ended that began when the node had given before answers.
-func (c *readConn) seen(ctx context.Context, before uint64, err error) error {
+// answered takes in how a statement ended that began when the node had given before answers.
+func (c *readConn) answered(ctx context.Context, before uint64, err error) error {
 	if err == nil {
 		c.node.answers.Add(1)
 		return nil
 	}
-	if err == driver.ErrSkip {
+	return c.seen(ctx, before, err)
+}
+
+// seen takes in how another call ended. That it went well says little: a server may take connections
+// and prepare statements while its disk stands still.
+func (c *readConn) seen(ctx context.Context, before uint64, err error) error {
+	if err == nil || err == driver.ErrSkip {
 		return err
 	}
 	if c.epoch == c.node.age() { // else it is no news that connections of that time fail
@@ -140,14 +145,14 @@ func (c *readConn) QueryContext(ctx context.Context, query string, args []driver
 	before := c.node.answers.Load()
 	rows, err := c.serverConn.QueryContext(ctx, query, args)
 	c.node.saw(ctx)
-	return rows, c.seen(ctx, before, err)
+	return rows, c.answered(ctx, before, err)
 }
 
 // ExecContext implements [driver.ExecerContext].
 func (c *readConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	before := c.node.answers.Load()
 	result, err := c.serverConn.ExecContext(ctx, query, args)
-	return result, c.seen(ctx, before, err)
+	return result, c.answered(ctx, before, err)
 }
 
 // BeginTx implements [driver.ConnBeginTx].
@@ -191,14 +196,14 @@ func (s *readStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (
 	before := s.conn.node.answers.Load()
 	rows, err := s.serverStmt.QueryContext(ctx, args)
 	s.conn.node.saw(ctx)
-	return rows, s.conn.seen(ctx, before, err)
+	return rows, s.conn.answered(ctx, before, err)
 }
 
 // ExecContext implements [driver.StmtExecContext].
 func (s *readStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	before := s.conn.node.answers.Load()
 	result, err := s.serverStmt.ExecContext(ctx, args)
-	return result, s.conn.seen(ctx, before, err)
+	return result, s.conn.answered(ctx, before, err)
 }
 
 // Close implements [driver.Stmt].

@@ -118,7 +118,7 @@ func (n *node) forget() {
 	n.facts, n.fresh, n.target, n.late, n.apart, n.fails = facts{}, false, nil, 0, false, 0
 	n.behind, n.pulse = 0, pulse{}
 	n.serving, n.served, n.ramping = false, false, time.Time{}
-	n.breaker = breaker{opened: n.breaker.opened}
+	n.breaker = breaker{opened: n.breaker.opened, answers: n.answers.Load()}
 	n.suspect.Store(false)
 	n.applied.Store(nil)
 	n.draining = false
