@@ -22,6 +22,7 @@ var failures = []struct {
 }{
 	{"a replica is killed", []string{"TestFailureReplicaKilled"}},
 	{"a replica stands still", []string{"TestFailureReplicaFrozen"}},
+	{"a replica says that all is well, and its data stands still", []string{"TestFailureReplicaStalls"}},
 	{"a replica lags, or stops applying", []string{"TestFailureReplicaLagging"}},
 	{"all replicas are down", []string{"TestFailureAllReplicasDown"}},
 	{"a replica returns", []string{"TestFailureReplicaReturns"}},
