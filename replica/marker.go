@@ -102,7 +102,7 @@ func (r *Router) Resolve(ctx context.Context, marker string) (committed bool, er
 		if err == nil {
 			return committed, nil
 		}
-		p.races = 0 // who waits for the transaction to end waits for a lock
+		p.begun = 0 // who waits for the transaction to end waits for a lock
 		if lost := (*OutcomeError)(nil); errors.As(err, &lost) {
 			err = fmt.Errorf("%w: the connection was lost while it was asked: %w", ErrNoPrimary, lost.Err)
 		}

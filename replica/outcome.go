@@ -153,9 +153,15 @@ func (c *writeConn) failed(ctx context.Context, err error) error {
 	return err
 }
 
+// An interruption is a loss of the connection before COMMIT was sent. It may be the fault of what
+// was sent: a server closes the connection on a packet that is too large.
+type interruption struct{ error }
+
+func (e interruption) Unwrap() error { return e.error }
+
 func (c *writeConn) interrupted(err error) error {
 	c.node.hurry()
-	return fmt.Errorf("%w: the connection to node %s was lost during the transaction; nothing was written, do it again: %w", ErrNoPrimary, c.node.Name, err)
+	return interruption{fmt.Errorf("%w: the connection to node %s was lost during the transaction; nothing was written, do it again: %w", ErrNoPrimary, c.node.Name, err)}
 }
 
 // refused finds out whether a server that did not do a statement because of a setting has become

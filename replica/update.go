@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxRaces      = 8                      // how often a transaction may lose against others
+	maxTries      = 8                      // of a transaction that there was a primary for
 	endurance     = 30 * time.Second       // how long a primary is waited for, if ctx has no deadline
 	shortestPause = 2 * time.Millisecond   // between two tries; it doubles
 	longestPause  = 200 * time.Millisecond // which it does not exceed, after a lost race
@@ -21,9 +21,9 @@ const (
 )
 
 // Update runs f in a transaction on the primary and commits it. It begins again, f too, when that is
-// safe: after a deadlock or a lock that was waited for too long (up to 8 tries), and, as long as ctx
-// allows or for 30 s if it has no deadline, while there is no primary or when the connection was
-// lost, or the server became read-only, before COMMIT was sent. What was tried before was undone.
+// safe: after a deadlock or a lock that was waited for too long, when the connection was lost or
+// the server became read-only before COMMIT was sent (up to 8 tries), and while there is no primary (as
+// long as ctx allows, or for 30 s if it has no deadline). What was tried before was undone.
 // f must therefore be repeatable: it does nothing outside the transaction that must not be done
 // twice, and keeps nothing from a try that failed.
 //
@@ -113,7 +113,7 @@ type markedError struct{ *OutcomeError }
 
 // A persistence decides how often a transaction is tried again.
 type persistence struct {
-	races int
+	begun int // tries that a primary was there for
 	tries int
 	until time.Time // zero: the context says
 }
@@ -130,8 +130,9 @@ func newPersistence(ctx context.Context) *persistence {
 func (p *persistence) again(ctx context.Context, r *Router, err error) error {
 	p.tries++
 	race := lostRace(err)
-	if race {
-		p.races++
+	_, broke := errors.AsType[interruption](err)
+	if race || broke || !errors.Is(err, ErrNoPrimary) {
+		p.begun++
 	}
 	switch {
 	case errors.Is(err, ErrUnknownOutcome):
@@ -140,10 +141,10 @@ func (p *persistence) again(ctx context.Context, r *Router, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return errors.Join(err, ctx.Err())
-	case race && p.races >= maxRaces:
-		return fmt.Errorf("replica: %d tries: %w", p.tries, err)
 	case !race && !neverSent(err):
 		return err
+	case p.begun >= maxTries:
+		return fmt.Errorf("replica: %d tries: %w", p.tries, err)
 	}
 	limit := ctx
 	if !p.until.IsZero() {

@@ -92,13 +92,27 @@ func TestUpdateAfterLosingARace(t *testing.T) {
 		}
 	})
 	t.Run("never won", func(t *testing.T) {
+		for _, never := range []error{&mysql.MySQLError{Number: deadlock}, mysql.ErrInvalidConn, interruption{ErrNoPrimary}} {
+			tries := 0
+			err := r.Update(ctx, nil, func(tx *sql.Tx) error {
+				tries++
+				return fmt.Errorf("wrapped: %w", never)
+			})
+			if !errors.Is(err, never) || tries != maxTries {
+				t.Errorf("%d tries give %v, want %d", tries, err, maxTries)
+			}
+		}
+		// A server closes the connection on a statement that is too long for it.
+		servers[0].Exec("SET GLOBAL max_allowed_packet = 1048576")
+		r.Renew() // it is of the time when a connection is made
 		tries := 0
 		err := r.Update(ctx, nil, func(tx *sql.Tx) error {
 			tries++
-			return fmt.Errorf("wrapped: %w", &mysql.MySQLError{Number: deadlock})
+			_, err := tx.ExecContext(ctx, "INSERT INTO x VALUES (LENGTH('"+strings.Repeat("x", 8<<20)+"'), 0)")
+			return err
 		})
-		if answerOf(err) != deadlock || tries != maxRaces {
-			t.Errorf("%d tries give %v, want %d", tries, err, maxRaces)
+		if err == nil || tries > maxTries || errors.Is(err, ErrUnknownOutcome) {
+			t.Errorf("%d tries of a statement that is too long give %v", tries, err)
 		}
 	})
 	t.Run("undone and not noticed", func(t *testing.T) {
