@@ -65,7 +65,7 @@ func (r *Router) found(ctx context.Context, lost *markedError) (committed bool, 
 	case err != nil:
 		return false, fmt.Errorf("%w; %w", lost.OutcomeError, err)
 	case !committed:
-		return false, fmt.Errorf("%w: the connection was lost at COMMIT and nothing was written, do it again: %w", ErrNoPrimary, lost.Err)
+		return false, interruption{fmt.Errorf("%w: the connection was lost at COMMIT and nothing was written, do it again: %w", ErrNoPrimary, lost.Err)}
 	}
 	return true, nil
 }
