@@ -123,6 +123,7 @@ func (a *answer) FlushError() error {
 // Hijack implements [http.Hijacker] as far as the writer below can. There is no head then to put a
 // token into.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	a.done = true
 	return http.NewResponseController(a.ResponseWriter).Hijack()
 }
 

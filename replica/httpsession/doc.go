@@ -12,6 +12,9 @@
 // The token goes out with the head of the answer: commit before the first byte is written.
 // [Stats].Late counts who did not.
 //
+// A browser keeps the cookie of the answer that came last. Of two writes at the same time, the other one
+// may not be seen for a moment; each request sees its own.
+//
 // An answer with a new token is for one client. It gets Cache-Control: no-store, unless the handler
 // has forbidden shared caches already. A cache before the front ends has to let requests with the
 // cookie or the header pass to them, or it answers with what it kept from before the write.
