@@ -15,7 +15,7 @@ type shown struct {
 // session stays there. Another one must be known to have all that the session can have seen; until
 // that is known, the primary has it for sure.
 func (r *Router) readSession(v *view, s *Session) *sql.DB {
-	need := s.mustSee(v)
+	need := r.mustSee(v, s)
 	if len(v.readers) == 0 || s.pinned.Load() {
 		return r.last(v)
 	}
@@ -26,7 +26,7 @@ func (r *Router) readSession(v *view, s *Session) *sql.DB {
 	if len(need) > 0 && s.Lost() == nil {
 		// Nobody will ever have a lost write: from now on the session sees what survived.
 		if err, open := r.examine(s); err != nil {
-			need = s.mustSee(v)
+			need = r.mustSee(v, s)
 		} else if open && v.primary != nil {
 			v.primary.hurry()
 		}
@@ -39,10 +39,15 @@ func (r *Router) readSession(v *view, s *Session) *sql.DB {
 }
 
 // mustSee is what a replica must have for the session.
-func (s *Session) mustSee(v *view) gtids {
+func (r *Router) mustSee(v *view, s *Session) gtids {
 	need := read(&s.need)
-	if len(need) > 0 && v.primaryPos.beyond(need) {
+	if len(need) == 0 || v.primaryPos.beyond(need) {
 		return nil // of another cluster, or made up
+	}
+	if since := r.history.Load().since; since != 0 {
+		if _, known := s.known(); known < since {
+			return nil // of a count that was begun anew
+		}
 	}
 	return need
 }
