@@ -278,6 +278,10 @@ func TestLostSession(t *testing.T) {
 	other := NewSession()
 	other.wrote(ids("0-1-5"))
 	lose(2, "0-1-5,0-2-6")
+	if r.Read(ctx) != r.fallback {
+		t.Error("before it is known what else there is, a replica is read")
+	}
+	lose(2, "0-1-5,0-2-6")
 	if r.Read(ctx) != r.nodes[1].read {
 		t.Error("a lost write keeps its session from the replica")
 	}
@@ -286,7 +290,7 @@ func TestLostSession(t *testing.T) {
 			t.Errorf("lost: %v", err)
 		}
 	}
-	if got := s.Token().String(); got != "0-1-5" {
+	if got := s.Token().String(); got != "0-1-5" { // what else there was had no higher number
 		t.Errorf("the token of what survived is %q", got)
 	}
 	if err := r.Lost(other); err != nil {

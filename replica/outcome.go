@@ -86,7 +86,7 @@ func undecided(err error) bool {
 // OutcomeError. Reads of the session go to the primary from now on: whatever happened shows there.
 func (c *writeConn) unknown(ctx context.Context, err error) error {
 	if s := sessionOf(ctx); s != nil {
-		s.lost()
+		s.unsure(c.node, false)
 	}
 	return &OutcomeError{Node: c.node.Name, Generation: c.generation, Err: err}
 }

@@ -22,7 +22,12 @@ type Session struct {
 	mu     sync.Mutex // of changes
 	seen   int64      // ticks when last answered; 0: what it showed is covered by a write of the session
 	moved  int64      // ticks when at became what it is
+	needed int64      // ticks when need became what it is
 	router *Router    // whose primary answered at other
+
+	pinnedAt int64 // ticks
+	pinnedBy *node // where the write was made
+	done     bool  // it happened: the server said so
 }
 
 // NewSession returns a session that has written and read nothing.
@@ -116,8 +121,7 @@ func (s *Session) advance(q gtids) bool {
 	}
 	s.moved = ticks()
 	s.at.Store(&m)
-	need := read(&s.need).merge(q)
-	s.need.Store(&need)
+	s.see(read(&s.need).merge(q))
 	return true
 }
 
@@ -130,22 +134,46 @@ func (s *Session) wrote(q gtids) {
 	}
 }
 
-// lost notes a write whose position could not be learnt.
-func (s *Session) lost() {
+// see sets what a replica must have. s.mu is held.
+func (s *Session) see(need gtids) {
+	s.needed = ticks()
+	s.need.Store(&need)
+}
+
+// unsure notes a write on n whose position could not be learnt; done says that it happened. Until more
+// is known, reads go to the primary.
+func (s *Session) unsure(n *node, done bool) {
 	s.writes.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pin(n, done)
+}
+
+// pin is unsure with s.mu held.
+func (s *Session) pin(n *node, done bool) {
+	if s.pinned.Load() && s.pinnedBy == n {
+		done = done && s.done
+	}
+	s.pinnedAt, s.pinnedBy, s.done = ticks(), n, done
 	s.pinned.Store(true)
 }
 
-// covered notes that the primary was at all when it was asked, after a write: nothing that was read
+// covered notes that the primary n was at all when it was asked, after a write: nothing that was read
 // before is newer than that.
-func (s *Session) covered(all gtids, asked int64) {
+func (s *Session) covered(n *node, all gtids, asked int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	need := read(&s.need).merge(all)
 	if len(need) > maxDomains {
 		return
 	}
-	s.need.Store(&need)
+	if !all.covers(read(&s.need)) {
+		// The primary is behind what the session has seen: that was lost, or the count was begun anew.
+		// The number of this write tells nothing.
+		s.pin(n, true)
+		return
+	}
+	s.see(need)
 	if s.seen < asked {
 		s.seen = 0
 	}
@@ -167,7 +195,8 @@ func (s *Session) lose(g, last gtid) error {
 	}
 	err := lostError(g, last)
 	s.at.Store(&at)
-	s.need.Store(&at)
+	s.see(at)
+	s.pin(nil, true) // other writes may have had lower numbers
 	s.gone.Store(&err)
 	return err
 }

@@ -15,10 +15,10 @@ type shown struct {
 // session stays there. Another one must be known to have all that the session can have seen; until
 // that is known, the primary has it for sure.
 func (r *Router) readSession(v *view, s *Session) *sql.DB {
-	need := r.mustSee(v, s)
-	if len(v.readers) == 0 || s.pinned.Load() {
+	if len(v.readers) == 0 || !r.settle(v, s) {
 		return r.last(v)
 	}
+	need := s.mustSee(v)
 	if n := s.last.Load(); n != nil && s.other.Load() == 0 && v.reads(n) && n.has(need) {
 		n.picks.Add(1)
 		return n.read
@@ -26,7 +26,10 @@ func (r *Router) readSession(v *view, s *Session) *sql.DB {
 	if len(need) > 0 && s.Lost() == nil {
 		// Nobody will ever have a lost write: from now on the session sees what survived.
 		if err, open := r.examine(s); err != nil {
-			need = r.mustSee(v, s)
+			if !r.settle(v, s) {
+				return r.last(v)
+			}
+			need = s.mustSee(v)
 		} else if open && v.primary != nil {
 			v.primary.hurry()
 		}
@@ -39,17 +42,55 @@ func (r *Router) readSession(v *view, s *Session) *sql.DB {
 }
 
 // mustSee is what a replica must have for the session.
-func (r *Router) mustSee(v *view, s *Session) gtids {
+func (s *Session) mustSee(v *view) gtids {
 	need := read(&s.need)
-	if len(need) == 0 || v.primaryPos.beyond(need) {
+	if len(need) > 0 && v.primaryPos.beyond(need) {
 		return nil // of another cluster, or made up
 	}
-	if since := r.history.Load().since; since != 0 {
-		if _, known := s.known(); known < since {
-			return nil // of a count that was begun anew
-		}
-	}
 	return need
+}
+
+// settle finds a position for what the session has to see without knowing one. It reports whether a
+// replica may be asked: until the primary was asked after a write of unknown position, only the
+// primary is sure to have it.
+func (r *Router) settle(v *view, s *Session) bool {
+	since := r.history.Load().since
+	if since == 0 && !s.pinned.Load() {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.needed != 0 && s.needed < since {
+		if v.primaryAsked < since {
+			return false
+		}
+		// The count was begun anew, and all positions with it. What the primary has now is enough.
+		s.at.Store(&gtids{})
+		s.see(v.primaryPos)
+		s.moved = s.needed
+	}
+	if !s.pinned.Load() {
+		return true
+	}
+	// A write that the server had not confirmed may happen as long as that server is the primary.
+	if v.primary == nil || v.primaryAsked <= s.pinnedAt || !s.done && (s.pinnedBy == nil || v.primary == s.pinnedBy) {
+		if v.primary != nil && s.done {
+			v.primary.hurry()
+		}
+		return false
+	}
+	at := s.position()
+	for _, g := range v.primaryPos {
+		at = at.merge(gtids{{domain: g.domain, seq: g.seq}})
+	}
+	need := read(&s.need).merge(v.primaryPos)
+	if len(at) > maxDomains || len(need) > maxDomains {
+		return false
+	}
+	s.at.Store(&at)
+	s.see(need)
+	s.pinned.Store(false)
+	return true
 }
 
 // turn chooses the replica of a session anew; nil when none is known to have all it must have.

@@ -77,7 +77,7 @@ func TestSessionsDoNotGoBack(t *testing.T) {
 	r.sawPrimary(ctx)
 	before := ticks()
 	s.wrote(ids("0-1-30"))
-	s.covered(ids("0-1-31"), before)
+	s.covered(p, ids("0-1-31"), before)
 	a.at("0-1-30")
 	expect("a has the write, and not all that the primary had then", r.fallback)
 	a.at("0-1-31")
@@ -130,7 +130,7 @@ func TestTokenOfUnknownWrite(t *testing.T) {
 	r := made(t, Config{Nodes: []Node{{Name: "p"}, {Name: "a"}}})
 	s := NewSession()
 	s.wrote(ids("0-1-5"))
-	s.lost()
+	s.unsure(nil, false)
 	if s.Writes() != 2 {
 		t.Errorf("%d writes", s.Writes())
 	}

@@ -243,7 +243,7 @@ func TestLostPositionReadsFromPrimary(t *testing.T) {
 	if r.Read(ctx) != r.nodes[1].read {
 		t.Error("a session that wrote nothing does not read from the replica")
 	}
-	s.lost()
+	s.unsure(nil, false)
 	if r.Read(ctx) != r.fallback {
 		t.Error("after a write of unknown position, the session does not read from the primary")
 	}

@@ -135,7 +135,7 @@ func (c *writeConn) capture(ctx context.Context) {
 		at, all, err = parseLast(text)
 	}
 	if err != nil {
-		s.lost()
+		s.unsure(c.node, true)
 		c.router.log.Warn("the position of a write is unknown, its session reads from the primary", "node", c.node.Name, "error", err)
 		return
 	}
@@ -143,7 +143,7 @@ func (c *writeConn) capture(ctx context.Context) {
 		at = all // covers what came before, too
 	}
 	s.wrote(at)
-	s.covered(all, asked)
+	s.covered(c.node, all, asked)
 	c.router.want(c.router.view.Load(), at)
 }
 
