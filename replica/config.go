@@ -44,8 +44,9 @@ type Config struct {
 	// of pt-heartbeat or of package replica/heartbeat. Accounts need SELECT on it. What keeps it from being
 	// used is said by [Status]; lags are then known as without it. "" uses none.
 	Heartbeat string
-	// Poll is the time between two questions to a server. A server for which a session waits is asked
-	// about every 20 ms. 0 means 250 ms; 20 ms to 1 minute.
+	// Poll is the time between two questions to a server. A server that is
+	// suspected of something is asked about every 20 ms, and a replica for which a session waits is
+	// looked at every 10 ms. 0 means 250 ms; 20 ms to 1 minute.
 	Poll time.Duration
 	// Timeout bounds one question, with the connection it may need, and the making of a connection
 	// for reads. 0 means 1 s; 10 ms to 1 minute.

@@ -18,7 +18,7 @@ import (
 
 // Rows of what can fail, for sessions and tokens.
 
-// readerNodes is set for the other process of TestReadInOtherProcess: addresses of all servers.
+// readerNodes is set for the other process of TestFailureReadInOtherProcess: addresses of all servers.
 const readerNodes = "BEAMRIDER_TEST_READER_NODES"
 
 // answers, in the other process, reads lines of a sealed token and a row, and says how often the row is
@@ -61,9 +61,9 @@ func sealerOf(t testing.TB, cluster string) *Sealer {
 	return s
 }
 
-// TestReadInOtherProcess: a read in another process with the token of a write is never stale. The
+// TestFailureReadInOtherProcess: a read in another process with the token of a write is never stale. The
 // replica applies everything a second later.
-func TestReadInOtherProcess(t *testing.T) {
+func TestFailureReadInOtherProcess(t *testing.T) {
 	if nodes := os.Getenv(readerNodes); nodes != "" {
 		answers(t, strings.Split(nodes, "\n"))
 		return
@@ -75,7 +75,7 @@ func TestReadInOtherProcess(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	other := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestReadInOtherProcess$", "-test.timeout=2m")
+	other := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestFailureReadInOtherProcess$", "-test.timeout=2m")
 	other.Env = append(os.Environ(), readerNodes+"="+servers[0].DSN()+"\n"+servers[1].DSN())
 	other.Stderr = os.Stderr
 	to, err := other.StdinPipe()
@@ -136,9 +136,9 @@ func TestReadInOtherProcess(t *testing.T) {
 	}
 }
 
-// TestTwoReadsOfRequest: of two reads of a session, the second never shows an older state, while
+// TestFailureTwoReadsOfRequest: of two reads of a session, the second never shows an older state, while
 // replicas come and go, one of which is a second late.
-func TestTwoReadsOfRequest(t *testing.T) {
+func TestFailureTwoReadsOfRequest(t *testing.T) {
 	servers := replicatest.Cluster(t, 3)
 	servers[0].Exec("CREATE TABLE app.x (i INT PRIMARY KEY, n INT)", "INSERT INTO app.x VALUES (1, 0)")
 	for _, s := range servers[1:] {
@@ -232,10 +232,10 @@ type acked struct {
 	session *Session
 }
 
-// TestPrimaryKilledAsync: exactly the acknowledged writes that no replica has received are reported
+// TestFailureWritesLostByFailover: exactly the acknowledged writes that no replica has received are reported
 // lost, also by a router that starts later, and to a session that comes with a token. Replication
 // goes through a network that swallows what is under way.
-func TestPrimaryKilledAsync(t *testing.T) {
+func TestFailureWritesLostByFailover(t *testing.T) {
 	group := replicatest.Start(t, replicatest.Topology{Servers: 3, Partitionable: true})
 	servers := group.Servers
 	servers[0].Exec("CREATE TABLE app.x (i INT PRIMARY KEY)")
@@ -384,8 +384,8 @@ func drain(t *testing.T, s *replicatest.Server) {
 	}
 }
 
-// TestForgedExpiredForeignToken: such tokens are told apart, and their holder reads like anybody.
-func TestForgedExpiredForeignToken(t *testing.T) {
+// TestFailureForgedExpiredForeignToken: such tokens are told apart, and their holder reads like anybody.
+func TestFailureForgedExpiredForeignToken(t *testing.T) {
 	servers := replicatest.Cluster(t, 2)
 	r := run(t, servers...)
 	await(t, r, "the replica is read", reads(1))
@@ -423,9 +423,9 @@ func TestForgedExpiredForeignToken(t *testing.T) {
 	}
 }
 
-// TestResetMaster: when positions are counted anew, those from before neither hold a session fast nor
+// TestFailurePositionsBeginAnew: when positions are counted anew, those from before neither hold a session fast nor
 // have its writes taken for lost; tokens are void by the name of the cluster.
-func TestResetMaster(t *testing.T) {
+func TestFailurePositionsBeginAnew(t *testing.T) {
 	servers := replicatest.Cluster(t, 2)
 	servers[0].Exec("CREATE TABLE app.x (i INT PRIMARY KEY)")
 	r := run(t, servers...)
