@@ -12,7 +12,8 @@ import (
 // transactions that the primary has not, as "diverged": only rebuilding it from a copy of the primary
 // helps then. It is refused as "unacknowledged", and nothing is changed, while commits wait there for an
 // acknowledgement: that server is to be killed and started again, and drops them. A client whose commit
-// waits there is told by no step that its write is kept. A nil error means that the node replicates.
+// waits there is told by no step that its write is kept. What a replica has received and not applied, and
+// the primary has not, is not thrown away: that is refused as "received_more". A nil error means that the node replicates.
 // The report is not nil once the servers were asked.
 func (p *Promoter) Rejoin(ctx context.Context, name string) (*Report, error) {
 	o, err := p.open(ctx, true)
@@ -76,6 +77,14 @@ func (o *operation) join(ctx context.Context, s, primary *server, semi bool) err
 	}
 	if len(primary.facts.lacks(s.facts.holds())) > 0 {
 		return o.refuse(o.diverged(s, primary))
+	}
+	for i := range s.facts.sources {
+		c := &s.facts.sources[i]
+		if more := primary.facts.history().since(c.received); len(more) > 0 {
+			return o.refuse(Refusal{Code: "received_more", Text: fmt.Sprintf(
+				"%s has received %s, which is not applied there and which %s has not. Pointed to %s it would throw that away, and it may be the only copy. Save it from the relay logs of %s with mariadb-binlog, run STOP ALL SLAVES; RESET SLAVE %s ALL there, and repeat the call.",
+				s.Name, inWords(more), primary.Name, primary.Name, s.Name, c.name())})
+		}
 	}
 	if err := s.follow(ctx, primary, semi); err != nil {
 		return err

@@ -353,3 +353,42 @@ func TestRejoinInterruptedAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// TestRejoinKeepsTheOnlyCopy: a replica has received what the new primary has not, and not applied it.
+func TestRejoinKeepsTheOnlyCopy(t *testing.T) {
+	servers := replicatest.Cluster(t, 3)
+	a, b, c := servers[0], servers[1], servers[2]
+	p := promoter(t, servers...)
+	prepare(t, p)
+	b.CatchUp(a)
+	c.CatchUp(a)
+	b.Exec("STOP SLAVE IO_THREAD")
+	c.Exec("STOP SLAVE SQL_THREAD")
+	a.Exec("INSERT INTO app.x VALUES (1, 1)")
+	lose(t, p, a, "b")
+	b.Promote()
+	r, err := p.Rejoin(t.Context(), "c")
+	refusal(t, r, err, "received_more")
+	// It is there still.
+	c.Exec("START SLAVE SQL_THREAD")
+	poll(t, "c applies it", func() bool { return c.Text("SELECT COUNT(*) FROM app.x") == "1" })
+	r, err = p.Rejoin(t.Context(), "c")
+	refusal(t, r, err, "diverged")
+}
+
+// TestRejoinOfOneThatHasNotApplied: what it has received, the primary has.
+func TestRejoinOfOneThatHasNotApplied(t *testing.T) {
+	servers := replicatest.Cluster(t, 3)
+	a, b, c := servers[0], servers[1], servers[2]
+	p := promoter(t, servers...)
+	prepare(t, p)
+	c.Exec("STOP SLAVE SQL_THREAD")
+	a.Exec("INSERT INTO app.x VALUES (1, 1)")
+	b.CatchUp(a)
+	poll(t, "c has received it", func() bool { return state(t, p, "c").Received == a.Text("SELECT @@gtid_binlog_pos") })
+	lose(t, p, a, "b")
+	if r := do(t, p, "b"); len(r.Left) != 1 {
+		t.Errorf("left %q", r.Left)
+	}
+	primary(t, b, c)
+}
