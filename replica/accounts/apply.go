@@ -139,14 +139,14 @@ func (m *maker) user(ctx context.Context, u user, given bool) error {
 	err := m.conn.QueryRowContext(limit, "SELECT plugin, authentication_string, PASSWORD(?) FROM mysql.user WHERE User = ? AND Host = ?", u.Password.Reveal(), u.User, u.host).Scan(&plugin, &hash, &wanted)
 	switch isNew := errors.Is(err, sql.ErrNoRows); {
 	case isNew:
+		if !given {
+			m.generated(u) // first: should a later step fail, it is told all the same
+		}
 		// A replica may have an account of that name with another password; the second makes it the same.
 		if err := m.exec(ctx, u.create().SQL(), u.setPassword().SQL()); err != nil {
 			return err
 		}
 		m.changed("The account %s was made, for %s.", u.name(), u.what)
-		if !given {
-			m.generated(u)
-		}
 	case err != nil:
 		return err
 	case given && plugin != "mysql_native_password" && plugin != "":

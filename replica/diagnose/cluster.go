@@ -215,5 +215,5 @@ func clean(text string) string {
 	return text[:n] + " …"
 }
 
-// quote makes a literal that is one whether or not a backslash escapes there.
-func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+// quote makes a literal, for the sql_mode that servers have unless told otherwise.
+func quote(text string) string { return "'" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(text) + "'" }

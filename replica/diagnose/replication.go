@@ -158,7 +158,7 @@ func (c *cluster) parted(s *server) {
 	missing, ahead := c.primary.history.lacks(s.history)
 	// A number that the primary is past, on a replica that goes on in strict mode, is of a time before
 	// the primary's memory: it was made from a copy.
-	goesOn := len(s.sources) > 0 && s.on("gtid_strict_mode")
+	goesOn := (len(s.sources) > 0 || s.blind) && s.on("gtid_strict_mode")
 	for _, src := range s.sources {
 		goesOn = goesOn && src.receives == "Yes" && src.applies == "Yes"
 	}

@@ -147,7 +147,7 @@ func TestTextsOfServersAreTamed(t *testing.T) {
 }
 
 func TestAccountsAreQuoted(t *testing.T) {
-	for in, want := range map[string]string{"remora@10.0.0.%": "'remora'@'10.0.0.%'", "o'b@c@%": "'o''b@c'@'%'", "": "''@''"} {
+	for in, want := range map[string]string{"remora@10.0.0.%": "'remora'@'10.0.0.%'", "o'b@c@%": "'o''b@c'@'%'", `x\@%`: `'x\\'@'%'`, "": "''@''"} {
 		if got := accountOf(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
 		}
