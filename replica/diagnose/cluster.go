@@ -216,4 +216,6 @@ func clean(text string) string {
 }
 
 // quote makes a literal, for the sql_mode that servers have unless told otherwise.
-func quote(text string) string { return "'" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(text) + "'" }
+func quote(text string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", "''").Replace(text) + "'"
+}
