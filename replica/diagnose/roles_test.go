@@ -99,6 +99,22 @@ func TestFaultsOfStartOptions(t *testing.T) {
 	}
 }
 
+// TestNoBinaryLog: two servers of which one keeps none, and neither follows.
+func TestNoBinaryLog(t *testing.T) {
+	c := Config{Timeout: 20 * time.Second}
+	for i, arguments := range [][]string{nil, {"--skip-log-bin"}} {
+		g := replicatest.Start(t, replicatest.Topology{Servers: 1, Durable: true, Arguments: arguments})
+		c.Nodes = append(c.Nodes, Node{Name: string(rune('a' + i)), DSN: g.Servers[0].DSN()})
+	}
+	r, err := Diagnose(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := find(r, "b", "log_bin"); f == nil || f.Level != Bad || find(r, "a", "log_bin") != nil || find(r, "", "two_primaries") == nil || find(r, "b", "server_id_twice") == nil {
+		t.Errorf("found\n%s", text(r))
+	}
+}
+
 // TestAFrozenServerHoldsNobodyUp: the diagnosis ends, and says which it was.
 func TestAFrozenServerHoldsNobodyUp(t *testing.T) {
 	g := replicatest.Start(t, replicatest.Topology{Servers: 2})
