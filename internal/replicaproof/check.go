@@ -25,6 +25,7 @@ const (
 	SessionOrder      Rule = "a session's writes and reads have one order (Porcupine)"
 	OneWriter         Rule = "one server acknowledges at a time"
 	Generations       Rule = "the generation rises with each primary, and each has one server"
+	NoFalseAlarm      Rule = "nobody is told that a write was lost, and it is there"
 	MarkersTell       Rule = "a marker tells whether a write of unknown outcome happened"
 	EqualCopies       Rule = "all servers have the same"
 )
@@ -83,6 +84,7 @@ func check(h *history, t truth) []Violation {
 	f.order(h, t)
 	f.servers(h, t)
 	f.turns(h)
+	f.alarms(h, t)
 	return f.list
 }
 
@@ -216,6 +218,21 @@ func (f *findings) turns(h *history) {
 	for i, t := range h.turns[min(1, len(h.turns)):] {
 		if was := h.turns[i]; t.Generation < was.Generation || t.Primary != was.Primary && t.Generation == was.Generation {
 			f.add(Generations, "generation %d with primary %q came after %d with %q", t.Generation, t.Primary, was.Generation, was.Primary)
+		}
+	}
+}
+
+// alarms looks whether somebody was told of a lost write, and none was lost.
+func (f *findings) alarms(h *history, t truth) {
+	lost := make(map[int]bool)
+	for _, w := range h.writes {
+		if _, there := t.rows[w.Token]; w.Outcome == Acknowledged && !there {
+			lost[w.Session] = true
+		}
+	}
+	for _, x := range h.told {
+		if !lost[x.Session] {
+			f.add(NoFalseAlarm, "session %d was told %q, and has lost nothing", x.Session, x.Error)
 		}
 	}
 }

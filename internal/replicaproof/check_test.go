@@ -63,6 +63,11 @@ func TestCheckFindsEachBrokenRule(t *testing.T) {
 			h.writes[5].Start, h.writes[5].End, h.writes[5].Outcome = 80, 90, Acknowledged
 			s.others = map[int64]row{6: {-1, 0, 1}}
 		}, []Rule{KeepsAcknowledged, OneWriter}},
+		{"somebody is told of a loss", func(h *history, _ *truth) { h.told = []Told{{7, "lost"}} }, []Rule{NoFalseAlarm}},
+		{"somebody is told of a loss that there was", func(h *history, s *truth) {
+			h.told = []Told{{7, "lost"}}
+			delete(s.rows, 1)
+		}, []Rule{KeepsAcknowledged, OnlyWhatStays}},
 		{"the generation stays", func(h *history, _ *truth) { h.turns[2].Generation = 2 }, []Rule{Generations}},
 		{"the generation falls", func(h *history, _ *truth) { h.turns[2].Generation = 1 }, []Rule{Generations}},
 	}

@@ -246,6 +246,14 @@ func (c *clients) reader(random *rand.Rand) {
 		}
 		c.turn(random, session, number, key)
 	}
+	c.ask(session, number)
+}
+
+// ask asks whether a write of a session was lost.
+func (c *clients) ask(session *replica.Session, number int) {
+	if err := c.router.Lost(session); err != nil {
+		c.history.tell(Told{number, err.Error()})
+	}
 }
 
 func (c *clients) turn(random *rand.Rand, session *replica.Session, number, key int) {

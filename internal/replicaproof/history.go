@@ -56,6 +56,12 @@ type Read struct {
 	At      string        `json:"position,omitempty"` // that the session had to see
 }
 
+// A Told is that a session was told of a lost write.
+type Told struct {
+	Session int    `json:"session"`
+	Error   string `json:"error"`
+}
+
 // A Turn is a change of who is the primary, as the router saw it.
 type Turn struct {
 	At         time.Duration `json:"at"`
@@ -74,6 +80,7 @@ type history struct {
 	writes  []Write
 	reads   []Read
 	turns   []Turn
+	told    []Told
 	refused map[string]int // reads that failed, by reason
 	acked   int
 	stray   int // acknowledged writes past the router
@@ -119,6 +126,12 @@ func (h *history) refuse(err error) {
 	}
 }
 
+func (h *history) tell(t Told) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told = append(h.told, t)
+}
+
 func (h *history) turn(t Turn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -156,8 +169,9 @@ func (h *history) save(round *Round) (string, error) {
 	err = json.NewEncoder(f).Encode(struct {
 		Round  *Round  `json:"round"`
 		Turns  []Turn  `json:"turns"`
+		Told   []Told  `json:"told"`
 		Writes []Write `json:"writes"`
 		Reads  []Read  `json:"reads"`
-	}{round, h.turns, h.writes, h.reads})
+	}{round, h.turns, h.told, h.writes, h.reads})
 	return f.Name(), errors.Join(err, f.Close())
 }

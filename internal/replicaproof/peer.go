@@ -63,25 +63,28 @@ func serve(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = write.Encode(answer{}) // it is ready
+	sealer, err := newSealer()
+	if err == nil {
+		err = write.Encode(answer{}) // it is ready
+	}
 	for err == nil && lines.Scan() {
 		var q request
 		if err = json.Unmarshal(lines.Bytes(), &q); err == nil {
-			err = write.Encode(respond(router, q))
+			err = write.Encode(respond(router, sealer, q))
 		}
 	}
 	return errors.Join(err, lines.Err(), stop())
 }
 
-func respond(router *replica.Router, q request) (a answer) {
+func respond(router *replica.Router, sealer *replica.Sealer, q request) (a answer) {
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
 	session := replica.NewSession()
 	ctx = replica.WithSession(ctx, session)
 	var err error
 	if q.Token != "" {
-		var token replica.Token
-		if token, err = replica.ParseToken(q.Token); err != nil {
+		token, err := sealer.Open(q.Token)
+		if err != nil {
 			return answer{Error: err.Error()}
 		}
 		session.Observe(token)
@@ -89,7 +92,7 @@ func respond(router *replica.Router, q request) (a answer) {
 	if q.Write != 0 {
 		a.Version, err = write(ctx, router, byUpdate, q.Write, q.Key)
 		a.Outcome = outcome(err)
-		a.Token = session.Token().String()
+		a.Token = sealer.Seal(session.Token())
 	} else {
 		a.Found, a.Server, err = seen(ctx, router.Read(ctx), q.Read)
 	}
@@ -99,12 +102,18 @@ func respond(router *replica.Router, q request) (a answer) {
 	return a
 }
 
+// newSealer makes what both processes seal tokens with, as front ends do.
+func newSealer() (*replica.Sealer, error) {
+	return replica.NewSealer(replica.SealerConfig{Keys: [][]byte{[]byte("no secret, only a key")}, Cluster: "replicaproof"})
+}
+
 // A peer is the other process, seen from this one. It is for one goroutine at a time.
 type peer struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser
 	write *json.Encoder
 	lines *bufio.Scanner
+	seals *replica.Sealer
 }
 
 func startPeer(ctx context.Context, nodes []replica.Node) (_ *peer, err error) {
@@ -113,6 +122,9 @@ func startPeer(ctx context.Context, nodes []replica.Node) (_ *peer, err error) {
 		return nil, err
 	}
 	p := &peer{cmd: exec.CommandContext(ctx, program)}
+	if p.seals, err = newSealer(); err != nil {
+		return nil, err
+	}
 	p.cmd.Env = append(os.Environ(), peerEnv+"=1")
 	p.cmd.Stderr = os.Stderr
 	p.cmd.WaitDelay = time.Second
@@ -179,7 +191,7 @@ func (c *clients) exchange(p *peer, random *rand.Rand) error {
 	ctx = replica.WithSession(ctx, session)
 	if w := c.write(ctx, byUpdate, random.IntN(keys), number); w.Outcome == Acknowledged {
 		r := Read{Session: number, Key: -1, Own: w.Token, Other: true, At: session.Token().String(), Start: c.history.now()}
-		a, err := p.ask(request{Token: r.At, Read: w.Token})
+		a, err := p.ask(request{Token: p.seals.Seal(session.Token()), Read: w.Token})
 		if err != nil {
 			return err
 		}
@@ -201,7 +213,7 @@ func (c *clients) exchange(p *peer, random *rand.Rand) error {
 		c.pause(10 * time.Millisecond)
 		return nil
 	}
-	token, err := replica.ParseToken(a.Token)
+	token, err := p.seals.Open(a.Token)
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func Run(ctx context.Context, number int, seed uint64, fault Fault, judge bool) 
 	}
 	defer func() { err = errors.Join(err, stopRouter()) }()
 	if err := r.load(ctx, router); err != nil {
-		return r.Round, r.explain(err)
+		return r.Round, errors.Join(r.explain(err), r.salvage(ctx))
 	}
 	return r.Round, r.check(ctx, router, judge)
 }
@@ -163,7 +163,10 @@ func (r *round) explain(err error) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, e := range r.events {
+	for i, e := range r.events {
+		if e.Kind == failover.Held && i > 0 && r.events[i-1].Kind == failover.Held {
+			continue // the same, some time later
+		}
 		err = fmt.Errorf("%w\n  %s %s %s: %s", err, e.At.Format("05.000"), e.Kind, e.Node, e.Text)
 	}
 	s := r.guard.Status()
@@ -276,6 +279,28 @@ func (r *round) check(ctx context.Context, router *replica.Router, judge bool) e
 	}
 	return nil
 }
+
+// salvage compares what clients were told with what the primary has, if there is one, in a round that
+// could not be carried out.
+func (r *round) salvage(ctx context.Context) error {
+	s := r.cluster.named(r.guard.Status().Primary)
+	if s == nil || s.down {
+		return nil
+	}
+	limit, cancel := context.WithTimeout(ctx, salvageTime)
+	defer cancel()
+	t, err := s.truth(limit, nil)
+	if err != nil {
+		return fmt.Errorf("what there is cannot be compared with what clients were told: %w", err)
+	}
+	r.count(r.history, t)
+	if r.Violations = append(r.Violations, check(r.history, t)...); len(r.Violations) > 0 {
+		r.History, err = r.history.save(r.Round)
+	}
+	return err
+}
+
+const salvageTime = 10 * time.Second
 
 // count fills in what there was.
 func (r *Round) count(h *history, t truth) {

@@ -24,6 +24,11 @@ type Summary struct {
 // none of n did: if more did, then n in a row without would have a chance of less than 5 %.
 func Bound(n int) float64 { return 1 - math.Pow(0.05, 1/float64(n)) }
 
+// String is a violation in one sentence.
+func (v Violation) String() string {
+	return fmt.Sprintf("BROKEN %d times: %s. First: %s.", v.Times, v.Rule, v.First)
+}
+
 // Line is a round in one line.
 func (r *Round) Line() string {
 	promoted := r.Promoted
@@ -38,7 +43,7 @@ func (r *Round) Line() string {
 		r.Number, fault, r.Acknowledged, r.Unknown, r.Happened, r.SessionReads, r.OwnReads, r.OtherReads, promoted, r.Primary,
 		r.Silence.Round(time.Millisecond), r.Took.Round(time.Millisecond))
 	for _, v := range r.Violations {
-		text += fmt.Sprintf("\n  BROKEN %d times: %s. First: %s.", v.Times, v.Rule, v.First)
+		text += "\n  " + v.String()
 	}
 	if r.History != "" {
 		text += "\n  Everything that happened is in " + r.History

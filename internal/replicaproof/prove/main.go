@@ -62,6 +62,9 @@ func run(ctx context.Context, s *replicaproof.Summary, rounds int, fault replica
 		r, err := replicaproof.Run(ctx, i+1, s.Seed+uint64(i), f, i < len(replicaproof.Faults))
 		if err != nil {
 			err = fmt.Errorf("round %d (seed %d, %s): %w", i+1, s.Seed+uint64(i), f, err)
+			for _, v := range r.Violations {
+				err = fmt.Errorf("%w\n  %s", err, v)
+			}
 			if s.Undone = append(s.Undone, err.Error()); ctx.Err() != nil || len(s.Undone) == mostUndone {
 				return err
 			}
