@@ -117,7 +117,7 @@ type Status struct {
 	Primary   string          `json:"primary"` // who takes writes; "": nobody who answers
 	Mode      promote.Mode    `json:"mode"`
 	Automatic bool            `json:"automatic"`
-	Lost      time.Time       `json:"lost,omitzero"`     // since when the primary does not answer
+	Lost      time.Time       `json:"lost,omitzero"`     // since when the primary does not answer, or when it was started anew
 	Held      string          `json:"held,omitempty"`    // why no failover happens now, or would not if the primary were lost
 	Candidate string          `json:"candidate"`         // who would be promoted; "": nobody can
 	Problem   string          `json:"problem,omitempty"` // what is wrong now

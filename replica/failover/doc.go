@@ -7,7 +7,8 @@
 //
 // Only in mode strict, with at least three database servers, and only when all of this is so at once:
 //
-//   - The primary, which this guard has seen, has not answered several times in a row.
+//   - The primary, which this guard has seen, has not answered several times in a row, or it was started
+//     anew and takes no writes, as after a crash. One that somebody made read-only is left alone.
 //   - It was seen before, less than an hour ago, to wait for the acknowledgement of a replica without
 //     giving up, with a replica that acknowledged.
 //   - All other servers answer, and none receives from the primary any more: whoever has lost only the

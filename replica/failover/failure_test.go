@@ -48,6 +48,48 @@ func TestFailurePrimaryFrozenStrict(t *testing.T) {
 	}
 }
 
+// TestFailurePrimaryRestartsStrict: the system starts it again before anybody misses it.
+func TestFailurePrimaryRestartsStrict(t *testing.T) {
+	w, _, servers := armed(t, func(c *Config) { c.Fall = 100 })
+	acked, stop := writers(t, 4, router(t, servers...).Write(t.Context()))
+	w.await("rows are written", func(Status) bool { return acked.Load() > 50 })
+	// Else it does not show that it was started again.
+	w.await("the primary has been there for a while", func(s Status) bool { return time.Since(s.Nodes[0].Started) > 5*time.Second })
+	servers[0].Kill()
+	servers[0].Restart("--init-rpl-role=SLAVE", "--rpl-semi-sync-slave-enabled=1")
+	e := w.heard(Promoted)
+	if l := w.heard(Lost); !strings.Contains(l.Text, "was started anew") {
+		t.Errorf("event %+v", l)
+	}
+	before := acked.Load()
+	w.await("rows are written to the new primary", func(Status) bool { return acked.Load() > before+50 })
+	rows := stop()
+	first := servers[strings.Index("abc", e.Node)]
+	if missing := lost(t, first, rows); len(missing) > 0 {
+		t.Errorf("of %d acknowledged rows, %d are lost", len(rows), len(missing))
+	}
+	servers[0].CatchUp(first)
+	if s := w.Status(); s.Problem != "" || s.Primary != e.Node {
+		t.Errorf("status %+v", s)
+	}
+}
+
+// TestReadOnlyByHandIsNoLoss: somebody knows why.
+func TestReadOnlyByHandIsNoLoss(t *testing.T) {
+	w, _, servers := armed(t, nil)
+	w.await("the primary has been there for a while", func(s Status) bool { return time.Since(s.Nodes[0].Started) > 5*time.Second })
+	servers[0].Exec("SET GLOBAL read_only = 1")
+	w.await("nobody takes writes", func(s Status) bool { return s.Problem == "No server takes writes." })
+	if _, err := w.Promoter().Promote(t.Context(), "b", &promote.Options{Automatic: true, Armed: time.Now(), ArmedStart: w.Status().Nodes[0].Started}); err == nil || !strings.Contains(err.Error(), "a person decides") {
+		t.Errorf("a promotion by a program gives %v", err)
+	}
+	for _, e := range w.events() {
+		if e.Kind == Lost || e.Kind == Promoting {
+			t.Errorf("event %+v", e)
+		}
+	}
+}
+
 func TestFailureFailoverLoop(t *testing.T) {
 	w, _, servers := armed(t, nil)
 	servers[0].Kill()
@@ -84,7 +126,7 @@ func TestFailureOneReplicaUnreachable(t *testing.T) {
 	servers[0].Kill()
 	w.heard(Lost)
 	w.heard(Held)
-	if _, err := w.Promoter().Promote(t.Context(), "b", &promote.Options{Automatic: true, Armed: time.Now()}); err == nil || !strings.Contains(err.Error(), "c does not answer") {
+	if _, err := w.Promoter().Promote(t.Context(), "b", &promote.Options{Automatic: true, Armed: time.Now(), ArmedStart: w.Status().Nodes[0].Started}); err == nil || !strings.Contains(err.Error(), "c does not answer") {
 		t.Errorf("a promotion without c gives %v", err)
 	}
 	servers[2].Thaw()

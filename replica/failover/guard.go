@@ -187,7 +187,7 @@ func (g *Guard) act(ctx context.Context) {
 func (g *Guard) failover(ctx context.Context) bool {
 	g.mu.Lock()
 	from, to, armed, oneCopy := g.know.primary.name, g.know.candidate(), g.know.armed, g.know.oneCopy
-	alive := g.know.primary.alive
+	alive, started := g.know.primary.alive, g.know.started
 	g.know.promoting = to
 	g.mu.Unlock()
 	defer func() {
@@ -200,7 +200,7 @@ func (g *Guard) failover(ctx context.Context) bool {
 	}
 	g.tell(Event{At: time.Now(), Kind: Promoting, Node: to.name, Text: fmt.Sprintf("%s is lost; %s becomes the primary.", from, to.name)})
 	record := &Record{At: time.Now(), From: from, To: to.name}
-	report, err := g.promoter.Promote(ctx, to.name, &promote.Options{Automatic: true, Armed: armed, LastKnown: alive.Position, LastKnownAt: alive.At})
+	report, err := g.promoter.Promote(ctx, to.name, &promote.Options{Automatic: true, Armed: armed, ArmedStart: started, LastKnown: alive.Position, LastKnownAt: alive.At})
 	if err != nil {
 		if ctx.Err() != nil {
 			return false
@@ -285,6 +285,9 @@ func (g *Guard) Status() Status {
 			names += n.name
 		}
 		s.Problem = names + " take writes at the same time. Decide which one is the primary, and bring the other back with Rejoin, which makes it read-only."
+	case k.restarted():
+		s.Lost = k.primary.sight.Started
+		s.Problem = k.primary.name + ", the primary, was started anew and takes no writes."
 	case k.lost():
 		s.Lost = k.primary.silent
 		s.Problem = fmt.Sprintf("%s, the primary, does not answer: %s", k.primary.name, k.primary.sight.Err)

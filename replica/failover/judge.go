@@ -26,6 +26,7 @@ type knowledge struct {
 	nodes     []*node
 	primary   *node     // the last one that was seen alone to take writes; nil: none yet
 	armed     time.Time // when it was last seen to wait as mode Strict demands
+	started   time.Time // when its server had been started then
 	waited    time.Time // when it was last seen to wait in any mode
 	oneCopy   time.Time // since about when it does not
 	waiting   bool      // mode Strict: no replica acknowledges
@@ -47,7 +48,13 @@ func (k *knowledge) writable() (list []*node) {
 }
 
 // lost reports whether the primary counts as gone.
-func (k *knowledge) lost() bool { return k.primary != nil && k.primary.fails >= k.fall }
+func (k *knowledge) lost() bool {
+	return k.primary != nil && (k.primary.fails >= k.fall || k.restarted())
+}
+
+// restarted reports whether the primary was back so soon that it hardly was missed: it takes no writes
+// any more, and nobody else does.
+func (k *knowledge) restarted() bool { return k.primary != nil && k.primary.sight.Restarted(k.started) }
 
 // candidate is the replica that has most, among those that may be promoted.
 func (k *knowledge) candidate() (best *node) {
@@ -94,7 +101,7 @@ func (k *knowledge) held(now time.Time) string {
 		case n == k.primary:
 		case !n.answers():
 			return fmt.Sprintf("%s does not answer either, and it may have acknowledged what the others do not have.", n.name)
-		case k.lost() && n.sight.Role == replica.Replica && n.sight.Source == k.primary.alive.ID && n.sight.Receives:
+		case k.lost() && !k.restarted() && n.sight.Role == replica.Replica && n.sight.Source == k.primary.alive.ID && n.sight.Receives:
 			return fmt.Sprintf("%s is still connected to %s.", n.name, k.primary.name)
 		}
 	}
@@ -119,10 +126,15 @@ func (k *knowledge) take(n *node, s promote.Sight) (events []Event) {
 			tell(Lost, n, "%s, the primary, does not answer since %s: %s", n.name, n.silent.UTC().Format(time.RFC3339Nano), s.Err)
 		}
 	} else {
-		if n == k.primary && wasLost {
-			tell(Back, n, "%s, the primary, answers again.", n.name)
+		n.fails, n.silent = 0, time.Time{}
+		switch {
+		case n != k.primary || !k.restarted():
+			if n.alive = s; n == k.primary && wasLost {
+				tell(Back, n, "%s, the primary, answers again.", n.name)
+			}
+		case !wasLost: // alive stays what it was while it took writes
+			tell(Lost, n, "%s, the primary, was started anew at about %s and takes no writes.", n.name, s.Started.UTC().Format(time.RFC3339))
 		}
-		n.fails, n.silent, n.alive = 0, time.Time{}, s
 	}
 	list := k.writable()
 	if split := len(list) > 1; split != wasSplit {
@@ -153,7 +165,8 @@ func (k *knowledge) take(n *node, s promote.Sight) (events []Event) {
 
 // follow makes a node the primary that is watched; nothing is known of it yet.
 func (k *knowledge) follow(primary *node) {
-	k.primary, k.armed, k.waited, k.oneCopy, k.waiting = primary, time.Time{}, time.Time{}, time.Time{}, false
+	k.primary, k.waiting = primary, false
+	k.armed, k.started, k.waited, k.oneCopy = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
 // copies notes whether what the primary acknowledges is in one copy.
@@ -162,9 +175,9 @@ func (k *knowledge) copies(s promote.Sight, tell func(Kind, *node, string, ...an
 	// Once a replica has acknowledged, a primary that goes on to wait without one is as good: it
 	// acknowledges nothing.
 	if s.Strict == "" || s.Endless && !k.armed.IsZero() {
-		k.armed = s.At
+		k.armed, k.started = s.At, s.Started
 	} else {
-		k.armed = time.Time{}
+		k.armed, k.started = time.Time{}, time.Time{}
 	}
 	if waits := s.Endless && !s.Waits; waits != k.waiting {
 		k.waiting = waits

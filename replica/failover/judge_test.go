@@ -76,6 +76,33 @@ func TestOneLostAnswerIsNotTheEnd(t *testing.T) {
 	}
 }
 
+func TestRestartedPrimaryIsLost(t *testing.T) {
+	k := strict()
+	seen := k.nodes[0].alive
+	seen.Started = start.Add(-time.Hour)
+	k.take(k.nodes[0], seen)
+	back := promote.Sight{Name: "a", At: start.Add(2 * time.Second), Role: replica.Unknown, ID: 1, Alone: true, Started: seen.Started.Add(time.Second)}
+	if events := k.take(k.nodes[0], back); len(events) > 0 || k.lost() {
+		t.Errorf("made read-only by hand: %+v", events)
+	}
+	back.Started = start.Add(time.Second)
+	if events := k.take(k.nodes[0], back); len(events) != 1 || events[0].Kind != Lost || !k.lost() || k.held(start.Add(2*time.Second)) != "" {
+		t.Errorf("started anew: %+v, held %q", events, k.held(start.Add(2*time.Second)))
+	}
+	if events := k.take(k.nodes[0], back); len(events) > 0 || !k.nodes[0].alive.Started.Before(back.Started) {
+		t.Errorf("it is told twice, or what was seen before is forgotten: %+v", events)
+	}
+	// Somebody made it writable again.
+	back.Alone, back.Role, back.Strict = false, replica.Primary, "it gives up"
+	if events := k.take(k.nodes[0], back); len(events) == 0 || events[0].Kind != Back || k.lost() || !k.armed.IsZero() {
+		t.Errorf("writable again: %+v", events)
+	}
+	back.Alone, back.Role = true, replica.Unknown
+	if k.take(k.nodes[0], back); k.lost() {
+		t.Error("made read-only by hand after that")
+	}
+}
+
 func TestCandidateHasMost(t *testing.T) {
 	k := strict()
 	if got := k.candidate(); got.name != "b" {

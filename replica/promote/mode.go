@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/sugarlabs/beamrider/replica"
 )
 
 // A Mode says what happens to a write when no replica acknowledges it. In both a primary waits for
@@ -94,7 +96,10 @@ func (o *operation) mode() Mode {
 
 // automatic refuses what a program must not decide by itself.
 func (o *operation) automatic(plan *Plan) (list []Refusal) {
-	if from := o.find(plan.From); plan.Planned || from == nil {
+	from := o.find(plan.From)
+	// Of one that was restarted after a crash, and takes no writes, nothing else is to be expected.
+	restarted := plan.Planned && from != nil && from.facts.role() == replica.Unknown && anew(from.facts.started, o.armedStart)
+	if from == nil || plan.Planned && !restarted {
 		list = append(list, Refusal{Code: "not_lost", Text: "The old primary answers, or there is none that was lost: a person decides whether it is to be replaced."})
 	}
 	switch {

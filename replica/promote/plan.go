@@ -13,6 +13,8 @@ type survey struct {
 	servers []*server
 	wait    time.Duration
 	armed   time.Time // when the old primary was last seen to wait as in mode Strict
+	// armedStart is when its server had been started then.
+	armedStart time.Time
 }
 
 func (v *survey) find(name string) *server {
@@ -246,7 +248,7 @@ func (v *survey) planSwitch(p *Plan, x, from *server, refuse refuser) {
 		return
 	case c.sqlError != "" && !c.applying:
 		refuse("applying_broken", "", "%s has stopped applying: %s. Repair that, or promote another replica.", x.Name, c.sqlError)
-	case c.ioError != "" && c.receiving != "Yes":
+	case c.ioError != "" && c.receiving != "Yes" && !(from.facts.readOnly && len(x.facts.lacks(from.facts.holds())) == 0):
 		refuse("receiving_broken", "", "%s cannot receive from %s: %s. Repair that, or promote another replica.", x.Name, from.Name, c.ioError)
 	case c.delay >= v.wait:
 		refuse("delayed", "", "%s applies everything %s late, and a wait ends after %s. Set its MASTER_DELAY to 0 first, or wait longer.", x.Name, c.delay, v.wait)

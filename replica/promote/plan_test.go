@@ -79,6 +79,10 @@ func TestPlanDecides(t *testing.T) {
 		"receiving broken": {change: func(_ *survey, b *server) {
 			b.facts.sources[0].receiving, b.facts.sources[0].ioError = "Connecting", "access denied"
 		}, planned: true, refused: []string{"receiving_broken"}},
+		"receiving broken, and nothing to receive": {change: func(v *survey, b *server) {
+			v.servers[0].facts.readOnly = true
+			b.facts.sources[0].receiving, b.facts.sources[0].ioError = "Connecting", "cannot connect"
+		}, planned: true},
 		"too late":      {change: func(_ *survey, b *server) { b.facts.sources[0].delay = time.Hour }, planned: true, refused: []string{"delayed"}},
 		"not a replica": {change: func(_ *survey, b *server) { b.facts.sources = nil }, refused: []string{"not_a_replica"}},
 		"all restarted": {change: func(v *survey, b *server) {

@@ -46,7 +46,7 @@ func (p *Promoter) Promote(ctx context.Context, to string, options *Options) (*R
 }
 
 func (o *operation) promote(ctx context.Context, x *server, options Options) error {
-	o.armed = options.Armed
+	o.armed, o.armedStart = options.Armed, options.ArmedStart
 	plan := o.plan(x)
 	o.report.Plan, o.report.Acknowledged = plan, plan.Acknowledged
 	o.report.MayLose = append(o.report.MayLose, plan.MayLose...)
@@ -198,6 +198,9 @@ func (o *operation) takeOver(ctx context.Context, x, from *server, undo *[]func(
 	for {
 		if from.ask(ctx); from.err != nil {
 			return since, fmt.Errorf("promote: node %s was lost after it became read-only: %w; repeat the call", from.Name, from.err)
+		}
+		if !from.facts.readOnly {
+			return since, fmt.Errorf("promote: %s takes writes again; somebody else changes it; repeat the call", from.Name)
 		}
 		want := from.facts.holds()
 		left := time.Until(end)

@@ -18,7 +18,7 @@ type Options struct {
 	// Force overrides the refusals that have a Loss. What they may lose is then in the report.
 	Force bool
 	// Automatic asks for what a program that decides by itself must know, and Force does not override: the
-	// old primary does not answer; it was Armed; and a majority of at least three voters, which are the
+	// old primary does not answer, or was started anew since ArmedStart and takes no writes; it was Armed; and a majority of at least three voters, which are the
 	// nodes and [Config].Voters, agrees at the moment when the node begins to take writes.
 	Automatic bool
 	// LastKnown is the position up to which the old primary was last seen to have written, as in
@@ -29,6 +29,9 @@ type Options struct {
 	// Armed is when the old primary was last seen to wait for acknowledgements in mode [Strict], with a
 	// replica that gave them, by [Sight]. Zero: it was not seen. It tells for an hour whether it had given up.
 	Armed time.Time
+	// ArmedStart is [Sight].Started of that sight. It tells a server that was started anew after a crash
+	// from one that somebody made read-only. Zero: neither is known.
+	ArmedStart time.Time
 }
 
 // A Plan is what a promotion would do at the moment it was made, for people and for JSON.

@@ -23,7 +23,7 @@ const (
  @@global.gtid_slave_pos, @@global.gtid_binlog_pos, @@global.gtid_binlog_state,
  CAST(@@global.rpl_semi_sync_master_enabled AS CHAR), CAST(@@global.rpl_semi_sync_slave_enabled AS CHAR),
  @@global.rpl_semi_sync_master_timeout, CAST(@@global.rpl_semi_sync_master_wait_no_slave AS CHAR), @@global.rpl_semi_sync_master_wait_point`
-	askSemiSync    = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Rpl_semi_sync_master_status', 'Rpl_semi_sync_slave_status', 'Rpl_semi_sync_master_clients', 'Rpl_semi_sync_master_yes_tx', 'Rpl_semi_sync_master_wait_sessions')"
+	askSemiSync    = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Rpl_semi_sync_master_status', 'Rpl_semi_sync_slave_status', 'Rpl_semi_sync_master_clients', 'Rpl_semi_sync_master_yes_tx', 'Rpl_semi_sync_master_wait_sessions', 'Uptime')"
 	askReplication = "SHOW ALL SLAVES STATUS"
 	// Those of the account and of the role it has taken.
 	askPrivileges = `SELECT PRIVILEGE_TYPE FROM information_schema.user_privileges
@@ -32,6 +32,9 @@ const (
 	askWriters = `SELECT t.trx_mysql_thread_id FROM information_schema.innodb_trx t JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id
  WHERE p.user <> 'system user' AND p.id <> CONNECTION_ID() AND (t.trx_rows_modified > 0 OR t.trx_rows_locked > 0 OR t.trx_tables_locked > 0) LIMIT 1000`
 	maxSources = 64
+
+	// startedWithin is how fast an answer must be to tell when the server was started.
+	startedWithin = 500 * time.Millisecond
 
 	lockTimedOut  = 1205 // ER_LOCK_WAIT_TIMEOUT
 	noSuchThread  = 1094 // ER_NO_SUCH_THREAD
@@ -60,8 +63,9 @@ type facts struct {
 	waiting              int      // sessions of a primary that wait for an acknowledgement; those behind them are not counted
 	acknowledged         uint64   // transactions that a replica acknowledged, since the server started
 	patience             time.Duration
-	waitsForNobody       bool // rpl_semi_sync_master_wait_no_slave: it waits also while no replica is connected
-	afterSync            bool // rpl_semi_sync_master_wait_point
+	started              time.Time // when the server was, give or take 1.5 s; zero: it answered too slowly to tell
+	waitsForNobody       bool      // rpl_semi_sync_master_wait_no_slave: it waits also while no replica is connected
+	afterSync            bool      // rpl_semi_sync_master_wait_point
 	sources              []source
 	catchUp              *source  // the connection that catchUp makes; it is none of sources
 	missing              []string // privileges that the account lacks
@@ -187,6 +191,7 @@ func (s *server) answer(ctx context.Context) (f facts, err error) {
 			return facts{}, fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	asked := time.Now()
 	err = s.rows(ctx, askSemiSync, func(column func(string) string) error {
 		switch value := column("Value"); strings.ToLower(column("Variable_name")) {
 		case "rpl_semi_sync_master_status":
@@ -195,6 +200,12 @@ func (s *server) answer(ctx context.Context) (f facts, err error) {
 			f.sendsNow = on(value)
 		case "rpl_semi_sync_master_clients":
 			f.clients, err = strconv.Atoi(value)
+			return err
+		case "uptime":
+			seconds, err := strconv.ParseUint(value, 10, 32)
+			if took := time.Since(asked); err == nil && took < startedWithin {
+				f.started = asked.Add(-time.Duration(seconds) * time.Second)
+			}
 			return err
 		case "rpl_semi_sync_master_wait_sessions":
 			f.waiting, err = strconv.Atoi(value)

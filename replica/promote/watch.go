@@ -49,6 +49,8 @@ type Sight struct {
 	ID   uint32       `json:"server_id"`
 	// Alone says that it is read-only and replicates from nobody.
 	Alone bool `json:"alone,omitempty"`
+	// Started is when the server was started, give or take 1.5 s. Zero: it answered too slowly to tell.
+	Started time.Time `json:"started,omitzero"`
 	// Position is how far it has applied and written, Received how far a replica has received.
 	Position string `json:"position"`
 	Received string `json:"received"`
@@ -86,7 +88,7 @@ func (w *Watch) Ask(ctx context.Context, node int, limit time.Duration) Sight {
 	}
 	f := &s.facts
 	v.Role, v.ID = f.role(), f.id
-	v.Alone = v.Role == replica.Unknown
+	v.Alone, v.Started = v.Role == replica.Unknown, f.started
 	v.Position, v.Received = f.holds().String(), f.has().String()
 	v.SemiSync = f.waitsSemi
 	v.Waits, v.Acknowledges = f.waitsSemi && f.waitsNow && f.clients > 0, f.sendsSemi
@@ -107,4 +109,17 @@ func Further(a, b Sight) bool {
 	p, err1 := parsePosition(a.Received)
 	q, err2 := parsePosition(b.Received)
 	return err1 == nil && err2 == nil && len(q.beyond(p)) > 0
+}
+
+// Restarted reports whether a server takes no writes and was started anew, as after a crash, since it
+// was seen to be started at a time, which is Started of that sight. One that somebody made read-only
+// was not, and one that was restarted within seconds of its start is not known to be.
+func (s *Sight) Restarted(before time.Time) bool {
+	return s.Err == nil && s.Alone && anew(s.Started, before)
+}
+
+// anew compares two sights of when a server was started.
+func anew(started, before time.Time) bool {
+	const inexact = 3 * time.Second
+	return !started.IsZero() && !before.IsZero() && started.Sub(before) > inexact
 }
