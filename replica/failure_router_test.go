@@ -37,6 +37,14 @@ type crowd struct {
 
 func gather(t testing.TB, r *Router, readers int, budget time.Duration) *crowd {
 	t.Helper()
+	return gatherTo(t, readers, budget, func(ctx context.Context) error {
+		var one int
+		return r.Read(ctx).QueryRowContext(ctx, "SELECT ?", 1).Scan(&one)
+	})
+}
+
+func gatherTo(t testing.TB, readers int, budget time.Duration, read func(context.Context) error) *crowd {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	c := &crowd{stop: stop}
 	for range readers {
@@ -44,8 +52,7 @@ func gather(t testing.TB, r *Router, readers int, budget time.Duration) *crowd {
 			for ctx.Err() == nil {
 				limit, cancel := context.WithTimeout(context.Background(), budget)
 				began := time.Now()
-				var one int
-				err := r.Read(limit).QueryRowContext(limit, "SELECT ?", 1).Scan(&one)
+				err := read(limit)
 				cancel()
 				if err == nil {
 					c.done.Add(1)
@@ -78,7 +85,14 @@ func TestFailureReplicaKilled(t *testing.T) {
 	r := run(t, servers...)
 	await(t, r, "both replicas are read", bothRead)
 	c := gather(t, r, 32, patience)
+	viewers := gatherTo(t, 8, patience, func(ctx context.Context) error {
+		return r.View(ctx, func(ctx context.Context, q Querier) error {
+			var one int
+			return q.QueryRowContext(ctx, "SELECT ?", 1).Scan(&one)
+		})
+	})
 	c.goOn(t, 1000)
+	viewers.goOn(t, 100)
 	b := r.nodes[1]
 	servers[1].Kill()
 	await(t, r, "it is not read", not(reads(1)))
@@ -104,6 +118,10 @@ func TestFailureReplicaKilled(t *testing.T) {
 	c.goOn(t, 1000)
 	if got := c.failed.Load(); got != failed {
 		t.Errorf("%d reads failed when it came back", got-failed)
+	}
+	viewers.goOn(t, 100)
+	if got := viewers.failed.Load(); got != 0 {
+		t.Errorf("%d reads by View failed", got)
 	}
 }
 

@@ -262,3 +262,39 @@ func TestDrainDuringLoad(t *testing.T) {
 		t.Errorf("draining the primary gives %v", err)
 	}
 }
+
+func TestRunsAgainWithOtherNodes(t *testing.T) {
+	r, err := New(Config{Nodes: []Node{{Name: "a", DSN: dsn}, {Name: "b", DSN: dsn}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range [][]Node{{{Name: "b", DSN: dsn}, {Name: "c", DSN: dsn}}, {{Name: "a", DSN: dsn}}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		await(t, r, "all are asked", func(s Status) bool {
+			return !slices.ContainsFunc(s.Nodes, func(n NodeStatus) bool { return n.Asked.IsZero() })
+		})
+		if err := r.SetNodes(set); err != nil {
+			t.Fatal(err)
+		}
+		await(t, r, "the new ones are asked", func(s Status) bool {
+			return len(s.Nodes) == len(set) && !slices.ContainsFunc(s.Nodes, func(n NodeStatus) bool { return n.Asked.IsZero() })
+		})
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if s := r.Status(); !s.Nodes[0].Asked.IsZero() {
+			t.Errorf("what was known of servers is still there: %+v", s)
+		}
+		r.mu.Lock()
+		if n := len(r.retired); n != 0 {
+			t.Errorf("%d pools are still open", n)
+		}
+		r.mu.Unlock()
+	}
+	if err := errors.Join(r.SetNodes([]Node{{Name: "d", DSN: dsn}}), r.Close()); err != nil {
+		t.Error(err)
+	}
+}
