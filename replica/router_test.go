@@ -311,3 +311,20 @@ func TestStatusIsForProgramsToo(t *testing.T) {
 		t.Errorf("after its return: %+v", s.Nodes[1])
 	}
 }
+
+func TestBusyPrimaryStaysIt(t *testing.T) {
+	r := made(t, Config{Nodes: []Node{{Name: "p"}, {Name: "a"}}})
+	p, a := r.nodes[0], r.nodes[1]
+	p.facts.asked = time.Now().Add(-time.Hour) // since then it says that it has no connection left
+	if v := refresh(r); v.primary != p {
+		t.Error("a primary that is busy is none any more")
+	}
+	a.facts.sources, a.facts.writable = nil, true // somebody promoted it
+	if v := refresh(r); v.primary != a || v.problem != "" {
+		t.Errorf("the promoted server is not followed: %q", v.problem)
+	}
+	p.facts.asked = time.Now()
+	if v := refresh(r); v.primary != a || v.problem == "" {
+		t.Error("the old one is back, and nobody says that two take writes")
+	}
+}

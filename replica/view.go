@@ -100,6 +100,7 @@ func (r *Router) update() {
 			writable = append(writable, n)
 		}
 	}
+	writable = r.heard(writable, now)
 	v.primary, v.problem, v.asking = r.choose(writable, old.primary)
 	if v.primary != nil {
 		r.lastPos, r.lastAsked = v.primary.facts.written, v.primary.facts.began
@@ -177,6 +178,20 @@ func (r *Router) following(primary *node) map[*node]bool {
 		}
 	}
 	return found
+}
+
+// heard leaves those out that have not answered for long, being too busy, where another one has: it was
+// promoted meanwhile.
+func (r *Router) heard(writable []*node, now time.Time) []*node {
+	if len(writable) < 2 {
+		return writable
+	}
+	long := 3 * (r.config.Poll + r.config.Timeout)
+	recent := slices.DeleteFunc(slices.Clone(writable), func(n *node) bool { return now.Sub(n.facts.asked) > long })
+	if len(recent) == 0 {
+		return writable
+	}
+	return recent
 }
 
 // choose returns the primary among the servers that would take writes. asking says that the problem
