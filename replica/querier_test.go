@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -338,11 +339,15 @@ func TestViewAllocatesLittle(t *testing.T) {
 		return q.QueryRowContext(ctx, "SELECT 0").Scan(&x)
 	}
 	allocations := func(f func() error) float64 {
-		return testing.AllocsPerRun(1000, func() {
-			if err := f(); err != nil {
-				t.Fatal(err)
-			}
-		})
+		least := math.Inf(1) // what else goes on in the process only adds
+		for range 5 {
+			least = min(least, testing.AllocsPerRun(200, func() {
+				if err := f(); err != nil {
+					t.Fatal(err)
+				}
+			}))
+		}
+		return least
 	}
 	same := []Querier{db} // as for a view, the compiler does not know which it is
 	plain := allocations(func() error { return query(t.Context(), same[0]) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -115,11 +116,15 @@ func TestConnectionsForReadsCostNothing(t *testing.T) {
 	}
 	for name, call := range calls {
 		count := func(db *sql.DB) float64 {
-			return testing.AllocsPerRun(200, func() {
-				if err := call(db); err != nil {
-					t.Fatal(err)
-				}
-			})
+			least := math.Inf(1) // what else goes on in the process only adds
+			for range 5 {
+				least = min(least, testing.AllocsPerRun(200, func() {
+					if err := call(db); err != nil {
+						t.Fatal(err)
+					}
+				}))
+			}
+			return least
 		}
 		if want, got := count(plain), count(n.read); got > want {
 			t.Errorf("%s: %v allocations, %v without the router", name, got, want)
