@@ -33,8 +33,8 @@ type Session struct {
 // NewSession returns a session that has written and read nothing.
 func NewSession() *Session { return &Session{} }
 
-// unknown stands in a token for a write whose position could not be learnt. No server ever gets
-// there: server 0 is nobody.
+// unknown stands in a token for a write whose position could not be learnt; its number is 1 when that
+// has happened for sure, else 0. No server ever gets there: server 0 is nobody.
 var unknown = gtid{domain: math.MaxUint32}
 
 // Token returns how far the session has got, for its continuation in another process: a cookie, a
@@ -42,12 +42,16 @@ var unknown = gtid{domain: math.MaxUint32}
 // only read, it covers what it read, as far as the servers were asked since: a quarter of a second
 // may be missing.
 func (s *Session) Token() Token {
-	at := s.position()
-	if s.pinned.Load() {
-		return Token{append(slices.Clip(at[:min(len(at), maxDomains-1)]), unknown)}
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	at := s.position()
+	if s.pinned.Load() {
+		mark := unknown
+		if s.done {
+			mark.seq = 1
+		}
+		return Token{append(slices.Clip(at[:min(len(at), maxDomains-1)]), mark)}
+	}
 	var read gtids
 	if n := s.last.Load(); n != nil && s.seen != 0 {
 		if p := n.shown.Load(); p != nil {
@@ -68,8 +72,10 @@ func (s *Session) Token() Token {
 // Observe moves the session forward to t, if it is not there yet: reads now see what t covers.
 func (s *Session) Observe(t Token) {
 	at := t.at
-	if n := len(at); n > 0 && at[n-1] == unknown {
-		s.pinned.Store(true)
+	if n := len(at); n > 0 && at[n-1].domain == unknown.domain && at[n-1].server == unknown.server {
+		s.mu.Lock()
+		s.pin(nil, at[n-1].seq == 1)
+		s.mu.Unlock()
 		at = at[:n-1]
 	}
 	s.advance(at)
@@ -116,7 +122,7 @@ func (s *Session) advance(q gtids) bool {
 	}
 	m := at.merge(q)
 	if len(m) > maxDomains {
-		s.pinned.Store(true)
+		s.pin(nil, false)
 		return false
 	}
 	s.moved = ticks()
@@ -151,8 +157,8 @@ func (s *Session) unsure(n *node, done bool) {
 
 // pin is unsure with s.mu held.
 func (s *Session) pin(n *node, done bool) {
-	if s.pinned.Load() && s.pinnedBy == n {
-		done = done && s.done
+	if s.pinned.Load() && !s.done && (n == nil || s.pinnedBy == nil || s.pinnedBy == n) {
+		n, done = s.pinnedBy, false // the earlier write is not settled by this one
 	}
 	s.pinnedAt, s.pinnedBy, s.done = ticks(), n, done
 	s.pinned.Store(true)

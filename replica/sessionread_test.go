@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"context"
 	"database/sql"
 	"testing"
 )
@@ -126,26 +125,64 @@ func TestTokenOfReads(t *testing.T) {
 	}
 }
 
-func TestTokenOfUnknownWrite(t *testing.T) {
-	r := made(t, Config{Nodes: []Node{{Name: "p"}, {Name: "a"}}})
+// TestUnknownWrites: who has made a write of unknown position reads from the primary until it is known
+// how far replicas must be, here and in other processes.
+func TestUnknownWrites(t *testing.T) {
+	through := func(s *Session) *Session {
+		token, err := ParseToken(s.Token().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := NewSession()
+		other.Observe(token)
+		return other
+	}
+	for name, c := range map[string]struct {
+		make     func(s *Session, primary *node)
+		asked    bool // a replica is read when the primary was asked, here and elsewhere
+		replaced bool // a replica is read when another is the primary
+	}{
+		"confirmed":              {func(s *Session, p *node) { s.unsure(p, true) }, true, true},
+		"perhaps":                {func(s *Session, p *node) { s.unsure(p, false) }, false, true},
+		"perhaps, and confirmed": {func(s *Session, p *node) { s.unsure(p, false); s.unsure(p, true) }, false, true},
+		"perhaps, and elsewhere": {func(s *Session, p *node) { s.unsure(&node{}, false); s.unsure(p, true) }, true, true},
+		"perhaps, and lost":      {func(s *Session, p *node) { s.unsure(p, false); s.pin(nil, true) }, false, true},
+		"perhaps, from a token":  {func(s *Session, _ *node) { s.Observe(Token{gtids{unknown}}) }, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := made(t, Config{Nodes: []Node{{Name: "p"}, {Name: "a"}}})
+			p, a := r.nodes[0], r.nodes[1]
+			s := NewSession()
+			c.make(s, p)
+			other := through(s)
+			check := func(when string, s *Session, want bool) {
+				t.Helper()
+				if got := r.Read(WithSession(t.Context(), s)) == a.read; got != want {
+					t.Errorf("%s: a replica is read: %v, want %v", when, got, want)
+				}
+			}
+			check("at once", s, false)
+			check("at once, elsewhere", other, false)
+			p.facts.written, p.facts.began = ids("0-1-9"), ticks()
+			refresh(r)
+			check("the replica is behind what the primary had then", s, false)
+			a.at("0-1-9")
+			check("the replica has what the primary had then", s, c.asked)
+			check("the same elsewhere", other, c.asked)
+			again := through(s)
+			v := *r.view.Load()
+			v.primary, v.primaryAsked = &node{}, ticks()
+			r.view.Store(&v)
+			check("another is the primary", s, c.replaced)
+			refresh(r)
+			again.wrote(ids("0-1-5"))
+			check("after a write", again, true)
+		})
+	}
 	s := NewSession()
 	s.wrote(ids("0-1-5"))
 	s.unsure(nil, false)
 	if s.Writes() != 2 {
 		t.Errorf("%d writes", s.Writes())
-	}
-	token, err := ParseToken(s.Token().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := NewSession()
-	other.Observe(token)
-	read := func(s *Session) *sql.DB { return r.Read(WithSession(context.Background(), s)) }
-	if read(other) != r.fallback || other.Token().String() != token.String() {
-		t.Errorf("another process does not read from the primary, or forgets it: %s, %s", other.Token(), token)
-	}
-	other.wrote(ids("0-1-5"))
-	if read(other) != r.nodes[1].read || other.Token().String() != "0-1-5" {
-		t.Errorf("the next write does not end it: %s", other.Token())
 	}
 }
