@@ -74,7 +74,8 @@ func run(ctx context.Context, dsns []string, out io.Writer) (err error) {
 
 // withTable makes the table, shows what there is to see, and drops it.
 func withTable(ctx context.Context, r *replica.Router, out io.Writer) (err error) {
-	made := replica.WithSession(ctx, replica.NewSession())
+	session := replica.NewSession()
+	made := replica.WithSession(ctx, session)
 	if _, err := r.Write(made).ExecContext(made, "CREATE TABLE beamrider_example (id INT AUTO_INCREMENT PRIMARY KEY, note TEXT)"); err != nil {
 		return err
 	}
@@ -85,21 +86,23 @@ func withTable(ctx context.Context, r *replica.Router, out io.Writer) (err error
 		_, dropped := r.Write(late).ExecContext(late, "DROP TABLE beamrider_example")
 		err = errors.Join(err, dropped)
 	}()
-	if err := settle(made, r); err != nil {
+	if err := settle(ctx, r, session); err != nil {
 		return err
 	}
 	return show(ctx, r, out)
 }
 
-// settle waits until a replica has what the session of ctx has written.
-func settle(ctx context.Context, r *replica.Router) error {
-	tick := time.NewTicker(20 * time.Millisecond)
+// settle waits until a replica has what the session has written and read.
+func settle(ctx context.Context, r *replica.Router, s *replica.Session) error {
+	var writes, reads int
+	if err := r.Write(ctx).QueryRowContext(ctx, "SELECT @@server_id").Scan(&writes); err != nil {
+		return err
+	}
+	ctx = replica.WithSession(ctx, s)
+	// The router has to find out how far the servers are between two reads, as with any visitor.
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for len(r.Status().Nodes) > 1 {
-		var writes, reads int
-		if err := r.Write(ctx).QueryRowContext(ctx, "SELECT @@server_id").Scan(&writes); err != nil {
-			return err
-		}
 		if err := r.Read(ctx).QueryRowContext(ctx, "SELECT @@server_id").Scan(&reads); err != nil {
 			return err
 		}

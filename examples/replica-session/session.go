@@ -33,7 +33,7 @@ func show(ctx context.Context, r *replica.Router, out io.Writer) error {
 	if err := count(replica.WithSession(ctx, job), r, out, fmt.Sprintf("A job that was given the token %s sees", token)); err != nil {
 		return err
 	}
-	if err := settle(mine, r); err != nil {
+	if err := settle(ctx, r, session); err != nil {
 		return err
 	}
 	return count(mine, r, out, "Who wrote it, a little later, sees")
