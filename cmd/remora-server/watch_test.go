@@ -273,7 +273,7 @@ func TestStatusNamesTheCommandThatHelps(t *testing.T) {
 	words := append(strings.Fields(command)[1:], "--data", data)
 	var plan string
 	plan, errs, code = runProgramIn(t, env, append(words, "--plan")...)
-	if code != 0 || !strings.Contains(plan, "would do     second takes writes") || !strings.Contains(plan, "may lose") {
+	if code != 0 || !strings.Contains(plan, "would do     second stops to replicate and takes writes") || !strings.Contains(plan, "may lose") {
 		t.Errorf("--plan ends with %d\n%s%s", code, plan, errs)
 	}
 	out, errs, code = runProgramIn(t, env, words...)
