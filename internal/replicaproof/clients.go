@@ -120,19 +120,19 @@ const (
 func (c *clients) writer(random *rand.Rand) {
 	ctx, cancel := c.call()
 	defer cancel()
-	if w := c.write(ctx, way(random.IntN(int(ways))), random.IntN(keys), 0); w.Outcome != Acknowledged {
+	if w := c.write(ctx, way(random.IntN(int(ways))), random.IntN(keys), 0, nil); w.Outcome != Acknowledged {
 		c.pause(10 * time.Millisecond)
 	}
 }
 
 // write writes a token, with or without a register, and notes what came of it.
-func (c *clients) write(ctx context.Context, by way, key, session int) Write {
-	w := Write{Token: c.next.Add(1), Key: key, Session: session, First: c.router.Stats().Generation, Start: c.history.now()}
+func (c *clients) write(ctx context.Context, by way, key, number int, session *replica.Session) Write {
+	w := Write{Token: c.next.Add(1), Key: key, Session: number, First: c.router.Stats().Generation, Start: c.history.now()}
 	if by == byStatement {
 		w.Key = -1
 	}
 	var err error
-	w.Version, err = write(ctx, c.router, by, w.Token, key)
+	w.Version, err = write(replica.WithSession(ctx, session), c.router, by, w.Token, key)
 	w.End, w.Last = c.history.now(), c.router.Stats().Generation
 	var lost *replica.OutcomeError
 	if errors.As(err, &lost) {
@@ -141,6 +141,9 @@ func (c *clients) write(ctx context.Context, by way, key, session int) Write {
 	w.Outcome = outcome(err)
 	if err != nil {
 		w.Error = reason(err)
+	}
+	if session != nil {
+		w.At = session.Token().String()
 	}
 	c.history.write(w)
 	return w
@@ -250,17 +253,19 @@ func (c *clients) reader(random *rand.Rand) {
 }
 
 // ask asks whether a write of a session was lost.
-func (c *clients) ask(session *replica.Session, number int) {
-	if err := c.router.Lost(session); err != nil {
+func (c *clients) ask(session *replica.Session, number int) (lost bool) {
+	err := c.router.Lost(session)
+	if err != nil {
 		c.history.tell(Told{number, err.Error()})
 	}
+	return err != nil
 }
 
 func (c *clients) turn(random *rand.Rand, session *replica.Session, number, key int) {
 	ctx, cancel := c.call()
 	defer cancel()
 	ctx = replica.WithSession(ctx, session)
-	w := c.write(ctx, byTransaction+way(random.IntN(2)), key, number)
+	w := c.write(ctx, byTransaction+way(random.IntN(2)), key, number, session)
 	if w.Outcome == Acknowledged {
 		c.pause(time.Duration(random.IntN(20)) * time.Millisecond)
 		c.own(ctx, session, w.Token, number, false)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/sugarlabs/beamrider/replica"
@@ -46,6 +44,7 @@ type control struct {
 	history *history
 	clients *clients
 	finding *Finding
+	rows    map[int64]row // of the new primary, once it was compared
 }
 
 // RunControl runs a control. An error means that it could not be carried out.
@@ -89,43 +88,6 @@ func (c *control) slow() error {
 func (c *control) writers() {
 	for i := range writerN {
 		c.clients.spawn(uint64(i), c.clients.writer)
-	}
-}
-
-// A note is what an author keeps of one write.
-type note struct {
-	session *replica.Session
-	number  int
-}
-
-// mostNotes bounds what authors keep.
-const mostNotes = 20_000
-
-// authors write, each write in a session of its own. What they have noted can be had after the end.
-func (c *control) authors() (notes func() []note) {
-	var mu sync.Mutex
-	var list []note
-	for i := range writerN {
-		c.clients.spawn(uint64(i), func(random *rand.Rand) {
-			n := note{replica.NewSession(), int(c.clients.session.Add(1))}
-			ctx, cancel := c.clients.call()
-			defer cancel()
-			ctx = replica.WithSession(ctx, n.session)
-			if w := c.clients.write(ctx, byTransaction, random.IntN(keys), n.number); w.Outcome != Acknowledged {
-				c.clients.pause(10 * time.Millisecond)
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if len(list) < mostNotes {
-				list = append(list, n)
-			}
-		})
-	}
-	return func() []note {
-		mu.Lock()
-		defer mu.Unlock()
-		return list
 	}
 }
 
@@ -179,74 +141,6 @@ func (c *control) check(now, was *server) error {
 	return nil
 }
 
-// mostTries is how often the asynchronous control is tried: a loss takes a little luck.
-const mostTries = 10
-
-func (c *control) asynchronous() error {
-	for ; ; c.finding.Tries++ {
-		// A replica five milliseconds away; what is on its way when the primary dies is lost.
-		err := c.with(shape{servers: 3}, func() error {
-			if err := c.slow(); err != nil {
-				return err
-			}
-			notes := c.authors()
-			if err := c.history.more(c.ctx, before); err != nil {
-				return err
-			}
-			old := c.cluster[0]
-			for _, s := range c.cluster[1:] {
-				old.From(s.Server).Refuse()
-			}
-			if err := old.kill(); err != nil {
-				return err
-			}
-			next, err := c.furthest(c.cluster[1:])
-			if err != nil {
-				return err
-			}
-			if err := c.takeOver(next, true); err != nil {
-				return err
-			}
-			if err := c.history.more(c.ctx, after); err != nil {
-				return err
-			}
-			c.clients.end()
-			for _, n := range notes() {
-				c.clients.ask(n.session, n.number)
-			}
-			return c.check(next, nil)
-		})
-		if err != nil {
-			return err
-		}
-		lost := broken(c.finding.Violations, KeepsAcknowledged)
-		c.finding.Found = lost > 0 && broken(c.finding.Violations, NoFalseAlarm) == 0
-		c.finding.Text = fmt.Sprintf("%d acknowledged writes lost, in run %d; %d authors were told, %d of them wrongly", lost, c.finding.Tries, len(c.history.told), broken(c.finding.Violations, NoFalseAlarm))
-		if c.finding.Found || c.finding.Tries == mostTries {
-			return nil
-		}
-	}
-}
-
-// furthest returns the replica that has received most.
-func (c *control) furthest(list cluster) (best *server, err error) {
-	var most uint64
-	for _, s := range list {
-		at, err := s.received()
-		if err != nil {
-			return nil, err
-		}
-		var domain, server, number uint64
-		if _, err := fmt.Sscanf(at, "%d-%d-%d", &domain, &server, &number); err != nil {
-			return nil, fmt.Errorf("server %s has received %q: %w", s.Name(), at, err)
-		}
-		if best == nil || number > most {
-			best, most = s, number
-		}
-	}
-	return best, nil
-}
-
 // blindReads is how many reads follow a write at once.
 const blindReads = 300
 
@@ -260,7 +154,7 @@ func (c *control) blind() error {
 		}
 		for range blindReads {
 			ctx, cancel := c.clients.call()
-			w := c.clients.write(ctx, byStatement, 0, 1)
+			w := c.clients.write(ctx, byStatement, 0, 1, nil)
 			if w.Outcome != Acknowledged {
 				cancel()
 				return fmt.Errorf("a write in a healthy cluster: %s", w.Error)

@@ -31,7 +31,8 @@ type Write struct {
 	Outcome Outcome       `json:"outcome"`
 	Version int64         `json:"version,omitempty"` // that the register got; 0: not known
 	Error   string        `json:"error,omitempty"`
-	Marker  string        `json:"marker,omitempty"` // by which it can be found out what happened
+	Marker  string        `json:"marker,omitempty"`   // by which it can be found out what happened
+	At      string        `json:"position,omitempty"` // of its session, afterwards
 	// First and Last are the router's generation before and after.
 	First uint64 `json:"first,omitempty"`
 	Last  uint64 `json:"last,omitempty"`

@@ -188,8 +188,7 @@ func (c *clients) exchange(p *peer, random *rand.Rand) error {
 	defer cancel()
 	number := int(c.session.Add(1))
 	session := replica.NewSession()
-	ctx = replica.WithSession(ctx, session)
-	if w := c.write(ctx, byUpdate, random.IntN(keys), number); w.Outcome == Acknowledged {
+	if w := c.write(ctx, byUpdate, random.IntN(keys), number, session); w.Outcome == Acknowledged {
 		r := Read{Session: number, Key: -1, Own: w.Token, Other: true, At: session.Token().String(), Start: c.history.now()}
 		a, err := p.ask(request{Token: p.seals.Seal(session.Token()), Read: w.Token})
 		if err != nil {
