@@ -33,6 +33,7 @@ var failures = []struct {
 	{"a token is forged, expired or of another cluster", []string{"TestFailureForgedExpiredForeignToken"}},
 	{"positions begin anew (RESET MASTER, a restored backup)", []string{"TestFailurePositionsBeginAnew"}},
 	{"the primary is killed", []string{"failover.TestFailurePrimaryKilledStrict", "promote.TestFailurePrimaryKilledWithSemiSync"}},
+	{"the primary is started anew before anybody acted", []string{"failover.TestFailurePrimaryRestartsStrict"}},
 	{"the primary stands still and comes back", []string{"failover.TestFailurePrimaryFrozenStrict"}},
 	{"the network cuts the primary off, which goes on", []string{"failover.TestFailurePrimaryCutOff"}},
 	{"an asynchronous primary is killed", []string{"promote.TestFailurePrimaryKilledWithoutSemiSync", "TestFailureWritesLostByFailover"}},
