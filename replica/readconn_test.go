@@ -147,3 +147,38 @@ func BenchmarkQueryRow(b *testing.B) {
 		})
 	}
 }
+
+func TestRenewReplacesWhatIsInUse(t *testing.T) {
+	r, n, readers := faked(t)
+	writers, fallback := &fakeServer{}, &fakeServer{}
+	r.nodes[0].writeServer, r.nodes[0].fallbackServer = writers, fallback
+	for name, pool := range map[string]struct {
+		db     *sql.DB
+		server *fakeServer
+	}{"reads": {n.read, readers}, "writes": {r.write, writers}, "fallback": {r.fallback, fallback}} {
+		used, err := pool.db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		idle, err := pool.db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := idle.Close(); err != nil { // to the pool
+			t.Fatal(err)
+		}
+		r.Renew()
+		if got := pool.server.open.Load(); got != 1 {
+			t.Errorf("%s: %d connections are open, want 1: the one in use", name, got)
+		}
+		if err := errors.Join(used.PingContext(t.Context()), used.Close()); err != nil {
+			t.Errorf("%s: what was in use: %v", name, err)
+		}
+		if got := pool.server.open.Load(); got != 0 {
+			t.Errorf("%s: a connection from before went back to the pool", name)
+		}
+		if err := pool.db.PingContext(t.Context()); err != nil || pool.server.dials.Load() != 3 {
+			t.Errorf("%s: %v after %d connections, want a third", name, err, pool.server.dials.Load())
+		}
+	}
+}
