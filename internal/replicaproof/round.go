@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -168,6 +169,9 @@ func (r *round) explain(err error) error {
 			continue // the same, some time later
 		}
 		err = fmt.Errorf("%w\n  %s %s %s: %s", err, e.At.Format("05.000"), e.Kind, e.Node, e.Text)
+		if e.Report != nil && len(e.Report.Left) > 0 {
+			err = fmt.Errorf("%w\n    left: %s", err, strings.Join(e.Report.Left, " "))
+		}
 	}
 	s := r.guard.Status()
 	err = fmt.Errorf("%w\n  guard: primary %q, held %q, problem %q, candidate %q", err, s.Primary, s.Held, s.Problem, s.Candidate)

@@ -52,7 +52,7 @@ type server struct {
 	group *replicatest.Group
 	id    int     // server_id, and index in the cluster from 1
 	near  *sql.DB // as a program on the same machine, which no cut of the network is in front of
-	down  bool
+	down  bool    // or frozen
 }
 
 // open opens a pool whose lost connections are no news.
@@ -108,6 +108,9 @@ func (s *server) replication() string {
 	if s.down {
 		return "it is down"
 	}
+	if err := s.did(); err != nil {
+		return "it cannot be asked: " + err.Error()
+	}
 	status := s.ReplicaStatus()
 	var text string
 	for _, n := range []string{"Slave_IO_Running", "Slave_SQL_Running", "Gtid_IO_Pos", "Last_IO_Error", "Last_SQL_Error"} {
@@ -117,10 +120,20 @@ func (s *server) replication() string {
 }
 
 // What may happen to it.
-func (s *server) freeze() error { s.Freeze(); return s.did() }
-func (s *server) thaw() error   { s.Thaw(); return s.did() }
-func (s *server) cut() error    { s.Isolate(); return s.did() }
-func (s *server) heal() error   { s.Heal(); return s.did() }
+func (s *server) cut() error  { s.Isolate(); return s.did() }
+func (s *server) heal() error { s.Heal(); return s.did() }
+
+func (s *server) freeze() error {
+	s.Freeze()
+	s.down = true
+	return s.did()
+}
+
+func (s *server) thaw() error {
+	s.Thaw()
+	s.down = false
+	return s.did()
+}
 
 func (s *server) kill() error {
 	s.Kill()
