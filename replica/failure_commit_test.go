@@ -225,7 +225,8 @@ func TestFailureCommitConnectionLost(t *testing.T) {
 		{"a statement by Query after it is done", "\x03INSERT", true, func(i int) error {
 			return r.Write(ctx).QueryRowContext(ctx, fmt.Sprintf("INSERT INTO x VALUES (%d) RETURNING i", i)).Scan(&i)
 		}, true, 0},
-		{"a prepared statement after it is done", "\x17", true, func(i int) error {
+		// COM_STMT_EXECUTE of the first statement of a connection, once.
+		{"a prepared statement after it is done", "\x17\x01\x00\x00\x00\x00\x01\x00\x00\x00", true, func(i int) error {
 			_, err := r.Write(ctx).ExecContext(ctx, "INSERT INTO x VALUES (?)", i)
 			return err
 		}, true, 0},
