@@ -134,8 +134,9 @@ func (r *Router) Write(context.Context) *sql.DB {
 // Read returns a pool for reads: that of a replica, chosen by weight among those of [Config.Zone] or,
 // if none of them is fresh enough, among the others; the primary's when there is no replica to use,
 // or none that has what the [Session] in ctx must see or is within its [WithMaxLag], and for
-// [WithPrimary]; one whose calls fail with [ErrNoReplica] when there is nothing. A session keeps to one replica as long as it can, so that
-// time does not seem to run backwards. It does not block. Ask anew for each read, or for each
+// [WithPrimary]; one whose calls fail with [ErrNoReplica] when there is nothing. A session
+// keeps to one replica as long as it can, so that time does not seem to run backwards. It does not block, but for a session that has read from the primary
+// without a pause for a tenth of a second: one of its calls waits for up to 50 ms to get away. Ask anew for each read, or for each
 // group of reads that belong together; the caller must not close the pool.
 func (r *Router) Read(ctx context.Context) *sql.DB {
 	if r.single != nil {

@@ -21,6 +21,7 @@ type Session struct {
 
 	mu     sync.Mutex // of changes
 	seen   int64      // ticks when last answered; 0: what it showed is covered by a write of the session
+	stays  int64      // ticks since which the primary is read, or when a read waited to get away from it last
 	moved  int64      // ticks when at became what it is
 	needed int64      // ticks when need became what it is
 	router *Router    // whose primary answered at other

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
 // A shown is how far a replica can have shown its data to anybody.
@@ -34,11 +35,54 @@ func (r *Router) readSession(v *view, s *Session) *sql.DB {
 			v.primary.hurry()
 		}
 	}
-	if n := r.turn(v, s, need); n != nil {
+	n := r.turn(v, s, need)
+	if n == nil && s.lingers() {
+		n = r.leave(s)
+	}
+	if n != nil {
 		n.picks.Add(1)
 		return n.read
 	}
 	return r.last(v)
+}
+
+const (
+	lingering = 100 * time.Millisecond // of reads from the primary, before one of them waits to get away
+	leaving   = 50 * time.Millisecond  // how long it waits
+)
+
+// lingers reports whether the session has read from the primary for a while. Each such read may have
+// seen what is newer than all that is known of the replicas, so that one that reads without a pause
+// would never leave. It is true for one read in each such while.
+func (s *Session) lingers() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := ticks()
+	if s.other.Load() == 0 || now-s.stays < int64(lingering) {
+		return false
+	}
+	s.stays = now
+	return true
+}
+
+// leave waits for a replica that has what the session has seen; nil when there is none soon.
+func (r *Router) leave(s *Session) *node {
+	timer := time.NewTimer(leaving)
+	defer timer.Stop()
+	for {
+		r.mu.Lock()
+		changed := r.changed
+		r.mu.Unlock()
+		v := r.view.Load()
+		if n := r.turn(v, s, s.mustSee(v)); n != nil {
+			return n
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return nil
+		}
+	}
 }
 
 // mustSee is what a replica must have for the session.
@@ -171,5 +215,8 @@ func (r *Router) sawPrimary(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.router = r
-	s.other.Store(ticks())
+	now := ticks()
+	if s.other.Swap(now) == 0 {
+		s.stays = now
+	}
 }
