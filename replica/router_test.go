@@ -72,7 +72,7 @@ func shares(r *Router, ctx context.Context) map[string]float64 {
 	return got
 }
 
-func near(a, b float64) bool { return math.Abs(a-b) < 0.02 }
+func near(a, b float64) bool { return math.Abs(a-b) < 0.03 }
 
 func TestNearReplicasFirst(t *testing.T) {
 	r := made(t, Config{Zone: "here", Nodes: []Node{
