@@ -255,6 +255,7 @@ func TestStatusNamesTheCommandThatHelps(t *testing.T) {
 	s.ready()
 	s.waitFor("the server reads the database", fresh)
 
+	servers[1].CatchUp(servers[0]) // nothing waits for replicas here
 	servers[0].Kill()
 	var command string
 	eventually(t, "status prints the command", func() bool {
