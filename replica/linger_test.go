@@ -3,33 +3,53 @@ package replica
 import (
 	"testing"
 	"time"
-
-	"github.com/sugarlabs/beamrider/replica/replicatest"
 )
 
-// A session that reads again and again without a pause gets away from the primary, where its write
-// brought it, although each read may have seen something new there.
+// A session that reads again and again without a pause may have seen something new on the primary with
+// each read. Now and then one of its reads waits until it is known what that can be, and goes to a
+// replica that has it.
 func TestSessionWithoutPauseLeavesThePrimary(t *testing.T) {
-	servers := replicatest.Cluster(t, 2)
-	r := run(t, servers...)
-	await(t, r, "the replica is read", reads(1))
-	must(t, r.Write(t.Context()), t.Context(), "CREATE TABLE x (i INT PRIMARY KEY)")
+	r := made(t, Config{Nodes: []Node{{Name: "p"}, {Name: "a"}}})
 	s := NewSession()
 	ctx := WithSession(t.Context(), s)
-	written := 0
-	for written == 0 || serverID(t, ctx, r.Read(ctx)) != 1 { // now and then the replica has it at once
-		written++
-		must(t, r.Write(ctx), ctx, "INSERT INTO x VALUES (?)", written)
-	}
-	end := time.Now().Add(patience)
-	for serverID(t, ctx, r.Read(ctx)) == 1 {
-		if time.Now().After(end) {
-			t.Fatalf("after %s the session still reads from the primary", patience)
+	s.wrote(ids("0-1-5"))
+	for range 3 { // each time it has just read
+		r.sawPrimary(ctx)
+		if got := r.Read(ctx); got != r.fallback {
+			t.Fatal("what it has seen a moment ago is not known yet, and it reads from a replica")
 		}
 	}
-	// And it stays away.
-	var n int
-	if err := r.Read(ctx).QueryRowContext(ctx, "SELECT COUNT(*) FROM x").Scan(&n); err != nil || n != written {
-		t.Errorf("%d rows (%v), want %d", n, err, written)
+	s.mu.Lock()
+	s.stays -= int64(lingering)
+	s.mu.Unlock()
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		<-r.nodes[0].kick // it is asked soon, as somebody waits
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.nodes[0].facts.began = ticks()
+		r.update()
+	}()
+	if got := r.Read(ctx); got != r.nodes[1].read {
+		t.Error("after a while it still reads from the primary")
+	}
+	<-asked
+	if got := r.Read(ctx); got != r.nodes[1].read {
+		t.Error("it does not stay with the replica")
+	}
+	// Nobody answers: it waits no longer than it may, and not each time.
+	r.sawPrimary(ctx)
+	s.mu.Lock()
+	s.stays -= int64(lingering)
+	s.mu.Unlock()
+	if got := r.Read(ctx); got != r.fallback {
+		t.Error("it reads what is not known to be new enough")
+	}
+	if s.lingers() {
+		t.Error("the next read would wait again")
+	}
+	if d := time.Duration(ticks() - s.stays); d > 5*leaving+time.Second {
+		t.Errorf("it waited for %s", d)
 	}
 }
