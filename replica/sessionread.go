@@ -80,6 +80,9 @@ func (r *Router) leave(s *Session) *node {
 		select {
 		case <-changed:
 		case <-timer.C:
+			s.mu.Lock()
+			s.stays = ticks() // the next while begins now
+			s.mu.Unlock()
 			return nil
 		}
 	}
