@@ -171,6 +171,8 @@ func parseLast(text string) (last, all gtids, err error) {
 	if last, err = parseGTIDs(own, ","); err != nil {
 		return nil, nil, err
 	}
-	all, err = parseGTIDs(whole, ",")
-	return last, all, err
+	if all, err = parseGTIDs(whole, ","); err != nil {
+		return nil, nil, err
+	}
+	return last, all, nil
 }
