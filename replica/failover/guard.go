@@ -227,13 +227,28 @@ func (g *Guard) failover(ctx context.Context) bool {
 	return true
 }
 
-// rejoin brings back who stands aside.
+// leftBehind reports whether n is a replica of the one that the last failover replaced, and has been
+// stopped since from receiving: a promotion does that first, and may then fail to point it to the new
+// primary. In mode strict writes would wait for it for ever. g.mu is held.
+func (g *Guard) leftBehind(n, primary *node) bool {
+	if g.record == nil || n.sight.Role != replica.Replica || n.sight.Receives || n.sight.Source == 0 {
+		return false
+	}
+	for _, old := range g.know.nodes {
+		if old.name == g.record.From && old != primary && old.alive.ID == n.sight.Source {
+			return true
+		}
+	}
+	return false
+}
+
+// rejoin brings back who stands aside, and who was not pointed to the primary when that became it.
 func (g *Guard) rejoin(ctx context.Context, now time.Time, next map[string]time.Time) {
 	g.mu.Lock()
 	var name string
 	if list := g.know.writable(); len(list) == 1 {
 		for _, n := range g.know.nodes {
-			if n.answers() && n.sight.Alone && n.sight.Role == replica.Unknown && now.After(next[n.name]) {
+			if n.answers() && (n.sight.Alone && n.sight.Role == replica.Unknown || g.leftBehind(n, list[0])) && now.After(next[n.name]) {
 				name = n.name
 				break
 			}
