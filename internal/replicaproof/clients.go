@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -306,21 +307,43 @@ func seen(ctx context.Context, db replica.Querier, token int64) (found bool, ser
 	return n == 1, server, err
 }
 
-// strays write to the primary past the router, over connections that a cut of the network leaves
-// alone. The caller closes db after the end.
-func (c *clients) strays(db *sql.DB) {
-	for i := range strayN {
-		c.spawn(uint64(300+i), func(*rand.Rand) {
-			ctx, cancel := c.call()
-			defer cancel()
-			w := Write{Token: c.next.Add(1), Key: -1, Stray: true, Start: c.history.now()}
-			_, err := db.ExecContext(ctx, insert, w.Token)
-			w.End, w.Outcome = c.history.now(), Acknowledged
-			if err != nil {
-				w.Outcome, w.Error = Unknown, reason(err)
+// strays write to a server past the router, over connections that a cut of the network leaves alone,
+// until stop, which waits for their end.
+func (c *clients) strays(s *server) (stop func(), err error) {
+	db, err := open(s.NearDSN())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(c.ctx)
+	var all sync.WaitGroup
+	for range strayN {
+		all.Go(func() {
+			for ctx.Err() == nil && !c.history.full() {
+				c.stray(db)
+				c.pause(20 * time.Millisecond)
 			}
-			c.history.write(w)
-			c.pause(20 * time.Millisecond)
 		})
 	}
+	return sync.OnceFunc(func() {
+		cancel()
+		all.Wait()
+		_ = db.Close() // a server that was killed cannot be told goodbye
+	}), nil
+}
+
+// stray writes once past the router.
+func (c *clients) stray(db *sql.DB) {
+	ctx, cancel := c.call()
+	defer cancel()
+	w := Write{Token: c.next.Add(1), Key: -1, Stray: true, Start: c.history.now()}
+	_, err := db.ExecContext(ctx, insert, w.Token)
+	w.End, w.Outcome = c.history.now(), Acknowledged
+	if err != nil {
+		w.Outcome, w.Error = Unknown, reason(err)
+	}
+	// Who did not get through has written nothing.
+	if dial := (*net.OpError)(nil); errors.As(err, &dial) && dial.Op == "dial" {
+		w.Outcome = Failed
+	}
+	c.history.write(w)
 }

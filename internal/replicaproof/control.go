@@ -182,13 +182,12 @@ func (c *control) impatient() error {
 			return err
 		}
 		old, next := c.cluster[0], c.cluster[1]
-		near, err := open(old.NearDSN())
+		stop, err := c.clients.strays(old)
 		if err != nil {
 			return err
 		}
-		err = old.cut()
-		c.clients.strays(near)
-		if err == nil {
+		defer stop()
+		if err = old.cut(); err == nil {
 			err = until(c.ctx, "the old primary acknowledges alone", func() bool { return c.history.strays() >= 10 })
 		}
 		if err == nil {
@@ -201,11 +200,11 @@ func (c *control) impatient() error {
 			alone := c.history.strays()
 			err = until(c.ctx, "both acknowledge", func() bool { return c.history.strays() >= alone+10 })
 		}
+		stop()
 		if err == nil {
 			err = c.check(next, old)
 		}
-		c.clients.end()
-		if err := errors.Join(err, near.Close()); err != nil {
+		if err != nil {
 			return err
 		}
 		lost := broken(c.finding.Violations, KeepsAcknowledged)

@@ -100,17 +100,14 @@ func (r *round) strike(ctx context.Context) error {
 
 // losePrimary has the guard replace a primary. back, if not nil, lets the old one go on before it is
 // restarted; then it still believes to be the primary.
-func (r *round) losePrimary(ctx context.Context, lose, back func(*server) error) (err error) {
+func (r *round) losePrimary(ctx context.Context, lose, back func(*server) error) error {
 	old := r.cluster[0]
 	// Who is near the old primary goes on to talk to it.
-	near, err := open(old.NearDSN())
+	stop, err := r.clients.strays(old)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		err = errors.Join(err, near.Close())
-	}()
-	r.clients.strays(near)
+	defer stop()
 	if err := r.lose(old, lose); err != nil {
 		return err
 	}
@@ -138,6 +135,7 @@ func (r *round) losePrimary(ctx context.Context, lose, back func(*server) error)
 			return err
 		}
 	}
+	stop() // what it finds after the restart is read-only
 	return old.restart()
 }
 
