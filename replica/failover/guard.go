@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,31 +49,41 @@ func (g *Guard) Promoter() *promote.Promoter { return g.promoter }
 
 // Run watches, and acts if it is to, until ctx ends; it returns when all it started has ended. A
 // promotion that is under way then is stopped as by any interruption: the same one, repeated, finishes
-// it. An error means that it cannot work. Of two calls at once the second waits for the first.
+// it. An error means that it cannot work; a note of the last failover that cannot be read is none, and
+// holds failovers back until it can, or is gone. Of two calls at once the second waits for the first.
 func (g *Guard) Run(ctx context.Context) error {
 	g.running.Lock()
 	defer g.running.Unlock()
-	record, err := load(g.config.Folder)
-	if err != nil {
-		return err
+	unread := g.recall()
+	if unread != "" {
+		g.log.Error(unread)
 	}
 	watch, err := g.promoter.Watch()
 	if err != nil {
 		return err
 	}
 	defer watch.Close()
-	g.mu.Lock()
-	if g.record = record; record != nil {
-		g.know.last = record.At
-	}
-	g.mu.Unlock()
 	var all sync.WaitGroup
 	for i := range watch.Nodes() {
 		all.Go(func() { g.watch(ctx, watch, i) })
 	}
-	g.act(ctx)
+	g.act(ctx, unread)
 	all.Wait()
 	return nil
+}
+
+// recall reads the note of the last failover. It returns why it cannot; "": it has.
+func (g *Guard) recall() string {
+	record, err := load(g.config.Folder)
+	if err != nil {
+		return fmt.Sprintf("It is not known when the last failover was: %s.", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if record != nil && record.At.After(g.know.last) {
+		g.record, g.know.last = record, record.At
+	}
+	return ""
 }
 
 // watch asks one node again and again.
@@ -139,9 +150,10 @@ const (
 	rejoinPause = 5 * time.Second
 )
 
-// act decides, whenever something was seen.
-func (g *Guard) act(ctx context.Context) {
+// act decides, whenever something was seen. unread is what recall said.
+func (g *Guard) act(ctx context.Context, unread string) {
 	pause, next := firstPause, time.Time{}
+	again := time.Now().Add(firstPause) // the note is read
 	rejoin := make(map[string]time.Time)
 	told := "" // why the primary that is lost is not replaced
 	for {
@@ -152,8 +164,11 @@ func (g *Guard) act(ctx context.Context) {
 		}
 		now := time.Now()
 		stop := stopped(g.config.Folder)
+		if unread != "" && now.After(again) {
+			unread, again = g.recall(), now.Add(firstPause)
+		}
 		g.mu.Lock()
-		g.know.stopped = stop
+		g.know.stopped = cmp.Or(stop, unread)
 		lost, held := g.know.lost(), g.know.held(now)
 		var events []Event
 		if lost && held != told && held != "" {

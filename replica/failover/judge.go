@@ -80,8 +80,13 @@ func (k *knowledge) held(now time.Time) string {
 	if list := k.writable(); len(list) > 0 && list[0] != k.primary || len(list) > 1 {
 		return "Another server takes writes."
 	}
-	if age := now.Sub(k.last); !k.last.IsZero() && age < k.calm {
-		return fmt.Sprintf("The last failover was %s ago; the next one within %s is for a person to decide.", age.Round(time.Second), k.calm)
+	// Reasons name times, not ages: one that is the same is told once.
+	switch age := now.Sub(k.last); {
+	case k.last.IsZero() || age >= k.calm:
+	case age < 0:
+		return fmt.Sprintf("The last failover was at %s, which is still to come: a clock was wrong. Set it right; if it was wrong then, remove %s.", moment(k.last), recordName)
+	default:
+		return fmt.Sprintf("The last failover was at %s; until %s the next one is for a person to decide.", moment(k.last), moment(k.last.Add(k.calm)))
 	}
 	if k.armed.IsZero() {
 		why := k.primary.alive.Strict
@@ -91,7 +96,7 @@ func (k *knowledge) held(now time.Time) string {
 		return fmt.Sprintf("%s does not keep to mode strict: %s. Prepare the cluster.", k.primary.name, why)
 	}
 	if age := now.Sub(k.armed); age > armedFor {
-		return fmt.Sprintf("%s was last seen to wait for its replicas %s ago; since then it may have given up.", k.primary.name, age.Round(time.Second))
+		return fmt.Sprintf("%s was last seen to wait for its replicas at %s; since then it may have given up.", k.primary.name, moment(k.armed))
 	}
 	if k.candidate() == nil {
 		return "No replica answers that may be promoted."
@@ -107,6 +112,9 @@ func (k *knowledge) held(now time.Time) string {
 	}
 	return ""
 }
+
+// moment is a time in a sentence.
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // armedFor is for how long the sight of an armed primary counts: its time-out is at least an hour.
 const armedFor = time.Hour

@@ -42,7 +42,8 @@ func TestHeld(t *testing.T) {
 		{"never seen", func(k *knowledge) { k.primary = nil }, "has not seen yet"},
 		{"never armed", func(k *knowledge) { k.armed = time.Time{}; k.primary.alive.Strict = "it gives up" }, "mode strict: it gives up"},
 		{"armed long ago", func(k *knowledge) { k.armed = start.Add(-time.Hour) }, "it may have given up"},
-		{"a failover just now", func(k *knowledge) { k.last = start.Add(-time.Minute) }, "last failover was 1m2s ago"},
+		{"a failover just now", func(k *knowledge) { k.last = start.Add(-time.Minute) }, "last failover was at 2009-05-01T11:59:00Z; until 2009-05-01T12:09:00Z"},
+		{"a failover in the future", func(k *knowledge) { k.last = start.Add(24 * time.Hour) }, "a clock was wrong"},
 		{"a failover long ago", func(k *knowledge) { k.last = start.Add(-11 * time.Minute) }, ""},
 		{"stopped by a person", func(k *knowledge) { k.stopped = "The file is there." }, "The file is there."},
 		{"another is silent", func(k *knowledge) { silence(k, 2, 1) }, "c does not answer either"},
@@ -60,6 +61,9 @@ func TestHeld(t *testing.T) {
 			c.do(k)
 			if got := k.held(start.Add(2 * time.Second)); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 				t.Errorf("held %q, want %q", got, c.want)
+			}
+			if now, later := k.held(start.Add(2*time.Second)), k.held(start.Add(5*time.Second)); now != later {
+				t.Errorf("the same reason is told again, as %q and %q", now, later)
 			}
 		})
 	}
