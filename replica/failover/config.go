@@ -17,7 +17,9 @@ type Config struct {
 	// Automatic promotes without being asked. It needs mode strict, three servers and a Folder.
 	Automatic bool
 	// Rejoin brings servers back as replicas that are read-only and replicate from nobody, such as an
-	// old primary that was restarted. Those that have what the primary has not are left alone.
+	// old primary that was restarted, and replicas that receive nothing as they follow another than the
+	// primary. Those that have what the primary has not are left alone, and empty ones, which somebody is
+	// about to fill.
 	Rejoin bool
 	// Folder holds the file no-failover, which people make to stop automation, and failover.json, in
 	// which this guard notes the last failover.

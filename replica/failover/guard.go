@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
-	"github.com/sugarlabs/beamrider/replica"
 	"github.com/sugarlabs/beamrider/replica/promote"
 )
 
@@ -148,13 +148,15 @@ const (
 	firstPause  = time.Second
 	longestWait = 30 * time.Second
 	rejoinPause = 5 * time.Second
+
+	longestRejoinPause = time.Minute
 )
 
 // act decides, whenever something was seen. unread is what recall said.
 func (g *Guard) act(ctx context.Context, unread string) {
 	pause, next := firstPause, time.Time{}
 	again := time.Now().Add(firstPause) // the note is read
-	rejoin := make(map[string]time.Time)
+	rejoin := make(map[string]*attempt)
 	told := "" // why the primary that is lost is not replaced
 	for {
 		select {
@@ -189,7 +191,7 @@ func (g *Guard) act(ctx context.Context, unread string) {
 			if g.failover(ctx) {
 				pause, next = firstPause, time.Time{}
 			} else {
-				next = time.Now().Add(pause)
+				next = time.Now().Add(about(pause))
 				pause = min(2*pause, longestWait)
 			}
 		case g.config.Rejoin && !lost && stop == "":
@@ -242,28 +244,20 @@ func (g *Guard) failover(ctx context.Context) bool {
 	return true
 }
 
-// leftBehind reports whether n is a replica of the one that the last failover replaced, and has been
-// stopped since from receiving: a promotion does that first, and may then fail to point it to the new
-// primary. In mode strict writes would wait for it for ever. g.mu is held.
-func (g *Guard) leftBehind(n, primary *node) bool {
-	if g.record == nil || n.sight.Role != replica.Replica || n.sight.Receives || n.sight.Source == 0 {
-		return false
-	}
-	for _, old := range g.know.nodes {
-		if old.name == g.record.From && old != primary && old.alive.ID == n.sight.Source {
-			return true
-		}
-	}
-	return false
+// An attempt is what became of bringing back one server so far.
+type attempt struct {
+	next  time.Time
+	pause time.Duration
+	told  bool
 }
 
-// rejoin brings back who stands aside, and who was not pointed to the primary when that became it.
-func (g *Guard) rejoin(ctx context.Context, now time.Time, next map[string]time.Time) {
+// rejoin brings back who stands aside.
+func (g *Guard) rejoin(ctx context.Context, now time.Time, attempts map[string]*attempt) {
 	g.mu.Lock()
 	var name string
 	if list := g.know.writable(); len(list) == 1 {
 		for _, n := range g.know.nodes {
-			if n.answers() && (n.sight.Alone && n.sight.Role == replica.Unknown || g.leftBehind(n, list[0])) && now.After(next[n.name]) {
+			if a := attempts[n.name]; n != list[0] && g.know.strays(n) && (a == nil || now.After(a.next)) {
 				name = n.name
 				break
 			}
@@ -278,16 +272,26 @@ func (g *Guard) rejoin(ctx context.Context, now time.Time, next map[string]time.
 		return
 	}
 	if err != nil {
-		first := next[name].IsZero()
-		next[name] = time.Now().Add(rejoinPause)
-		if first {
+		a := attempts[name]
+		if a == nil {
+			a = &attempt{pause: rejoinPause}
+			attempts[name] = a
+		}
+		a.next = time.Now().Add(about(a.pause))
+		a.pause = min(2*a.pause, longestRejoinPause)
+		// Without a report somebody else was at work, mostly another guard with the same.
+		if !a.told && report != nil {
+			a.told = true
 			g.tell(Event{At: time.Now(), Kind: NotRejoin, Node: name, Text: fmt.Sprintf("%s does not follow the primary: %s", name, err), Report: report})
 		}
 		return
 	}
-	delete(next, name)
+	delete(attempts, name)
 	g.tell(Event{At: time.Now(), Kind: Rejoined, Node: name, Text: fmt.Sprintf("%s follows %s again.", name, report.Primary), Report: report})
 }
+
+// about varies a pause, so that two guards which got into each other's way do not meet again.
+func about(pause time.Duration) time.Duration { return pause/2 + rand.N(pause) }
 
 // Status returns what is known now; it asks nobody.
 func (g *Guard) Status() Status {

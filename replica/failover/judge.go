@@ -17,6 +17,7 @@ type node struct {
 	fails  int           // questions in a row without an answer
 	silent time.Time     // since when
 	alive  promote.Sight // the last sight with an answer
+	aside  time.Time     // since when it is a replica of somebody else than the primary, and receives nothing
 }
 
 func (n *node) answers() bool { return !n.sight.At.IsZero() && n.sight.Err == nil }
@@ -168,7 +169,27 @@ func (k *knowledge) take(n *node, s promote.Sight) (events []Event) {
 	if n == k.primary && s.Err == nil && s.Role == replica.Primary {
 		k.copies(s, tell)
 	}
+	switch left := n.answers() && s.Role == replica.Replica && !s.Receives && k.primary != nil && s.Source != 0 && s.Source != k.primary.alive.ID; {
+	case !left:
+		n.aside = time.Time{}
+	case n.aside.IsZero():
+		n.aside = s.At
+	}
 	return events
+}
+
+// strayFor is for how long a replica is left to whoever may be at work on it.
+const strayFor = 5 * time.Second
+
+// strays reports whether a node is to be brought back to the primary. An empty one is being filled.
+func (k *knowledge) strays(n *node) bool {
+	if !n.answers() {
+		return false
+	}
+	if n.sight.Alone && n.sight.Role == replica.Unknown {
+		return n.sight.Position != ""
+	}
+	return !n.aside.IsZero() && n.sight.At.Sub(n.aside) >= strayFor
 }
 
 // follow makes a node the primary that is watched; nothing is known of it yet.
