@@ -11,7 +11,7 @@ import (
 // Who promoted was killed when the new primary took writes already, and before the others followed it.
 // In mode strict nothing could be written until they do.
 func TestFailureGuardKilledHalfWay(t *testing.T) {
-	w, _, servers := armed(t, func(c *Config) { c.Rejoin = true })
+	w, _, servers := armed(t, func(c *Config) { c.Rejoin, c.Automatic = true, false })
 	b, c := servers[1], servers[2]
 	servers[0].Kill()
 	c.Exec("STOP SLAVE IO_THREAD")
