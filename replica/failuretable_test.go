@@ -44,6 +44,7 @@ var failures = []struct {
 	{"only a server that is never promoted has the last writes", []string{"promote.TestFailureOnlyOneThatIsNeverPromotedHasIt"}},
 	{"the new primary is lost too", []string{"failover.TestFailureFailoverLoop"}},
 	{"two guards act at once", []string{"failover.TestFailureTwoGuardsAtOnce"}},
+	{"who promotes is killed half way", []string{"failover.TestFailureGuardKilledHalfWay"}},
 	{"somebody else promotes", []string{"TestFailurePromotedBySomebodyElse"}},
 	{"two programs see one failover", []string{"TestFailureTwoRoutersFollow"}},
 	{"the pool is full of connections to the old primary", []string{"TestFailureOldConnectionsInPool"}},

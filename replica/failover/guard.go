@@ -310,7 +310,7 @@ func (g *Guard) Status() Status {
 		s.Candidate = c.name
 	}
 	switch list := k.writable(); {
-	case len(list) > 1:
+	case k.split && len(list) > 1:
 		var names string
 		for i, n := range list {
 			if i > 0 {

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ type node struct {
 	fails  int           // questions in a row without an answer
 	silent time.Time     // since when
 	alive  promote.Sight // the last sight with an answer
+	beside int           // sights in a row that it takes writes, while another was known to as well
 	aside  time.Time     // since when it is a replica of somebody else than the primary, and receives nothing
 }
 
@@ -30,7 +32,9 @@ type knowledge struct {
 	started   time.Time // when its server had been started then
 	waited    time.Time // when it was last seen to wait in any mode
 	oneCopy   time.Time // since about when it does not
-	waiting   bool      // mode Strict: no replica acknowledges
+	waitsFrom time.Time // mode Strict: since when no replica acknowledges
+	waiting   bool      // that has gone on for waitFor
+	split     bool      // several nodes take writes
 	fall      int
 	calm      time.Duration
 	last      time.Time // the last failover
@@ -125,7 +129,7 @@ func (k *knowledge) take(n *node, s promote.Sight) (events []Event) {
 	tell := func(kind Kind, node *node, format string, args ...any) {
 		events = append(events, Event{At: s.At, Kind: kind, Node: node.name, Text: fmt.Sprintf(format, args...)})
 	}
-	wasLost, wasSplit := k.lost(), len(k.writable()) > 1
+	wasLost := k.lost()
 	n.sight = s
 	if s.Err != nil {
 		if n.fails++; n.fails == 1 {
@@ -146,7 +150,8 @@ func (k *knowledge) take(n *node, s promote.Sight) (events []Event) {
 		}
 	}
 	list := k.writable()
-	if split := len(list) > 1; split != wasSplit {
+	if split := k.besides(n, list); split != k.split {
+		k.split = split
 		var names []string
 		for _, w := range list {
 			names = append(names, w.name)
@@ -178,6 +183,29 @@ func (k *knowledge) take(n *node, s promote.Sight) (events []Event) {
 	return events
 }
 
+// besides reports whether several nodes take writes at the same time. What the others said was before n
+// was asked: in a planned switch both may have said so, one after the other. Only a second sight of each
+// began after a sight of the other.
+func (k *knowledge) besides(n *node, list []*node) bool {
+	switch {
+	case len(list) < 2:
+		for _, n := range k.nodes {
+			n.beside = 0
+		}
+	case slices.Contains(list, n):
+		n.beside++
+	default:
+		n.beside = 0
+	}
+	several := 0
+	for _, n := range list {
+		if n.beside > 1 {
+			several++
+		}
+	}
+	return several > 1
+}
+
 // strayFor is for how long a replica is left to whoever may be at work on it.
 const strayFor = 5 * time.Second
 
@@ -194,9 +222,12 @@ func (k *knowledge) strays(n *node) bool {
 
 // follow makes a node the primary that is watched; nothing is known of it yet.
 func (k *knowledge) follow(primary *node) {
-	k.primary, k.waiting = primary, false
+	k.primary, k.waitsFrom, k.waiting = primary, time.Time{}, false
 	k.armed, k.started, k.waited, k.oneCopy = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
+
+// waitFor is how long a primary may be without replicas before it is told: a new one is until they follow.
+const waitFor = time.Second
 
 // copies notes whether what the primary acknowledges is in one copy.
 func (k *knowledge) copies(s promote.Sight, tell func(Kind, *node, string, ...any)) {
@@ -208,11 +239,14 @@ func (k *knowledge) copies(s promote.Sight, tell func(Kind, *node, string, ...an
 	} else {
 		k.armed, k.started = time.Time{}, time.Time{}
 	}
-	if waits := s.Endless && !s.Waits; waits != k.waiting {
-		k.waiting = waits
-		if waits {
-			tell(Waiting, n, "No replica acknowledges what is written to %s: writes wait until one does.", n.name)
-		}
+	switch waits := s.Endless && !s.Waits; {
+	case !waits:
+		k.waitsFrom, k.waiting = time.Time{}, false
+	case k.waitsFrom.IsZero():
+		k.waitsFrom = s.At
+	case !k.waiting && s.At.Sub(k.waitsFrom) >= waitFor:
+		k.waiting = true
+		tell(Waiting, n, "No replica acknowledges what is written to %s: writes wait until one does.", n.name)
 	}
 	switch {
 	case s.Waits || s.Endless:

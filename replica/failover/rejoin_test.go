@@ -13,6 +13,8 @@ import (
 func TestFailureGuardKilledHalfWay(t *testing.T) {
 	w, _, servers := armed(t, func(c *Config) { c.Rejoin, c.Automatic = true, false })
 	b, c := servers[1], servers[2]
+	b.CatchUp(servers[0])
+	c.CatchUp(servers[0])
 	servers[0].Kill()
 	c.Exec("STOP SLAVE IO_THREAD")
 	b.Exec("STOP SLAVE", "SET GLOBAL rpl_semi_sync_master_enabled = 1", "SET GLOBAL read_only = 0", "RESET SLAVE ALL")
