@@ -212,9 +212,9 @@ func (l *lease) missing(have int) []Refusal {
 // decide runs statements after which x may take writes, on the connection that holds its lock. With
 // majority one has to be ours until then: x's own lock was prolonged first and ends first, and with
 // it the connection, so that statements which arrive later than anybody else could be promoted have
-// no effect.
+// no effect. ready is asked last, if it is not nil.
 // sent says that they were, whatever came of it.
-func (l *lease) decide(ctx context.Context, x *server, majority bool, statements ...string) (sent bool, err error) {
+func (l *lease) decide(ctx context.Context, x *server, majority bool, ready func(context.Context) error, statements ...string) (sent bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if x.lock == nil {
@@ -229,6 +229,11 @@ func (l *lease) decide(ctx context.Context, x *server, majority bool, statements
 			return false, l.op.refuse(list...)
 		}
 		l.op.did("A majority agrees: %s.", strings.Join(have, ", "))
+	}
+	if ready != nil {
+		if err := ready(ctx); err != nil {
+			return false, err
+		}
 	}
 	return true, x.execOn(ctx, x.lock, statements...)
 }

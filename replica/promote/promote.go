@@ -91,6 +91,7 @@ func (o *operation) change(ctx context.Context, x *server, plan *Plan, options O
 	from := o.find(plan.From)
 	semi := o.semiSync() || o.config.Mode == Strict
 	var since time.Time
+	var ready func(context.Context) error
 	err := o.endCatchUp(ctx, x) // of a call that was interrupted
 	switch {
 	case err != nil:
@@ -99,6 +100,7 @@ func (o *operation) change(ctx context.Context, x *server, plan *Plan, options O
 		since, err = o.takeOver(ctx, x, from, undo)
 	default:
 		err = o.drain(ctx, x, from, overridden, undo)
+		ready = func(ctx context.Context) error { return o.stillStopped(ctx, x, from, overridden) }
 	}
 	if err != nil {
 		return err
@@ -140,7 +142,7 @@ func (o *operation) change(ctx context.Context, x *server, plan *Plan, options O
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("promote: interrupted before %s takes writes: %w", x.Name, err)
 	}
-	sent, err := o.lease.decide(ctx, x, options.Automatic, statements...)
+	sent, err := o.lease.decide(ctx, x, options.Automatic, ready, statements...)
 	if sent {
 		*undo = nil // whether a statement that fails had an effect is not known
 	}
