@@ -184,7 +184,7 @@ var table = settings.Table[config]{
 	{Key: "database.url", Env: "REMORA_DATABASE_URL", Secret: true, Example: `"mysql://remora:password@127.0.0.1:3306/remora"`,
 		Doc: "A MariaDB database. Unset, and database.nodes too: the embedded SQLite database catalog.sqlite in data.dir.",
 		Set: func(c *config, v string) error { return setNodes(c, v, false) }},
-	{Key: "database.nodes", Env: "REMORA_DATABASE_NODES", Secret: true, List: true, Example: `["mysql://remora:password@10.0.0.11/remora?name=beamrider", "mysql://remora:password@10.0.0.13/remora?name=second&weight=2"]`,
+	{Key: "database.nodes", Env: "REMORA_DATABASE_NODES", Secret: true, List: true, Example: `["mysql://remora:password@10.0.0.11/remora?name=beamrider", "mysql://remora:password@10.0.0.13/remora?name=second&weight=2", "mysql://remora:password@10.0.0.12/remora?name=sunjammer&primary=never&reads=never"]`,
 		Doc: "All MariaDB servers of the library, in place of database.url. Which is the primary is asked from them; reads go to replicas by weight. Write a comma in a password as %2C.",
 		Set: func(c *config, v string) error { return setNodes(c, v, true) }},
 	{Key: "database.max_lag", Env: "REMORA_DATABASE_MAX_LAG", Default: "10s", Example: `"30s"`,
@@ -287,13 +287,25 @@ func (c *config) check() (errs []error) {
 	if c.trackFile != "" && !c.has(roleMonitor) {
 		errs = append(errs, errors.New("monitor.track_file is written by the monitor; server.roles has no monitor"))
 	}
-	if c.automatic || len(c.voters) > 0 || c.voteSecret.Text() != "" {
-		// The rest of its mistakes are told with the others, not when the primary is lost.
-		if _, err := keeper.Open(c.keeper()); err != nil {
-			errs = append(errs, err)
-		}
+	// Other processes may share the file, without the account that changes roles.
+	if c.has(roleMonitor) && (c.automatic || len(c.voters) > 0 || c.voteSecret.Text() != "") {
+		errs = append(errs, c.checkKeeper()...)
 	}
 	return errs
+}
+
+// checkKeeper tells mistakes at the start, not when the primary is lost.
+func (c *config) checkKeeper() []error {
+	if len(c.nodes) < 2 || c.promoter == (mariaurl.Account{}) || c.replication == (mariaurl.Account{}) {
+		return []error{errors.New("database.automatic, monitor.voters and monitor.vote_secret are for several database servers; they need database.nodes, database.promote and database.replication besides, in the processes with the role monitor")}
+	}
+	if c.automatic && (c.mode != string(promote.Strict) || len(c.nodes) < 3) {
+		return []error{errors.New("database.automatic needs database.mode = \"strict\" and three servers in database.nodes: else nobody can know what a lost primary had acknowledged alone; promote by hand")}
+	}
+	if _, err := keeper.Open(c.keeper()); err != nil {
+		return []error{err}
+	}
+	return nil
 }
 
 func (c *config) site() (*site.Site, error) {

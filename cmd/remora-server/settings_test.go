@@ -75,6 +75,28 @@ func TestMistakesInTheFileShowNoPassword(t *testing.T) {
 	}
 }
 
+func TestPromotionByItselfIsWholeOrRefused(t *testing.T) {
+	const two = "nodes = [\"mysql://u:p@10.0.0.11/x?name=a\", \"mysql://u:p@10.0.0.13/x?name=b\"%s]\n"
+	nodes, three := fmt.Sprintf(two, ""), fmt.Sprintf(two, ", \"mysql://u:p@10.0.0.12/x?name=c\"")
+	const accounts, automatic = "promote = \"p:w\"\nreplication = \"r:w\"\n", "mode = \"strict\"\nautomatic = \"true\"\n"
+	for _, c := range []struct{ name, text, roles, want string }{
+		{"whole", three + accounts + automatic, "monitor", ""},
+		{"no account", three + automatic, "monitor", "database.promote"},
+		{"no account, but no monitor either", three + automatic, "frontend,files", ""},
+		{"half an account", three + automatic + "replication = \"r:w\"\n", "monitor", "database.promote"},
+		{"two servers", nodes + accounts + automatic, "monitor", "three servers"},
+		{"mode available", three + accounts + "automatic = \"true\"\n", "monitor", "database.mode"},
+		{"no server", automatic, "monitor", "database.nodes"},
+		{"a short secret", three + accounts + "[monitor]\nvote_secret = \"short\"\n", "monitor", "16 or more"},
+		{"a vote without servers", "[monitor]\nvote_secret = \"sixteen bytes or more\"\n", "monitor", "database.nodes"},
+	} {
+		_, err := loadConfig(writeFile(t, "c.toml", "[database]\n"+c.text), noEnv, map[string]string{"server.roles": c.roles})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
 func TestSecretsStaySecret(t *testing.T) {
 	const password = "pa55word"
 	file := writeFile(t, "secret", "mysql://remora:"+password+"@db.example/remora\n")
