@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/mariachild"
 	"github.com/sugarlabs/beamrider/internal/replicaproof"
 )
 
@@ -65,7 +66,7 @@ func run(ctx context.Context, s *replicaproof.Summary, rounds int, fault replica
 			for _, v := range r.Violations {
 				err = fmt.Errorf("%w\n  %s", err, v)
 			}
-			if s.Undone = append(s.Undone, err.Error()); ctx.Err() != nil || len(s.Undone) == mostUndone {
+			if s.Undone = append(s.Undone, err.Error()); ctx.Err() != nil || errors.Is(err, mariachild.ErrAbsent) || len(s.Undone) == mostUndone {
 				return err
 			}
 			fmt.Println("NOT DONE:", err)
