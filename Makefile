@@ -21,7 +21,7 @@ growth:
 	examples/growth/prove.sh
 
 # proof shows on real MariaDB servers that package replica loses nothing that was acknowledged; see
-# docs/proof.md. ROUNDS=300 takes an hour and a half.
+# docs/proof.md. ROUNDS=300 takes about an hour.
 ROUNDS ?= 20
 PROOF ?=
 proof:
