@@ -29,6 +29,11 @@ func answers(t *testing.T, dsns []string) {
 		c.Nodes = append(c.Nodes, Node{Name: string(rune('a' + i)), DSN: dsn})
 	}
 	r := begin(t, c)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := r.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
 	await(t, r, "the replica is read", reads(1))
 	s := sealerOf(t, "catalog")
 	fmt.Println("reader: ready")
@@ -92,12 +97,14 @@ func TestFailureReadInOtherProcess(t *testing.T) {
 	out := bufio.NewScanner(from)
 	hear := func() string {
 		t.Helper()
+		var said []string
 		for out.Scan() {
+			said = append(said, out.Text())
 			if text, ok := strings.CutPrefix(out.Text(), "reader: "); ok {
 				return text
 			}
 		}
-		t.Fatal("the other process has ended")
+		t.Fatalf("the other process has ended: %s", strings.Join(said, "\n"))
 		return ""
 	}
 	ask := func(token string, row int) string {
