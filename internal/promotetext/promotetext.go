@@ -29,7 +29,11 @@ func Report(r *promote.Report) string {
 	list(&b, "did", r.Steps)
 	list(&b, "may be lost", r.MayLose)
 	list(&b, "left to do", r.Left)
-	if r.Primary != "" {
+	switch {
+	case r.Primary == "":
+	case r.Plan == nil: // nothing was promoted
+		fmt.Fprintf(&b, "%s takes writes.\n", r.Primary)
+	default:
 		fmt.Fprintf(&b, "%s takes writes, after %v. %s\n", r.Primary, r.Took.Round(10*time.Millisecond), r.Acknowledged)
 	}
 	return b.String()
