@@ -44,7 +44,8 @@ func (c Config) Promotion() (promote.Config, error) {
 		pc.Nodes = append(pc.Nodes, node)
 	}
 	for _, v := range c.Voters {
-		voter, err := failover.NewVoter(v.Name, v.URL, c.Secret, nil)
+		// The database server of the same machine mostly has that name already.
+		voter, err := failover.NewVoter("monitor "+v.Name, v.URL, c.Secret, nil)
 		if err != nil {
 			return pc, err
 		}

@@ -54,7 +54,7 @@ func TestOpenTellsMistakes(t *testing.T) {
 		t.Errorf("%v, lends a vote without a secret", err)
 	}
 	c.Secret = "sixteen bytes or more"
-	c.Voters = []settings.Named{{Name: "sunjammer", URL: "http://10.0.0.12:8081/internal/vote"}}
+	c.Voters = []settings.Named{{Name: "b", URL: "http://10.0.0.12:8081/internal/vote"}}
 	if k, err = Open(c); err != nil || !lends(k) {
 		t.Errorf("%v, lends no vote", err)
 	}
