@@ -65,11 +65,11 @@ func (o *operation) prepare(ctx context.Context) error {
 			o.left("%s does not follow %s. Bring it back with Rejoin.", s.Name, primary.Name)
 			continue
 		}
-		if !s.facts.sendsNow {
-			name := s.facts.sources[0].name()
-			if err := s.exec(ctx, "STOP SLAVE "+name+" IO_THREAD", "START SLAVE "+name+" IO_THREAD"); err != nil {
-				return err
-			}
+		again, err := o.listen(ctx, s, mode)
+		if err != nil {
+			return err
+		}
+		if again {
 			err := o.until(ctx, min(o.config.Wait, connectWait), s, s.Name+" acknowledges what it receives", func(f *facts) (bool, error) { return f.sendsNow, nil })
 			if err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,7 @@ const (
  CAST(@@global.log_bin AS CHAR), CAST(@@global.log_slave_updates AS CHAR),
  @@global.gtid_slave_pos, @@global.gtid_binlog_pos, @@global.gtid_binlog_state,
  CAST(@@global.rpl_semi_sync_master_enabled AS CHAR), CAST(@@global.rpl_semi_sync_slave_enabled AS CHAR),
- @@global.rpl_semi_sync_master_timeout, CAST(@@global.rpl_semi_sync_master_wait_no_slave AS CHAR), @@global.rpl_semi_sync_master_wait_point`
+ @@global.rpl_semi_sync_master_timeout, CAST(@@global.rpl_semi_sync_master_wait_no_slave AS CHAR), @@global.rpl_semi_sync_master_wait_point, @@global.slave_net_timeout`
 	askSemiSync    = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Rpl_semi_sync_master_status', 'Rpl_semi_sync_slave_status', 'Rpl_semi_sync_master_clients', 'Rpl_semi_sync_master_yes_tx', 'Rpl_semi_sync_master_wait_sessions', 'Uptime')"
 	askReplication = "SHOW ALL SLAVES STATUS"
 	// Those of the account and of the role it has taken.
@@ -63,9 +64,10 @@ type facts struct {
 	waiting              int      // sessions of a primary that wait for an acknowledgement; those behind them are not counted
 	acknowledged         uint64   // transactions that a replica acknowledged, since the server started
 	patience             time.Duration
-	started              time.Time // when the server was, give or take 1.5 s; zero: it answered too slowly to tell
-	waitsForNobody       bool      // rpl_semi_sync_master_wait_no_slave: it waits also while no replica is connected
-	afterSync            bool      // rpl_semi_sync_master_wait_point
+	started              time.Time     // when the server was, give or take 1.5 s; zero: it answered too slowly to tell
+	waitsForNobody       bool          // rpl_semi_sync_master_wait_no_slave: it waits also while no replica is connected
+	afterSync            bool          // rpl_semi_sync_master_wait_point
+	silence              time.Duration // slave_net_timeout
 	sources              []source
 	catchUp              *source  // the connection that catchUp makes; it is none of sources
 	missing              []string // privileges that the account lacks
@@ -83,6 +85,7 @@ type source struct {
 	filtered          bool     // it applies only a part of what it gets
 	received          position // Gtid_IO_Pos
 	delay             time.Duration
+	heartbeat         time.Duration // how often an idle primary shows that it is there; 0: it does not
 	ioError, sqlError string
 }
 
@@ -174,12 +177,13 @@ func (s *server) ask(ctx context.Context) {
 
 func (s *server) answer(ctx context.Context) (f facts, err error) {
 	var readOnly, strict, logs, updates, applied, written, state, waits, sends, nobody, point string
-	var milliseconds uint64
+	var milliseconds, silence uint64
 	if err := s.db.QueryRowContext(ctx, askVariables).Scan(&f.id, &readOnly, &strict, &logs, &updates, &applied, &written, &state, &waits, &sends,
-		&milliseconds, &nobody, &point); err != nil {
+		&milliseconds, &nobody, &point, &silence); err != nil {
 		return facts{}, err
 	}
 	f.patience = time.Duration(min(milliseconds, uint64(endless/time.Millisecond))) * time.Millisecond
+	f.silence = time.Duration(min(silence, math.MaxInt32)) * time.Second
 	f.waitsForNobody, f.afterSync = on(nobody), strings.EqualFold(point, "AFTER_SYNC")
 	f.readOnly, f.strict, f.logs, f.logsUpdates = on(readOnly), on(strict), on(logs), on(updates)
 	f.waitsSemi, f.sendsSemi = on(waits), on(sends)
@@ -267,6 +271,13 @@ func parseSource(column func(string) string) (s source, err error) {
 	s.port = uint16(number("Master_Port", 16))
 	s.id = uint32(number("Master_Server_Id", 32))
 	s.delay = time.Duration(number("SQL_Delay", 31)) * time.Second
+	if text := column("Slave_heartbeat_period"); text != "" && err == nil {
+		var seconds float64
+		if seconds, err = strconv.ParseFloat(text, 64); err != nil {
+			return s, fmt.Errorf("heartbeat period: %w", err)
+		}
+		s.heartbeat = time.Duration(seconds * float64(time.Second))
+	}
 	if err == nil {
 		s.received, err = parsePosition(column("Gtid_IO_Pos"))
 	}
