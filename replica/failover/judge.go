@@ -85,6 +85,9 @@ func (k *knowledge) held(now time.Time) string {
 	if list := k.writable(); len(list) > 0 && list[0] != k.primary || len(list) > 1 {
 		return "Another server takes writes."
 	}
+	if k.primary.answers() && k.primary.sight.Role != replica.Primary && !k.restarted() {
+		return fmt.Sprintf("%s answers, and it takes no writes, nor does anybody else: a person decides who is to.", k.primary.name)
+	}
 	// Reasons name times, not ages: one that is the same is told once.
 	switch age := now.Sub(k.last); {
 	case k.last.IsZero() || age >= k.calm:

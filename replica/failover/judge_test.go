@@ -51,6 +51,9 @@ func TestHeld(t *testing.T) {
 		{"a replica still receives", func(k *knowledge) { k.nodes[1].sight.Receives = true }, "b is still connected to a"},
 		{"a replica receives from another", func(k *knowledge) { k.nodes[1].sight.Receives, k.nodes[1].sight.Source = true, 9 }, ""},
 		{"another takes writes", func(k *knowledge) { k.nodes[2].sight.Role = replica.Primary }, "Another server takes writes"},
+		{"somebody made it read-only", func(k *knowledge) {
+			k.take(k.nodes[0], promote.Sight{Name: "a", At: start, Role: replica.Unknown, Alone: true, ID: 1})
+		}, "a answers, and it takes no writes"},
 		{"nobody may", func(k *knowledge) { k.nodes[1].never, k.nodes[2].never = true, true }, "No replica answers"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
