@@ -3,8 +3,6 @@ package failover
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sugarlabs/beamrider/replica"
+	"github.com/sugarlabs/beamrider/replica/internal/clienttest"
 	"github.com/sugarlabs/beamrider/replica/promote"
 	"github.com/sugarlabs/beamrider/replica/replicatest"
 )
@@ -141,74 +140,19 @@ func prepare(t testing.TB, g *Guard) {
 // writers insert rows until stop is called, which returns those that were acknowledged.
 func writers(t testing.TB, n int, db *sql.DB) (acked *atomic.Int64, stop func() []int) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	acked = new(atomic.Int64)
-	var next atomic.Int64
-	var mu sync.Mutex
-	var rows []int
-	var all sync.WaitGroup
-	for range n {
-		all.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1))
-				limit, done := context.WithTimeout(ctx, 2*time.Second)
-				_, err := db.ExecContext(limit, "INSERT INTO app.x VALUES (?, @@server_id)", i)
-				done()
-				if err == nil {
-					acked.Add(1)
-					mu.Lock()
-					rows = append(rows, i)
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	stop = sync.OnceValue(func() []int { cancel(); all.Wait(); return rows })
-	t.Cleanup(func() { stop() })
-	return acked, stop
+	return clienttest.Writers(t, n, db, 2*time.Second)
 }
 
-// lost returns which rows the server has not.
+// lost returns which of the rows a server does not have.
 func lost(t testing.TB, s *replicatest.Server, rows []int) (missing []int) {
 	t.Helper()
-	have := make(map[string]bool)
-	for _, i := range strings.Split(s.Text("SELECT COALESCE(GROUP_CONCAT(i), '') FROM app.x"), ",") {
-		have[i] = true
-	}
-	for _, i := range rows {
-		if !have[fmt.Sprint(i)] {
-			missing = append(missing, i)
-		}
-	}
-	return missing
+	return clienttest.Missing(t, s, rows)
 }
 
+// router is a program that writes by package replica.
 func router(t testing.TB, servers ...*replicatest.Server) *replica.Router {
 	t.Helper()
-	c := replica.Config{Timeout: 2 * time.Second}
-	for i, s := range servers {
-		s.Exec("SET GLOBAL group_concat_max_len = 100000000")
-		c.Nodes = append(c.Nodes, replica.Node{Name: string(rune('a' + i)), DSN: s.DSN()})
-	}
-	r, err := replica.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := errors.Join(<-ended, r.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	limit, done := context.WithTimeout(t.Context(), patience)
-	defer done()
-	if err := r.WaitReady(limit); err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return clienttest.Router(t, 2*time.Second, servers...)
 }
 
 func TestFailurePrimaryKilledStrict(t *testing.T) {

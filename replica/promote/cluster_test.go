@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sugarlabs/beamrider/replica"
+	"github.com/sugarlabs/beamrider/replica/internal/clienttest"
 	"github.com/sugarlabs/beamrider/replica/replicatest"
 )
 
@@ -136,92 +136,19 @@ func prepare(t testing.TB, p *Promoter) {
 // writers insert rows until stop is called, which returns those that were acknowledged.
 func writers(t testing.TB, n int, db *sql.DB) (acked *atomic.Int64, stop func() []int) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	acked = new(atomic.Int64)
-	var next atomic.Int64
-	var all sync.WaitGroup
-	rows := make([][]int, n)
-	for w := range n {
-		all.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1))
-				limit, cancel := context.WithTimeout(ctx, 15*time.Second)
-				_, err := db.ExecContext(limit, "INSERT INTO x VALUES (?, @@server_id)", i)
-				cancel()
-				if err == nil {
-					rows[w] = append(rows[w], i)
-					acked.Add(1)
-				}
-			}
-		})
-	}
-	var once sync.Once
-	stop = func() []int {
-		once.Do(func() { cancel(); all.Wait() })
-		return slices.Concat(rows...)
-	}
-	t.Cleanup(func() { stop() })
-	return acked, stop
+	return clienttest.Writers(t, n, db, 15*time.Second)
 }
 
 // lost returns which of the rows a server does not have.
 func lost(t testing.TB, s *replicatest.Server, rows []int) (missing []int) {
 	t.Helper()
-	db, err := sql.Open("mysql", s.DSN())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	found := make(map[int]bool)
-	r, err := db.QueryContext(t.Context(), "SELECT i FROM x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	for r.Next() {
-		var i int
-		if err := r.Scan(&i); err != nil {
-			t.Fatal(err)
-		}
-		found[i] = true
-	}
-	if err := r.Err(); err != nil {
-		t.Fatal(err)
-	}
-	for _, i := range rows {
-		if !found[i] {
-			missing = append(missing, i)
-		}
-	}
-	return missing
+	return clienttest.Missing(t, s, rows)
 }
 
 // router is a program that writes by package replica.
 func router(t testing.TB, servers ...*replicatest.Server) *replica.Router {
 	t.Helper()
-	c := replica.Config{Timeout: 5 * time.Second}
-	for i, s := range servers {
-		c.Nodes = append(c.Nodes, replica.Node{Name: string(rune('a' + i)), DSN: s.DSN()})
-	}
-	r, err := replica.New(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := errors.Join(<-ended, r.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	limit, cancelLimit := context.WithTimeout(t.Context(), patience)
-	defer cancelLimit()
-	if err := r.WaitReady(limit); err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return clienttest.Router(t, 5*time.Second, servers...)
 }
 
 func more(acked *atomic.Int64, n int64) func() bool {
