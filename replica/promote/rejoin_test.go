@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,14 @@ func stuck(t testing.TB, s *replicatest.Server, statements ...string) (outcomes 
 	if err != nil {
 		t.Fatal(err)
 	}
+	waiting := func() int {
+		n, err := strconv.Atoi(s.Text("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app' AND state IN ('Waiting for semi-sync ACK from slave', 'Commit', 'Writing to binlog')"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := waiting()
 	ctx, cancel := context.WithCancel(t.Context())
 	outcomes = make(chan error, len(statements))
 	ended := make(chan struct{}, len(statements))
@@ -39,9 +48,7 @@ func stuck(t testing.TB, s *replicatest.Server, statements ...string) (outcomes 
 		}
 		db.Close()
 	})
-	poll(t, "they wait for an acknowledgement", func() bool {
-		return s.Text("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app' AND state IN ('Waiting for semi-sync ACK from slave', 'Commit', 'Writing to binlog')") == fmt.Sprint(len(statements))
-	})
+	poll(t, "they wait for an acknowledgement", func() bool { return waiting() == before+len(statements) })
 	return outcomes
 }
 

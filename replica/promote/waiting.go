@@ -20,11 +20,12 @@ import (
 const askWaiting = `SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user <> 'system user' AND command IN ('Query', 'Execute')
  AND state IN ('Waiting for semi-sync ACK from slave', 'Commit', 'Writing to binlog') LIMIT 1000`
 
-// waiting sees to commits that wait on s for an acknowledgement, of writes that primary has not. If they
-// would wait for ever it refuses, and changes nothing; else it ends their connections before the
-// server confirms them.
+// waiting sees to commits that wait on s for an acknowledgement. If they would wait for ever it refuses,
+// and changes nothing; else it ends their connections before the server confirms them. It does so also
+// if primary has all that is in the binary log of s, and only the acknowledgement was lost: behind the
+// commit that waits there may be others that are not in it yet, and would be done with it.
 func (o *operation) waiting(ctx context.Context, s, primary *server) error {
-	if s.facts.waiting == 0 || len(primary.facts.lacks(s.facts.holds())) == 0 {
+	if s.facts.waiting == 0 {
 		return nil
 	}
 	for _, c := range o.servers {
@@ -42,9 +43,13 @@ func (o *operation) waiting(ctx context.Context, s, primary *server) error {
 		}
 		return nil
 	}
+	written := ", or will not have it"
+	if errant := s.facts.errant(primary); len(errant) > 0 {
+		written = " (" + inWords(errant) + ")"
+	}
 	return o.refuse(Refusal{Code: "unacknowledged", Text: fmt.Sprintf(
-		"Commits wait on %s for a replica's acknowledgement, and %s has not what they wrote (%s). No client was told that it is kept, and none is to be. Kill that server with SIGKILL (systemctl kill --signal=SIGKILL mariadb); an orderly shutdown would finish them. Start it with read_only=1, init_rpl_role=SLAVE and rpl_semi_sync_slave_enabled=1: it drops them then. Repeat the call after that.",
-		s.Name, primary.Name, inWords(s.facts.errant(primary)))})
+		"Commits wait on %s for a replica's acknowledgement, and %s has not what they wrote%s. No client was told that it is kept, and none is to be. Kill that server with SIGKILL (systemctl kill --signal=SIGKILL mariadb); an orderly shutdown would finish them. Start it with read_only=1, init_rpl_role=SLAVE and rpl_semi_sync_slave_enabled=1: it drops them then. Repeat the call after that.",
+		s.Name, primary.Name, written)})
 }
 
 // fenceOld makes s, an old primary, read-only, without confirming what waits there.
