@@ -239,7 +239,7 @@ var table = settings.Table[config]{
 		Doc: "The file that keepalived reads by vrrp_track_file: 0 while the balancer of this machine answers at the port of balancer.listen (or http.listen), else 1.",
 		Set: text(func(c *config) *string { return &c.trackFile })},
 	{Key: "monitor.voters", Env: "REMORA_MONITOR_VOTERS", List: true, Example: `["sunjammer=http://10.0.0.12:8090/internal/vote"]`,
-		Doc: "Monitors on other machines that have a vote beside the database servers when a primary is to be replaced.",
+		Doc: "Monitors on other machines that have a vote beside the database servers when a primary is to be replaced. This machine must be in their site.proxies.",
 		Set: func(c *config, v string) error { return settings.SetNamed(&c.voters, v) }},
 	{Key: "monitor.vote_secret", Env: "REMORA_MONITOR_VOTE_SECRET", Secret: true, Example: `"a random text of 16 bytes or more"`,
 		Doc: "What monitors that vote have in common; with it this one lends its vote, at /internal/vote. Unset: it does not.",
