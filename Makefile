@@ -21,7 +21,7 @@ growth:
 	examples/growth/prove.sh
 
 # proof shows on real MariaDB servers that package replica loses nothing that was acknowledged; see
-# docs/proof.md. ROUNDS=300 takes about an hour.
+# docs/proof.md. ROUNDS=300 takes about 45 minutes.
 ROUNDS ?= 20
 PROOF ?=
 proof:
