@@ -212,8 +212,9 @@ func (l *lease) missing(have int) []Refusal {
 // decide runs statements after which x may take writes, on the connection that holds its lock. With
 // majority one has to be ours until then: x's own lock was prolonged first and ends first, and with
 // it the connection, so that statements which arrive later than anybody else could be promoted have
-// no effect. ready is asked last, if it is not nil.
-// sent says that they were, whatever came of it.
+// no effect. (A server that stands still with the statements in hand does them when it goes on; in mode
+// Strict no replica acknowledges for it any more.) ready is asked last, if it is not nil. sent says that
+// they were sent, whatever came of it.
 func (l *lease) decide(ctx context.Context, x *server, majority bool, ready func(context.Context) error, statements ...string) (sent bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,10 +11,11 @@ import (
 // that is back. A node that takes writes itself is made read-only first. It is refused when the node has
 // transactions that the primary has not, as "diverged": only rebuilding it from a copy of the primary
 // helps then. It is refused as "unacknowledged", and nothing is changed, while commits wait there for an
-// acknowledgement: that server is to be killed and started again, and drops them. A client whose commit
-// waits there is told by no step that its write is kept. What a replica has received and not applied, and
-// the primary has not, is not thrown away: that is refused as "received_more". A nil error means that the node replicates.
-// The report is not nil once the servers were asked.
+// acknowledgement: that server is to be killed and started again, and drops them. In mode Strict a client
+// whose commit waits there is told by no step that its write is kept; in mode Available the server would
+// tell it so after 10 s by itself. What a replica has received and not applied, and the primary has
+// not, is not thrown away: that is refused as "received_more". A nil error means that the node
+// replicates. The report is not nil once the servers were asked.
 func (p *Promoter) Rejoin(ctx context.Context, name string) (*Report, error) {
 	o, err := p.open(ctx, true)
 	if err != nil {

@@ -9,11 +9,12 @@ import (
 // acknowledgement. What ends that wait decides what becomes of them:
 //
 //   - Switching semi-sync off confirms them to their clients, though nobody else has them.
-//   - A connection that is ended, and an orderly shutdown, tell the client nothing, but finish the
-//     commit: the server has then what the new primary has not, and is to be rebuilt.
+//   - A connection that is ended, and an orderly shutdown, finish the commit, and as a rule tell the
+//     client nothing; one of those that queued behind it was seen to be confirmed. The server has then
+//     what the new primary has not, and is to be rebuilt.
 //   - A killed server that starts with init_rpl_role=SLAVE drops them, and can join.
 //
-// So the first never happens here, and the second only where the server would soon do the first.
+// So the first never happens here, and the second only where the server would soon do the first by itself.
 
 // askWaiting finds the connections whose commit waits for an acknowledgement, or behind one that does.
 // Of a statement that changes tables there is no transaction to be seen.
