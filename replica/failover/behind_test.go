@@ -11,6 +11,7 @@ import (
 // A promotion stops replicas from receiving, and may fail to point one of them to the new primary. In
 // mode strict, with the old primary gone, nothing could be written until somebody does.
 func TestReplicaLeftBehindIsPointedToThePrimary(t *testing.T) {
+	t.Parallel()
 	w, _, servers := armed(t, func(c *Config) { c.Rejoin = true })
 	servers[0].Kill()
 	e := w.heard(Promoted)

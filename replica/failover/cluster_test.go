@@ -156,6 +156,7 @@ func router(t testing.TB, servers ...*replicatest.Server) *replica.Router {
 }
 
 func TestFailurePrimaryKilledStrict(t *testing.T) {
+	t.Parallel()
 	servers := cluster(t)
 	c := settings(t, servers...)
 	c.Rejoin = true

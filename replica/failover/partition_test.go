@@ -67,6 +67,7 @@ func near(t *testing.T, s *replicatest.Server) *sql.DB {
 
 // The network cuts the primary off, which goes on with the clients on its side.
 func TestFailurePrimaryCutOff(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		split bool // the control: it gives up waiting soon, and both sides acknowledge

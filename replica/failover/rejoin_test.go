@@ -11,6 +11,7 @@ import (
 // Who promoted was killed when the new primary took writes already, and before the others followed it.
 // In mode strict nothing could be written until they do.
 func TestFailureGuardKilledHalfWay(t *testing.T) {
+	t.Parallel()
 	w, _, servers := armed(t, func(c *Config) { c.Rejoin, c.Automatic = true, false })
 	b, c := servers[1], servers[2]
 	b.CatchUp(servers[0])

@@ -4,6 +4,7 @@ import "testing"
 
 // A planned switch while a guard looks on is no alarm.
 func TestPlannedSwitchRaisesNoAlarm(t *testing.T) {
+	t.Parallel()
 	w, _, _ := armed(t, nil)
 	before := len(w.events())
 	for range 5 {

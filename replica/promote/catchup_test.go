@@ -75,6 +75,7 @@ func TestFailureOnlyOneThatIsNeverPromotedHasIt(t *testing.T) {
 
 // TestCatchUpInterruptedAnywhere: the same call again finishes the work.
 func TestCatchUpInterruptedAnywhere(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	p := promoter(t, servers...)
 	prepare(t, p)
@@ -140,6 +141,7 @@ func TestCatchUpThatFailsIsUndone(t *testing.T) {
 
 // TestCatchUpFromOneThatIsLate: it applies what it received before it can hand it on.
 func TestCatchUpFromOneThatIsLate(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	a, b, c := servers[0], servers[1], servers[2]
 	p := promoter(t, servers...)
@@ -157,6 +159,7 @@ func TestCatchUpFromOneThatIsLate(t *testing.T) {
 
 // TestFailureOldPrimaryIsBackWithLess: killed, it dropped at its start what a replica had acknowledged.
 func TestFailureOldPrimaryIsBackWithLess(t *testing.T) {
+	t.Parallel()
 	for _, to := range []string{"b", "c"} {
 		t.Run(to, func(t *testing.T) {
 			servers := replicatest.Cluster(t, 3)

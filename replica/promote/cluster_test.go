@@ -157,6 +157,7 @@ func more(acked *atomic.Int64, n int64) func() bool {
 }
 
 func TestSwitchUnderWriters(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	p := promoter(t, servers...)
 	// Late, so that it has rows to apply when the old primary is read-only, however fast the machine is.
@@ -197,6 +198,7 @@ func TestSwitchUnderWriters(t *testing.T) {
 }
 
 func TestPrimaryIsLost(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	p := promoter(t, servers...)
 	prepare(t, p)
@@ -221,6 +223,7 @@ func TestPrimaryIsLost(t *testing.T) {
 }
 
 func TestRejoin(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 2)
 	p := promoter(t, servers...)
 	prepare(t, p)
@@ -277,6 +280,7 @@ func TestRejoin(t *testing.T) {
 }
 
 func TestLateReplicaDrainsFirst(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 2)
 	p := promoter(t, servers...)
 	servers[1].Follow(servers[0], 3*time.Second)
@@ -312,6 +316,7 @@ func TestLateReplicaDrainsFirst(t *testing.T) {
 }
 
 func TestStoppedReplicaKeepsItsRelayLog(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 2)
 	p := promoter(t, servers...)
 	prepare(t, p)
@@ -326,6 +331,7 @@ func TestStoppedReplicaKeepsItsRelayLog(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	a, b, c := servers[0], servers[1], servers[2]
 	p := promoter(t, servers...)
@@ -424,6 +430,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestOtherHasMore(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	a, b, c := servers[0], servers[1], servers[2]
 	p := promoter(t, servers...)
@@ -466,6 +473,7 @@ func TestOtherHasMore(t *testing.T) {
 }
 
 func TestOpenTransactionsAreEnded(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 2)
 	p := promoter(t, servers...)
 	db, err := sql.Open("mysql", servers[0].DSN())
@@ -490,6 +498,7 @@ func TestOpenTransactionsAreEnded(t *testing.T) {
 }
 
 func TestWritesOfAnAdministratorEndTheSwitch(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 2)
 	p := promoter(t, servers...)
 	p.config.Wait = 3 * time.Second

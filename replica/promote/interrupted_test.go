@@ -24,6 +24,7 @@ func interrupt(p *Promoter, n int) (interrupted *atomic.Bool) {
 }
 
 func TestSwitchInterruptedAnywhere(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 2)
 	p := promoter(t, servers...)
 	prepare(t, p)
@@ -61,6 +62,7 @@ func TestSwitchInterruptedAnywhere(t *testing.T) {
 }
 
 func TestPromotionAfterLossInterruptedAnywhere(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	p := promoter(t, servers...)
 	prepare(t, p)

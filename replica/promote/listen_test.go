@@ -10,6 +10,7 @@ import (
 // A replica that was set up with the server's own settings, and acknowledges already, is to notice a
 // silent primary as soon as others, and is not to take one for silent at which nothing is written.
 func TestPrepareHasReplicasNoticeSilence(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	p := promoter(t, servers...)
 	p.config.Mode = Strict

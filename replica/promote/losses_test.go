@@ -17,6 +17,7 @@ import (
 
 // TestFailurePrimaryKilledWithoutSemiSync: what was on the way is lost, and the report says what.
 func TestFailurePrimaryKilledWithoutSemiSync(t *testing.T) {
+	t.Parallel()
 	g := replicatest.Start(t, replicatest.Topology{Servers: 2, Partitionable: true})
 	a, b := g.Servers[0], g.Servers[1]
 	p := promoter(t, g.Servers...)
@@ -106,6 +107,7 @@ func TestFailurePrimaryKilledWithoutSemiSync(t *testing.T) {
 // TestFailurePrimaryKilledWithSemiSync: nothing that was confirmed is lost, and what was seen and is
 // lost was not.
 func TestFailurePrimaryKilledWithSemiSync(t *testing.T) {
+	t.Parallel()
 	for range 3 {
 		servers := replicatest.Cluster(t, 3)
 		p := promoter(t, servers...)
@@ -143,6 +145,7 @@ func TestFailurePrimaryKilledWithSemiSync(t *testing.T) {
 // TestPromotionByHandWithoutDrainLoses is why a promotion drains: a replica that takes writes before
 // it has applied what it received has not got what it acknowledged.
 func TestPromotionByHandWithoutDrainLoses(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 2)
 	a, b := servers[0], servers[1]
 	p := promoter(t, servers...)

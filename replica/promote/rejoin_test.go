@@ -161,6 +161,7 @@ func TestSwitchingOffConfirms(t *testing.T) {
 
 // TestFailureOldPrimaryRejoins: killed under load, again and again, it drops what nobody acknowledged.
 func TestFailureOldPrimaryRejoins(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	p := promoter(t, servers...)
 	prepare(t, p)
@@ -230,6 +231,7 @@ func TestFailureOldPrimaryHasDiverged(t *testing.T) {
 // TestRejoinToOneMadeFromACopy: what the new primary got with a copy of the old one is in its
 // gtid_slave_pos alone.
 func TestRejoinToOneMadeFromACopy(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 2)
 	a, b := servers[0], servers[1]
 	p := promoter(t, servers...)
@@ -252,6 +254,7 @@ func TestRejoinToOneMadeFromACopy(t *testing.T) {
 // TestFailurePrimaryWasFrozenOrCutOff: it is back alive, and its clients have written on as if nothing
 // had happened.
 func TestFailurePrimaryWasFrozenOrCutOff(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]struct{ begin, end func(*replicatest.Server) }{
 		"frozen":  {(*replicatest.Server).Freeze, (*replicatest.Server).Thaw},
 		"cut off": {(*replicatest.Server).Isolate, (*replicatest.Server).Heal},
@@ -299,6 +302,7 @@ func TestFailurePrimaryWasFrozenOrCutOff(t *testing.T) {
 // TestOldPrimaryThatIsAcknowledgedIsStopped: a replica stayed with it, so that it goes on to confirm
 // what the new primary does not get.
 func TestOldPrimaryThatIsAcknowledgedIsStopped(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	a, b, c := servers[0], servers[1], servers[2]
 	p := promoter(t, servers...)
@@ -328,6 +332,7 @@ func TestOldPrimaryThatIsAcknowledgedIsStopped(t *testing.T) {
 
 // TestRejoinInterruptedAnywhere: the same call again finishes the work.
 func TestRejoinInterruptedAnywhere(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 2)
 	p := promoter(t, servers...)
 	names := []string{"a", "b"}
@@ -363,6 +368,7 @@ func TestRejoinInterruptedAnywhere(t *testing.T) {
 
 // TestRejoinKeepsTheOnlyCopy: a replica has received what the new primary has not, and not applied it.
 func TestRejoinKeepsTheOnlyCopy(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	a, b, c := servers[0], servers[1], servers[2]
 	p := promoter(t, servers...)
@@ -385,6 +391,7 @@ func TestRejoinKeepsTheOnlyCopy(t *testing.T) {
 
 // TestRejoinOfOneThatHasNotApplied: what it has received, the primary has.
 func TestRejoinOfOneThatHasNotApplied(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	a, b, c := servers[0], servers[1], servers[2]
 	p := promoter(t, servers...)

@@ -54,6 +54,7 @@ func certificates(t testing.TB, dir string) (ca, cert, key string) {
 }
 
 func TestReplicasConnectOverTLS(t *testing.T) {
+	t.Parallel()
 	dir, err := os.MkdirTemp("", "beamrider-certificates-*") // the servers run as somebody else
 	if err != nil {
 		t.Fatal(err)

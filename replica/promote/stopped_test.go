@@ -19,6 +19,7 @@ func (willing) Unlock(context.Context, string) error                      { retu
 // The old primary stood still and goes on, and a replica comes to receive from it again while another is
 // promoted: it would acknowledge there what the new primary has not.
 func TestReplicaReceivesAgainDuringPromotion(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		again func(c *replicatest.Server)

@@ -9,6 +9,7 @@ import (
 // TestOldPrimaryWaitsForALostAcknowledgement: the new primary has the write that waits, and only
 // the acknowledgement was lost. Behind it are others that are not even in the binary log.
 func TestOldPrimaryWaitsForALostAcknowledgement(t *testing.T) {
+	t.Parallel()
 	servers := replicatest.Cluster(t, 3)
 	a, b, c := servers[0], servers[1], servers[2]
 	p := promoter(t, servers...)
