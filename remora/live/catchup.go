@@ -29,6 +29,9 @@ func (l *Library) CatchUp(ctx context.Context, at remora.Position) error {
 	if l.reached(at) {
 		return nil
 	}
+	if err := ctx.Err(); err != nil {
+		return l.behind(at, err) // whoever has gone asks nothing
+	}
 	// Its error does not matter: the next question may reach a database that this one did not.
 	err := l.Refresh(ctx)
 	for mine := false; ; {
