@@ -1,16 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sugarlabs/beamrider/internal/benchtest"
 )
 
 // results holds all samples, in the order in which things were measured.
@@ -127,7 +127,7 @@ var columns = []string{
 // print writes what was found as Markdown.
 func (b *bench) print(w io.Writer, took time.Duration) {
 	fmt.Fprintf(w, "Measured on %s at commit %s, n = %d, %s, on %s; `make bench-balance` took %v.\n",
-		time.Now().UTC().Format("2006-01-02"), commit(), b.rounds, versions(b.results.list), machine(), took.Round(time.Second))
+		time.Now().UTC().Format("2006-01-02"), benchtest.Commit(context.Background()), b.rounds, versions(b.results.list), benchtest.Machine(), took.Round(time.Second))
 	fmt.Fprintf(w, "On in the balancer: %s.\n", b.features)
 	fmt.Fprint(w, "\n| workload | bar | measured | |\n|---|---|---|---|\n")
 	for _, bar := range bars {
@@ -183,14 +183,6 @@ func versions(list []*result) string {
 	return strings.Join(all, ", ")
 }
 
-func commit() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
-}
-
 // A bar is what was promised.
 type bar struct {
 	workload, what string
@@ -237,19 +229,4 @@ var bars = []bar{
 	{"", "goodput ÷ capacity", 0.9, true, value("overload", "goodput of capacity")},
 	{"100 reloads at load", "failed requests", 0, false, value("reload", "failed in reloads")},
 	{"100 drains at load", "failed requests", 0, false, value("reload", "failed in drains")},
-}
-
-// machine says what this ran on.
-func machine() string {
-	model := runtime.GOARCH
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err == nil {
-		for line := range strings.SplitSeq(string(text), "\n") {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%d cores of %s, %s", runtime.NumCPU(), model, runtime.Version())
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/benchtest"
 	"github.com/sugarlabs/beamrider/internal/child"
 )
 
@@ -212,7 +213,7 @@ func (s *soak) conclude(ctx context.Context, lasts time.Duration) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("Soak of %v at commit %s: %s.\n\n| | first quarter, median | last quarter, median | verdict |\n|---|---|---|---|\n", lasts, commit(), s.client)
+	fmt.Printf("Soak of %v at commit %s: %s.\n\n| | first quarter, median | last quarter, median | verdict |\n|---|---|---|---|\n", lasts, benchtest.Commit(context.Background()), s.client)
 	leaks := 0
 	for _, k := range kinds {
 		a, z := k.medianOf(first), k.medianOf(last)

@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sugarlabs/beamrider/internal/benchtest"
 )
 
 // A result is what was measured of one way of doing one thing, one sample of each metric for each round.
@@ -113,9 +112,9 @@ var tables = []table{
 
 // print writes what was found as Markdown.
 func (b *bench) print(ctx context.Context, w io.Writer, took time.Duration) {
-	where := append(slices.Clone(b.versions), "on "+machine())
+	where := append(slices.Clone(b.versions), "on "+benchtest.Machine())
 	fmt.Fprintf(w, "Measured on %s at commit %s, n = %d, %s; `make bench-replica` took %v.\n",
-		time.Now().UTC().Format("2006-01-02"), commit(ctx), b.rounds, strings.Join(where, ", "), took.Round(time.Second))
+		time.Now().UTC().Format("2006-01-02"), benchtest.Commit(ctx), b.rounds, strings.Join(where, ", "), took.Round(time.Second))
 	fmt.Fprint(w, "\n| what | bar | measured | |\n|---|---|---|---|\n")
 	for _, bar := range bars {
 		samples := bar.measure(&b.results)
@@ -220,26 +219,4 @@ func staleReads(r *results) (all []float64) {
 		all = append(all, r.samples("share", think.String(), "stale")...)
 	}
 	return all
-}
-
-func commit(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// machine says what this ran on.
-func machine() string {
-	model := runtime.GOARCH
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.SplitSeq(string(text), "\n") {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%d cores of %s, %s", runtime.NumCPU(), model, runtime.Version())
 }

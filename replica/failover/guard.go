@@ -238,7 +238,7 @@ func (g *Guard) failover(ctx context.Context) bool {
 	}
 	text := fmt.Sprintf("%s is the primary instead of %s. %s", to.name, from, report.Acknowledged)
 	if !oneCopy.IsZero() {
-		text += fmt.Sprintf(" What %s acknowledged since %s was in one copy.", from, oneCopy.UTC().Format(time.RFC3339))
+		text += fmt.Sprintf(" What %s acknowledged since %s was in one copy.", from, moment(oneCopy))
 	}
 	g.tell(Event{At: time.Now(), Kind: Promoted, Node: to.name, Text: text, Report: report})
 	return true
@@ -311,14 +311,7 @@ func (g *Guard) Status() Status {
 	}
 	switch list := k.writable(); {
 	case k.split && len(list) > 1:
-		var names string
-		for i, n := range list {
-			if i > 0 {
-				names += " and "
-			}
-			names += n.name
-		}
-		s.Problem = names + " take writes at the same time. Decide which one is the primary, and bring the other back with Rejoin, which makes it read-only."
+		s.Problem = splitText(list)
 	case k.restarted():
 		s.Lost = k.primary.sight.Started
 		s.Problem = k.primary.name + ", the primary, was started anew and takes no writes."
@@ -330,7 +323,7 @@ func (g *Guard) Status() Status {
 	case len(list) == 0:
 		s.Problem = "No server takes writes."
 	case k.waiting:
-		s.Problem = fmt.Sprintf("No replica acknowledges what is written to %s: writes wait until one does.", k.primary.name)
+		s.Problem = k.waitingText()
 	case !k.oneCopy.IsZero():
 		s.Problem = k.oneCopyText()
 	}

@@ -149,20 +149,15 @@ func (k *knowledge) take(n *node, s promote.Sight) (events []Event) {
 				tell(Back, n, "%s, the primary, answers again.", n.name)
 			}
 		case !wasLost: // alive stays what it was while it took writes
-			tell(Lost, n, "%s, the primary, was started anew at about %s and takes no writes.", n.name, s.Started.UTC().Format(time.RFC3339))
+			tell(Lost, n, "%s, the primary, was started anew at about %s and takes no writes.", n.name, moment(s.Started))
 		}
 	}
 	list := k.writable()
 	if split := k.besides(n, list); split != k.split {
-		k.split = split
-		var names []string
-		for _, w := range list {
-			names = append(names, w.name)
-		}
-		if split {
-			tell(SplitBrain, n, "%s take writes at the same time. Decide which one is the primary, and bring the other back with Rejoin, which makes it read-only.", strings.Join(names, " and "))
+		if k.split = split; split {
+			tell(SplitBrain, n, "%s", splitText(list))
 		} else {
-			tell(Whole, n, "%s alone takes writes again.", strings.Join(names, " and "))
+			tell(Whole, n, "%s alone takes writes again.", names(list))
 		}
 	}
 	if len(list) == 1 && list[0] != k.primary {
@@ -249,12 +244,12 @@ func (k *knowledge) copies(s promote.Sight, tell func(Kind, *node, string, ...an
 		k.waitsFrom = s.At
 	case !k.waiting && s.At.Sub(k.waitsFrom) >= waitFor:
 		k.waiting = true
-		tell(Waiting, n, "No replica acknowledges what is written to %s: writes wait until one does.", n.name)
+		tell(Waiting, n, "%s", k.waitingText())
 	}
 	switch {
 	case s.Waits || s.Endless:
 		if !k.oneCopy.IsZero() {
-			tell(TwoCopies, n, "What %s acknowledges is in two copies again; from %s on it was in one.", n.name, k.oneCopy.UTC().Format(time.RFC3339))
+			tell(TwoCopies, n, "What %s acknowledges is in two copies again; from %s on it was in one.", n.name, moment(k.oneCopy))
 		}
 		k.waited, k.oneCopy = s.At, time.Time{}
 	case k.oneCopy.IsZero():
@@ -266,7 +261,24 @@ func (k *knowledge) copies(s promote.Sight, tell func(Kind, *node, string, ...an
 	}
 }
 
-// oneCopyText says what is in one copy.
+// The sentences below are told when something happens, and shown as long as it goes on.
+
+func names(list []*node) string {
+	var all []string
+	for _, n := range list {
+		all = append(all, n.name)
+	}
+	return strings.Join(all, " and ")
+}
+
+func splitText(list []*node) string {
+	return names(list) + " take writes at the same time. Decide which one is the primary, and bring the other back with Rejoin, which makes it read-only."
+}
+
+func (k *knowledge) waitingText() string {
+	return fmt.Sprintf("No replica acknowledges what is written to %s: writes wait until one does.", k.primary.name)
+}
+
 func (k *knowledge) oneCopyText() string {
-	return fmt.Sprintf("%s does not wait for a replica: what it acknowledges since %s is in one copy, and lost with that server.", k.primary.name, k.oneCopy.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("%s does not wait for a replica: what it acknowledges since %s is in one copy, and lost with that server.", k.primary.name, moment(k.oneCopy))
 }

@@ -84,13 +84,12 @@ func (v *Vote) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		say(http.StatusBadRequest, answer{Error: fmt.Sprintf("holder must not be empty, and ttl_ms be from 0 to %d", longestVote.Milliseconds())})
 		return
 	}
-	say(http.StatusOK, answer{Given: v.give(q.Holder, ttl)})
+	say(http.StatusOK, answer{Given: v.give(q.Holder, ttl, time.Now())})
 }
 
-func (v *Vote) give(holder string, ttl time.Duration) bool {
+func (v *Vote) give(holder string, ttl time.Duration, now time.Time) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	now := time.Now()
 	if holder != v.holder && now.Before(v.until) {
 		return false
 	}

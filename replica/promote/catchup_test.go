@@ -67,9 +67,7 @@ func TestFailureOnlyOneThatIsNeverPromotedHasIt(t *testing.T) {
 	}
 	primary(t, b, c)
 	a.Restart(asReplica...)
-	if r, err := p.Rejoin(t.Context(), "a"); err != nil || len(r.Left) != 0 {
-		t.Fatalf("%v, %+v", err, r)
-	}
+	rejoin(t, p, "a")
 	primary(t, b, a, c)
 }
 

@@ -63,6 +63,14 @@ func do(t testing.TB, p *Promoter, to string) *Report {
 	return r
 }
 
+// rejoin brings a server back, and fails the test if anything is left to do.
+func rejoin(t testing.TB, p *Promoter, name string) {
+	t.Helper()
+	if r, err := p.Rejoin(t.Context(), name); err != nil || len(r.Left) != 0 {
+		t.Fatalf("%v, %+v", err, r)
+	}
+}
+
 // refusal fails the test unless err is a refusal for the reason code alone.
 func refusal(t testing.TB, r *Report, err error, code string) {
 	t.Helper()

@@ -119,9 +119,7 @@ func TestFailureOldPrimaryWithWaitingCommits(t *testing.T) {
 	a.Kill()
 	failed(t, outcomes, 3)
 	a.Restart(asReplica...)
-	if r, err := p.Rejoin(t.Context(), "a"); err != nil || len(r.Left) != 0 {
-		t.Fatalf("%v, %+v", err, r)
-	}
+	rejoin(t, p, "a")
 	primary(t, b, a)
 	for _, s := range []*replicatest.Server{a, b} {
 		if got := s.Text("SELECT GROUP_CONCAT(i ORDER BY i) FROM app.x"); got != "-1,4" {
@@ -245,9 +243,7 @@ func TestRejoinToOneMadeFromACopy(t *testing.T) {
 	if got := b.Text("SELECT @@gtid_binlog_state"); strings.Contains(got, "-1-") {
 		t.Fatalf("gtid_binlog_state is %s, and the test proves nothing", got)
 	}
-	if r, err := p.Rejoin(t.Context(), "a"); err != nil || len(r.Left) != 0 {
-		t.Fatalf("%v, %+v", err, r)
-	}
+	rejoin(t, p, "a")
 	primary(t, b, a)
 }
 
@@ -291,9 +287,7 @@ func TestFailurePrimaryWasFrozenOrCutOff(t *testing.T) {
 				t.Errorf("of %d acknowledged rows, %d are lost", len(rows), len(missing))
 			}
 			a.Restart(asReplica...)
-			if r, err := p.Rejoin(t.Context(), "a"); err != nil || len(r.Left) != 0 {
-				t.Fatalf("%v, %+v", err, r)
-			}
+			rejoin(t, p, "a")
 			primary(t, b, a, c)
 		})
 	}

@@ -90,9 +90,7 @@ func TestReplicasConnectOverTLS(t *testing.T) {
 	}
 	p.config.Wait = 20 * time.Second
 	p.config.ReplicationTLS.CA = ca
-	if r, err := p.Rejoin(t.Context(), "a"); err != nil || len(r.Left) != 0 {
-		t.Fatalf("%v, %+v", err, r)
-	}
+	rejoin(t, p, "a")
 	primary(t, b, a)
 	do(t, p, "a")
 	primary(t, a, b)

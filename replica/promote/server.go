@@ -137,6 +137,7 @@ type server struct {
 	promoter *Promoter
 	db       *sql.DB
 	lock     *sql.Conn // holds the advisory lock; nil: we have it not
+	watched  bool      // it is asked again and again, and not changed
 	facts    facts
 	err      error // why it did not answer; facts are none then
 }
@@ -223,12 +224,7 @@ func (s *server) answer(ctx context.Context) (f facts, err error) {
 	if err != nil {
 		return facts{}, err
 	}
-	f.missing = slices.Clone(needed)
-	err = s.rows(ctx, askPrivileges, func(column func(string) string) error {
-		f.missing = slices.DeleteFunc(f.missing, func(name string) bool { return name == column("PRIVILEGE_TYPE") })
-		return nil
-	})
-	if err != nil {
+	if f.missing, err = s.lacking(ctx); err != nil {
 		return facts{}, err
 	}
 	err = s.rows(ctx, askReplication, func(column func(string) string) error {
@@ -247,6 +243,20 @@ func (s *server) answer(ctx context.Context) (f facts, err error) {
 		return facts{}, err
 	}
 	return f, nil
+}
+
+// lacking returns the privileges that the account lacks. One that only watches needs fewer, and asks
+// too often to ask for that.
+func (s *server) lacking(ctx context.Context) ([]string, error) {
+	if s.watched {
+		return nil, nil
+	}
+	missing := slices.Clone(needed)
+	err := s.rows(ctx, askPrivileges, func(column func(string) string) error {
+		missing = slices.DeleteFunc(missing, func(name string) bool { return name == column("PRIVILEGE_TYPE") })
+		return nil
+	})
+	return missing, err
 }
 
 func parseSource(column func(string) string) (s source, err error) {

@@ -41,9 +41,7 @@ func TestOldPrimaryWaitsForALostAcknowledgement(t *testing.T) {
 	failed(t, first, 1)
 	failed(t, others, 2)
 	a.Restart(asReplica...)
-	if r, err := p.Rejoin(t.Context(), "a"); err != nil || len(r.Left) != 0 {
-		t.Fatalf("%v, %+v", err, r)
-	}
+	rejoin(t, p, "a")
 	primary(t, b, a, c)
 	const rows = "SELECT GROUP_CONCAT(i ORDER BY i) FROM app.x"
 	for _, s := range []*replicatest.Server{a, c} {

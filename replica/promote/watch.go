@@ -25,6 +25,7 @@ func (p *Promoter) Watch() (*Watch, error) {
 			return nil, err
 		}
 		s.db.SetMaxOpenConns(1)
+		s.watched = true
 		w.servers = append(w.servers, s)
 	}
 	return w, nil
