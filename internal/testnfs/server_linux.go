@@ -9,15 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sugarlabs/beamrider/internal/child"
+	"github.com/sugarlabs/beamrider/internal/netns"
 	"github.com/sugarlabs/beamrider/internal/require"
 )
 
@@ -119,14 +117,14 @@ func plugins() string {
 }
 
 // listens returns nil as soon as the process takes connections there.
-func listens(p *child.Process, netns *os.File, address string) error {
+func listens(p *child.Process, ns *os.File, address string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	var last error
 	for {
-		nc, err := dialIn(ctx, netns, address)
+		nc, err := netns.Dial(ctx, ns, address)
 		if err == nil {
 			return nc.Close()
 		}
@@ -143,28 +141,6 @@ func listens(p *child.Process, netns *os.File, address string) error {
 	}
 }
 
-// dialIn connects in a network namespace. A socket belongs to the namespace of the thread that
-// makes it; that thread ends with the goroutine, because it stays locked.
-func dialIn(ctx context.Context, netns *os.File, address string) (net.Conn, error) {
-	type result struct {
-		nc  net.Conn
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		runtime.LockOSThread()
-		if err := unix.Setns(int(netns.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- result{err: err}
-			return
-		}
-		var d net.Dialer
-		nc, err := d.DialContext(ctx, "tcp", address)
-		done <- result{nc, err}
-	}()
-	r := <-done
-	return r.nc, r.err
-}
-
 // A door leads from a port of the loopback interface into the namespace.
 type door struct {
 	l     net.Listener
@@ -175,12 +151,12 @@ type door struct {
 	close context.CancelFunc
 }
 
-func openDoor(netns *os.File, inner string) (*door, error) {
+func openDoor(ns *os.File, inner string) (*door, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	d := &door{l: l, netns: netns, inner: inner}
+	d := &door{l: l, netns: ns, inner: inner}
 	d.ctx, d.close = context.WithCancel(context.Background())
 	d.wg.Go(func() {
 		for {
@@ -199,7 +175,7 @@ func (d *door) port() int { return d.l.Addr().(*net.TCPAddr).Port }
 // pass connects two ends until one closes.
 func (d *door) pass(outer net.Conn) {
 	defer outer.Close()
-	inner, err := dialIn(d.ctx, d.netns, d.inner)
+	inner, err := netns.Dial(d.ctx, d.netns, d.inner)
 	if err != nil {
 		return // nobody is at home, and closing says so
 	}
