@@ -1,0 +1,134 @@
+package nfsproof
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/sugarlabs/beamrider/internal/guest"
+)
+
+// A Server is what makes the disk of guest 0 available to others.
+type Server string
+
+// The servers there are.
+const (
+	NoServer Server = ""        // the writers are on guest 0
+	Knfsd    Server = "knfsd"   // of the Linux kernel, an export with sync
+	Ganesha  Server = "ganesha" // NFS-Ganesha, as Debian has it
+)
+
+// How a server's guest and those that mount it are booted.
+var (
+	serverModules = map[Server][]string{Knfsd: {"nfsd"}}
+	clientModules = []string{"nfsv3"}
+)
+
+// exported is the folder on the disk of guest 0 that the store is in.
+const exported = "/mnt/x/e"
+
+// mountDisk mounts the disk of guest 0, which has a journal to replay after a power cut.
+const mountDisk = `mkdir -p /mnt/x
+mount -t ext4 /dev/ubda /mnt/x
+mkdir -p ` + exported + "\n"
+
+// serve is what guest 0 runs for each server until its power is cut; it prints "ready" when others may
+// connect.
+var serve = map[Server]string{
+	NoServer: mountDisk + "echo ready\n",
+	Knfsd: mountDisk + `mount -t tmpfs tmpfs /var/lib/nfs
+mkdir -p /var/lib/nfs/{sm,sm.bak,v4recovery,rpc_pipefs,nfsdcltrack}
+touch /var/lib/nfs/{etab,rmtab,state}
+mount -t nfsd nfsd /proc/fs/nfsd
+rpcbind -w
+exportfs -i -o rw,sync,no_root_squash,insecure,no_subtree_check,fsid=0 '*:` + exported + `'
+rpc.mountd -p 20048 --no-nfs-version 4
+rpc.nfsd -G 10 4
+echo ready
+exec sleep infinity`,
+	Ganesha: mountDisk + `mkdir -p /mnt/nfs/ganesha/v4recov /mnt/nfs/ganesha/v4old
+mount --bind /mnt/nfs /var/lib/nfs
+rpcbind -w
+cat > /mnt/ganesha.conf <<END
+NFS_CORE_PARAM { NFS_Port = 2049; MNT_Port = 20048; Protocols = 3; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; mount_path_pseudo = true; Plugins_Dir = "$(dirname /usr/lib/*/ganesha/libfsalvfs.so)"; }
+NFSV4 { Grace_Period = 1; Lease_Lifetime = 1; Graceless = true; }
+EXPORT { Export_Id = 1; Path = ` + exported + `; Pseudo = ` + exported + `; Protocols = 3; Transports = TCP; Access_Type = RW; Squash = No_Root_Squash; SecType = sys; FSAL { Name = VFS; } }
+LOG { Default_Log_Level = EVENT; }
+END
+ganesha.nfsd -F -f /mnt/ganesha.conf -L /mnt/ganesha.log -p /mnt/ganesha.pid &
+until (exec 3<>/dev/tcp/127.0.0.1/2049) 2>/dev/null && (exec 3<>/dev/tcp/127.0.0.1/20048) 2>/dev/null; do
+	kill -0 $! || { cat /mnt/ganesha.log; exit 1; }
+	sleep 0.1
+done
+echo ready
+wait`,
+}
+
+// MountOptions are those that the documentation recommends.
+const MountOptions = "vers=3,proto=tcp,port=2049,mountport=20048,mountproto=tcp,nolock,hard,lookupcache=positive"
+
+// mount is what a client guest runs.
+func mount(address, options string) string {
+	return fmt.Sprintf("mkdir -p /mnt/n\nmount.nfs -n %s:%s /mnt/n -o %s,retry=0\n", address, exported, options)
+}
+
+// Serve boots guest 0 with the disk and starts the server there. It returns when clients may connect.
+func Serve(ctx context.Context, lab *guest.Lab, s Server, disk string) (*guest.Guest, error) {
+	script, ok := serve[s]
+	if !ok {
+		return nil, fmt.Errorf("there is no server %q", s)
+	}
+	g, err := lab.Boot(ctx, guest.Machine{Disk: disk, Modules: serverModules[s]})
+	if err != nil {
+		return nil, err
+	}
+	cmd := g.Command(ctx, "bash", "-e", "-u", "-c", script)
+	out := &awaited{text: "ready", there: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-out.there:
+		return g, nil
+	case err := <-ended:
+		select {
+		case <-out.there: // it had nothing else to do
+			return g, nil
+		default:
+		}
+		return nil, fmt.Errorf("the server %s: %w\n%s", s, err, out)
+	}
+}
+
+// awaited is an output that tells when a text has come.
+type awaited struct {
+	text  string
+	there chan struct{}
+
+	mu   sync.Mutex
+	got  strings.Builder
+	done bool
+}
+
+func (a *awaited) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.got.Len() < 1<<20 {
+		a.got.Write(p)
+	}
+	if !a.done && strings.Contains(a.got.String(), a.text) {
+		a.done = true
+		close(a.there)
+	}
+	return len(p), nil
+}
+
+func (a *awaited) String() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.got.String()
+}

@@ -1,0 +1,163 @@
+package nfsproof
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sugarlabs/beamrider/internal/guest"
+)
+
+// A Place is a way to keep files that a power cut is to be survived by.
+type Place struct {
+	Name   string
+	Server Server
+	Mount  bool   // the writers use a mount of the kernel; else, with a server, our own client
+	Names  string // how the store is to make names safe; "": as it decides
+	Loses  bool   // a control: in some rounds it must lose something
+}
+
+// Places are those that must lose nothing.
+var Places = []Place{
+	{Name: "dirvol on ext4"},
+	{Name: "dirvol on a mount of knfsd", Server: Knfsd, Mount: true},
+	{Name: "dirvol on a mount of Ganesha", Server: Ganesha, Mount: true},
+	{Name: "nfs3vol on Ganesha", Server: Ganesha},
+}
+
+// diskSize is that of the disk of guest 0, bytes.
+const diskSize = 512 << 20
+
+// A Round is one power cut.
+type Round struct {
+	Place string        `json:"place"`
+	Found *Finding      `json:"found"`
+	Took  time.Duration `json:"took"`
+}
+
+// Cut stores files at a place, cuts the power of guest 0 after so many acknowledgements, boots it again
+// and looks. The lab must have no guests, and has none afterwards.
+func Cut(ctx context.Context, lab *guest.Lab, dir, worker string, p Place, after int) (*Round, error) {
+	began := time.Now()
+	dir, err := os.MkdirTemp(dir, "round")
+	if err != nil {
+		return nil, err
+	}
+	disk := filepath.Join(dir, "disk")
+	if err := guest.MakeDisk(ctx, disk, diskSize); err != nil {
+		return nil, err
+	}
+	acks, err := p.write(ctx, lab, worker, disk, after)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Name, err)
+	}
+	found, err := look(ctx, lab, worker, disk, filepath.Join(dir, "acks"), acks)
+	if err != nil {
+		return nil, fmt.Errorf("%s: after the power cut: %w", p.Name, err)
+	}
+	return &Round{Place: p.Name, Found: found, Took: time.Since(began)}, os.RemoveAll(dir)
+}
+
+// write runs the writers until the power is cut.
+func (p Place) write(ctx context.Context, lab *guest.Lab, worker, disk string, after int) (_ *Acks, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server, err := Serve(ctx, lab, p.Server, disk)
+	if err != nil {
+		return nil, err
+	}
+	acks, complaints := NewAcks(), &awaited{there: make(chan struct{}), done: true}
+	wait, end, err := p.start(ctx, lab, server, worker, acks, complaints)
+	if err != nil {
+		return nil, errors.Join(err, server.Kill())
+	}
+	for n, more := acks.Look(); n < after; n, more = acks.Look() {
+		select {
+		case <-more:
+		case err := <-wait:
+			return nil, fmt.Errorf("the writers ended before the power was cut, after %d acknowledgements: %w\n%s", n, err, complaints)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	// First the disk, then who writes to it: what they hear until then counts.
+	err = server.Kill()
+	cancel()
+	return acks, errors.Join(err, end())
+}
+
+// start starts the writers where they belong. They write to wait when they end, and are gone when end
+// has returned.
+func (p Place) start(ctx context.Context, lab *guest.Lab, server *guest.Guest, worker string, out, errs io.Writer) (wait <-chan error, end func() error, err error) {
+	where, at := server, exported
+	end = func() error { return nil }
+	switch {
+	case p.Mount:
+		if where, err = lab.Boot(ctx, guest.Machine{Number: 1, Modules: clientModules}); err != nil {
+			return nil, nil, err
+		}
+		if out, err := where.Shell(ctx, mount(server.Address(), MountOptions)); err != nil {
+			return nil, nil, fmt.Errorf("mounting: %w\n%s", err, out)
+		}
+		at, end = "/mnt/n", where.Kill
+	case p.Server != NoServer:
+		at = fmt.Sprintf("nfs://%s:2049%s?mountport=20048&uid=0&gid=0", server.Address(), exported)
+	}
+	args := []string{worker, "publish", "-url", at}
+	ended := make(chan error, 1)
+	if strings.HasPrefix(at, "nfs:") {
+		cmd := lab.HostCommand(ctx, args...)
+		cmd.Stdout, cmd.Stderr = out, errs
+		if err := cmd.Start(); err != nil {
+			return nil, nil, err
+		}
+		gone := make(chan struct{})
+		go func() {
+			err := cmd.Wait()
+			close(gone)
+			ended <- err
+		}()
+		return ended, func() error { <-gone; return nil }, nil
+	}
+	cmd := where.Command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = out, errs
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	gone := make(chan struct{})
+	go func() {
+		err := cmd.Wait()
+		close(gone)
+		ended <- err
+	}()
+	stop := end
+	return ended, func() error { err := stop(); <-gone; return err }, nil
+}
+
+// look boots guest 0 again and compares its disk with what was acknowledged.
+func look(ctx context.Context, lab *guest.Lab, worker, disk, file string, acks *Acks) (_ *Finding, err error) {
+	f, err := os.Create(file)
+	if err != nil {
+		return nil, err
+	}
+	_, err = acks.WriteTo(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	g, err := lab.Boot(ctx, guest.Machine{Disk: disk})
+	if err != nil {
+		return nil, err
+	}
+	out, err := g.Shell(ctx, mountDisk+fmt.Sprintf("%s check -dir %s -acks %s", worker, exported, file))
+	if err = errors.Join(err, g.Kill()); err != nil {
+		return nil, err
+	}
+	found := new(Finding)
+	return found, json.Unmarshal([]byte(out), found)
+}
