@@ -68,12 +68,13 @@ func Cut(ctx context.Context, lab *guest.Lab, dir, worker string, p Place, after
 func (p Place) write(ctx context.Context, lab *guest.Lab, worker, disk string, after int) (_ *Acks, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	server, err := Serve(ctx, lab, p.Server, disk)
+	service, err := Serve(ctx, lab, p.Server, disk)
 	if err != nil {
 		return nil, err
 	}
+	server := service.Guest
 	acks, complaints := NewAcks(), &awaited{there: make(chan struct{}), done: true}
-	wait, end, err := p.start(ctx, lab, server, worker, acks, complaints)
+	wait, end, err := p.start(ctx, lab, service, worker, acks, complaints)
 	if err != nil {
 		return nil, errors.Join(err, server.Kill())
 	}
@@ -94,16 +95,14 @@ func (p Place) write(ctx context.Context, lab *guest.Lab, worker, disk string, a
 
 // start starts the writers where they belong. They write to wait when they end, and are gone when end
 // has returned.
-func (p Place) start(ctx context.Context, lab *guest.Lab, server *guest.Guest, worker string, out, errs io.Writer) (wait <-chan error, end func() error, err error) {
+func (p Place) start(ctx context.Context, lab *guest.Lab, service *Service, worker string, out, errs io.Writer) (wait <-chan error, end func() error, err error) {
+	server := service.Guest
 	where, at := server, exported
 	end = func() error { return nil }
 	switch {
 	case p.Mount:
-		if where, err = lab.Boot(ctx, guest.Machine{Number: 1, Modules: clientModules}); err != nil {
+		if where, err = Client(ctx, lab, 1, service, MountOptions); err != nil {
 			return nil, nil, err
-		}
-		if out, err := where.Shell(ctx, mount(server.Address(), MountOptions)); err != nil {
-			return nil, nil, fmt.Errorf("mounting: %w\n%s", err, out)
 		}
 		at, end = "/mnt/n", where.Kill
 	case p.Server != NoServer:

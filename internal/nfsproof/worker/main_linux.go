@@ -28,6 +28,7 @@ import (
 var commands = map[string]func(ctx context.Context, args []string) error{
 	"publish": publish,
 	"check":   check,
+	"jobs":    jobs,
 }
 
 func main() {

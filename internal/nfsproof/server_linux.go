@@ -2,6 +2,7 @@ package nfsproof
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -19,12 +20,6 @@ const (
 	Ganesha  Server = "ganesha" // NFS-Ganesha, as Debian has it
 )
 
-// How a server's guest and those that mount it are booted.
-var (
-	serverModules = map[Server][]string{Knfsd: {"nfsd"}}
-	clientModules = []string{"nfsv3"}
-)
-
 // exported is the folder on the disk of guest 0 that the store is in.
 const exported = "/mnt/x/e"
 
@@ -33,36 +28,50 @@ const mountDisk = `mkdir -p /mnt/x
 mount -t ext4 /dev/ubda /mnt/x
 mkdir -p ` + exported + "\n"
 
-// serve is what guest 0 runs for each server until its power is cut; it prints "ready" when others may
-// connect.
-var serve = map[Server]string{
-	NoServer: mountDisk + "echo ready\n",
-	Knfsd: mountDisk + `mount -t tmpfs tmpfs /var/lib/nfs
+// A recipe says how a server is run on guest 0, in scripts.
+type recipe struct {
+	modules []string
+	prepare string // once
+	run     string // prints "ready" when clients may connect; its end is that of the server
+	stop    string // what else ends the server, as if it were killed
+}
+
+var recipes = map[Server]recipe{
+	NoServer: {prepare: mountDisk, run: "echo ready; exec sleep infinity"},
+	Knfsd: {
+		modules: []string{"nfsd"},
+		prepare: mountDisk + `mount -t tmpfs tmpfs /var/lib/nfs
 mkdir -p /var/lib/nfs/{sm,sm.bak,v4recovery,rpc_pipefs,nfsdcltrack}
 touch /var/lib/nfs/{etab,rmtab,state}
 mount -t nfsd nfsd /proc/fs/nfsd
-rpcbind -w
+rpcbind >/dev/null 2>&1
+until (exec 3<>/dev/tcp/127.0.0.1/111) 2>/dev/null; do sleep 0.05; done
 exportfs -i -o rw,sync,no_root_squash,insecure,no_subtree_check,fsid=0 '*:` + exported + `'
-rpc.mountd -p 20048 --no-nfs-version 4
-rpc.nfsd -G 10 4
-echo ready
-exec sleep infinity`,
-	Ganesha: mountDisk + `mkdir -p /mnt/nfs/ganesha/v4recov /mnt/nfs/ganesha/v4old
+rpc.mountd -p 20048 >/dev/null 2>&1
+`,
+		run:  "rpc.nfsd -G 10 4; echo ready; exec sleep infinity",
+		stop: "rpc.nfsd 0",
+	},
+	Ganesha: {
+		prepare: mountDisk + `mkdir -p /mnt/nfs/ganesha/v4recov /mnt/nfs/ganesha/v4old
 mount --bind /mnt/nfs /var/lib/nfs
-rpcbind -w
+rpcbind >/dev/null 2>&1
+until (exec 3<>/dev/tcp/127.0.0.1/111) 2>/dev/null; do sleep 0.05; done
 cat > /mnt/ganesha.conf <<END
 NFS_CORE_PARAM { NFS_Port = 2049; MNT_Port = 20048; Protocols = 3; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; mount_path_pseudo = true; Plugins_Dir = "$(dirname /usr/lib/*/ganesha/libfsalvfs.so)"; }
 NFSV4 { Grace_Period = 1; Lease_Lifetime = 1; Graceless = true; }
 EXPORT { Export_Id = 1; Path = ` + exported + `; Pseudo = ` + exported + `; Protocols = 3; Transports = TCP; Access_Type = RW; Squash = No_Root_Squash; SecType = sys; FSAL { Name = VFS; } }
 LOG { Default_Log_Level = EVENT; }
 END
-ganesha.nfsd -F -f /mnt/ganesha.conf -L /mnt/ganesha.log -p /mnt/ganesha.pid &
+`,
+		run: `ganesha.nfsd -F -f /mnt/ganesha.conf -L /mnt/ganesha.log -p /mnt/ganesha.pid &
 until (exec 3<>/dev/tcp/127.0.0.1/2049) 2>/dev/null && (exec 3<>/dev/tcp/127.0.0.1/20048) 2>/dev/null; do
 	kill -0 $! || { cat /mnt/ganesha.log; exit 1; }
 	sleep 0.1
 done
 echo ready
 wait`,
+	},
 }
 
 // MountOptions are those that the documentation recommends.
@@ -73,35 +82,67 @@ func mount(address, options string) string {
 	return fmt.Sprintf("mkdir -p /mnt/n\nmount.nfs -n %s:%s /mnt/n -o %s,retry=0\n", address, exported, options)
 }
 
-// Serve boots guest 0 with the disk and starts the server there. It returns when clients may connect.
-func Serve(ctx context.Context, lab *guest.Lab, s Server, disk string) (*guest.Guest, error) {
-	script, ok := serve[s]
+// A Service is a server that runs on guest 0.
+type Service struct {
+	Guest *guest.Guest
+
+	kind  Server
+	ctx   context.Context
+	kill  context.CancelFunc // of the run
+	ended chan error         // of the run
+}
+
+// Serve boots guest 0 with the disk and starts the server there, until ctx ends. It returns when clients
+// may connect.
+func Serve(ctx context.Context, lab *guest.Lab, kind Server, disk string) (*Service, error) {
+	r, ok := recipes[kind]
 	if !ok {
-		return nil, fmt.Errorf("there is no server %q", s)
+		return nil, fmt.Errorf("there is no server %q", kind)
 	}
-	g, err := lab.Boot(ctx, guest.Machine{Disk: disk, Modules: serverModules[s]})
+	g, err := lab.Boot(ctx, guest.Machine{Disk: disk, Modules: r.modules})
 	if err != nil {
 		return nil, err
 	}
-	cmd := g.Command(ctx, "bash", "-e", "-u", "-c", script)
+	s := &Service{Guest: g, kind: kind, ctx: ctx}
+	if _, err = g.Shell(ctx, r.prepare); err == nil {
+		err = s.run()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the server %s: %w", kind, err), g.Kill())
+	}
+	return s, nil
+}
+
+func (s *Service) run() error {
+	ctx, kill := context.WithCancel(s.ctx)
+	cmd := s.Guest.Command(ctx, "bash", "-e", "-u", "-c", recipes[s.kind].run)
 	out := &awaited{text: "ready", there: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		kill()
+		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	s.kill, s.ended = kill, make(chan error, 1)
+	go func() { s.ended <- cmd.Wait() }()
 	select {
 	case <-out.there:
-		return g, nil
-	case err := <-ended:
-		select {
-		case <-out.there: // it had nothing else to do
-			return g, nil
-		default:
-		}
-		return nil, fmt.Errorf("the server %s: %w\n%s", s, err, out)
+		return nil
+	case err := <-s.ended:
+		kill()
+		return fmt.Errorf("the server %s: %w\n%s", s.kind, err, out)
 	}
+}
+
+// Restart kills the server, and not its machine, and starts it again.
+func (s *Service) Restart() error {
+	if stop := recipes[s.kind].stop; stop != "" {
+		if _, err := s.Guest.Shell(s.ctx, stop); err != nil {
+			return err
+		}
+	}
+	s.kill()
+	<-s.ended // with the error of one that was killed
+	return s.run()
 }
 
 // awaited is an output that tells when a text has come.

@@ -1,0 +1,101 @@
+package nfsproof
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sugarlabs/beamrider/internal/guest"
+)
+
+// clientModules are what the kernel of a guest needs to mount.
+var clientModules = []string{"nfsv3"}
+
+// A JobResult is a line that the worker prints about a job on a mount.
+type JobResult struct {
+	Job   string        `json:"job"`
+	Error string        `json:"error,omitempty"` // "": it went well
+	Took  time.Duration `json:"took"`
+}
+
+// MiddleOfRestart is a line of the worker that asks for the server to be restarted while it goes on.
+const MiddleOfRestart = "middle of the restart"
+
+// JobCount is how many jobs there are.
+const JobCount = 8
+
+// ManyFolder is where [Fill] makes names.
+const ManyFolder = "many"
+
+// ManyName is one of many names in a folder.
+func ManyName(n int) string { return fmt.Sprintf("name%06d", n) }
+
+// Fill makes most of the names that the job with many needs, on the server's own disk: through a mount it
+// would take the longer part of a minute. The client makes the others.
+func Fill(ctx context.Context, s *Service, names int) error {
+	_, err := s.Guest.Shell(ctx, fmt.Sprintf(`mkdir -p %[1]s/%[2]s; cd %[1]s/%[2]s
+seq -f 'name%%06.0f' 0 %[3]d | xargs touch; sync`, exported, ManyFolder, names-names/5-1))
+	return err
+}
+
+// Client boots a guest and mounts what guest 0 exports, at /mnt/n.
+func Client(ctx context.Context, lab *guest.Lab, number int, s *Service, options string) (*guest.Guest, error) {
+	g, err := lab.Boot(ctx, guest.Machine{Number: number, Modules: clientModules})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := g.Shell(ctx, mount(s.Guest.Address(), options)); err != nil {
+		return nil, errors.Join(fmt.Errorf("mounting: %w", err), g.Kill())
+	}
+	return g, nil
+}
+
+// Jobs has a kernel client do what programs do to files, and restarts the server in the middle. It
+// returns how each job went.
+func Jobs(ctx context.Context, client *guest.Guest, s *Service, worker string, names int) ([]JobResult, error) {
+	if err := Fill(ctx, s, names); err != nil {
+		return nil, err
+	}
+	cmd := client.Command(ctx, worker, "jobs", "-dir", "/mnt/n", "-names", fmt.Sprint(names))
+	var results []JobResult
+	var errs bytes.Buffer
+	lines := &lineWriter{each: func(line []byte) error {
+		var r JobResult
+		if err := json.Unmarshal(line, &r); err != nil {
+			return err
+		}
+		if r.Job == MiddleOfRestart {
+			return s.Restart()
+		}
+		results = append(results, r)
+		return nil
+	}}
+	cmd.Stdout, cmd.Stderr = lines, &errs
+	if err := cmd.Run(); err != nil {
+		return results, fmt.Errorf("%w\n%s", err, errs.String())
+	}
+	return results, nil
+}
+
+// A lineWriter calls each with whole lines.
+type lineWriter struct {
+	each    func([]byte) error
+	partial []byte
+}
+
+func (l *lineWriter) Write(p []byte) (int, error) {
+	l.partial = append(l.partial, p...)
+	for {
+		i := bytes.IndexByte(l.partial, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		if err := l.each(l.partial[:i]); err != nil {
+			return 0, err
+		}
+		l.partial = l.partial[i+1:]
+	}
+}

@@ -1,0 +1,50 @@
+package nfsproof
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/sugarlabs/beamrider/internal/guest"
+)
+
+// The kernel's client finds the same with every server.
+func TestKernelClient(t *testing.T) {
+	lab, worker := lab(t)
+	for _, kind := range []Server{Knfsd, Ganesha} {
+		t.Run(string(kind), func(t *testing.T) {
+			disk := filepath.Join(t.TempDir(), "disk")
+			if err := guest.MakeDisk(t.Context(), disk, diskSize); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Serve(t.Context(), lab, kind, disk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer kill(t, s.Guest)
+			client, err := Client(t.Context(), lab, 1, s, MountOptions)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer kill(t, client)
+			results, err := Jobs(t.Context(), client, s, worker, 10_000)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, client.Log())
+			}
+			for _, r := range results {
+				t.Logf("%s: %v", r.Job, r.Took)
+				if r.Error != "" {
+					t.Errorf("%s: %s", r.Job, r.Error)
+				}
+			}
+			if len(results) != JobCount {
+				t.Errorf("%d jobs were done, not %d", len(results), JobCount)
+			}
+		})
+	}
+}
+
+func kill(t *testing.T, g *guest.Guest) {
+	if err := g.Kill(); err != nil {
+		t.Error(err)
+	}
+}
