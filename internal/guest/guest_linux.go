@@ -20,7 +20,7 @@ import (
 type Machine struct {
 	Number  int      // 0 to MaxGuests-1; one at a time
 	Modules []string // of its kernel, such as nfsv3 or nfsd
-	Disk    string   // a file that is its disk /dev/ubda; "": none
+	Disk    *Disk    // /dev/ubda; nil: none
 	Memory  int      // in MiB; 0: 192
 }
 
@@ -53,8 +53,8 @@ func (l *Lab) Boot(ctx context.Context, m Machine) (*Guest, error) {
 	if len(m.Modules) > 0 {
 		args = append(args, "beamrider.modules="+strings.Join(m.Modules, ","))
 	}
-	if m.Disk != "" {
-		args = append(args, "ubd0="+m.Disk)
+	if m.Disk != nil {
+		args = append(args, "ubd0="+m.Disk.path())
 	}
 	cmd := exec.Command("nsenter", args...)
 	cmd.Env = append(os.Environ(), "HOME="+home)
@@ -129,11 +129,29 @@ func (g *Guest) Shell(ctx context.Context, script string) (string, error) {
 	return g.Command(ctx, "bash", "-e", "-u", "-o", "pipefail", "-c", script).Output()
 }
 
+// dialTries bounds how often a guest is called: on a busy machine its network answers late.
+const dialTries = 5
+
+// dial connects to the agent.
+func (g *Guest) dial(ctx context.Context) (nc net.Conn, err error) {
+	for range dialTries {
+		nc, err = g.lab.Dial(ctx, fmt.Sprintf("%s:%d", g.Address(), AgentPort))
+		// It comes after three seconds in which nobody said where the address is.
+		if !errors.Is(err, syscall.EHOSTUNREACH) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("guest %d: %w\n%s", g.number, err, g.Log())
+	}
+	return nc, nil
+}
+
 // Start starts it. The caller must call Wait.
 func (c *Cmd) Start() error {
-	nc, err := c.g.lab.Dial(c.ctx, fmt.Sprintf("%s:%d", c.g.Address(), AgentPort))
+	nc, err := c.g.dial(c.ctx)
 	if err != nil {
-		return fmt.Errorf("guest %d: %w", c.g.number, err)
+		return err
 	}
 	if err := WriteRequest(nc, Request{Args: c.Args, Env: c.Env, Dir: c.Dir}); err != nil {
 		return errors.Join(err, nc.Close())

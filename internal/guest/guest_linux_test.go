@@ -1,7 +1,6 @@
 package guest_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,10 +24,15 @@ func TestPowerCut(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	disk := filepath.Join(t.TempDir(), "disk")
-	if err := guest.MakeDisk(ctx, disk, 64<<20); err != nil {
+	disk, err := guest.NewDisk(ctx, 64<<20)
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		if err := disk.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	m := guest.Machine{Disk: disk, Modules: []string{"nfsv3"}}
 	g, err := lab.Boot(ctx, m)
 	if err != nil {

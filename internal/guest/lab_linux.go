@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sugarlabs/beamrider/internal/child"
 	"github.com/sugarlabs/beamrider/internal/netns"
 	"github.com/sugarlabs/beamrider/internal/require"
@@ -125,21 +127,31 @@ func (l *Lab) Close() error {
 	return errors.Join(append(errs, l.net.Close(), l.room.Kill())...)
 }
 
-// MakeDisk makes a file of that size that holds an empty ext4 file system, for [Machine.Disk].
-func MakeDisk(ctx context.Context, file string, size int64, options ...string) error {
-	f, err := os.Create(file)
+// A Disk is the disk of a guest, in the memory of this process: what was written to it survives the guests.
+type Disk struct{ f *os.File }
+
+// NewDisk returns a disk of that size with an empty ext4 file system; options are mke2fs's. The caller
+// closes it.
+func NewDisk(ctx context.Context, size int64, options ...string) (*Disk, error) {
+	fd, err := unix.MemfdCreate("disk", unix.MFD_CLOEXEC)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("memory for a disk: %w", err)
 	}
-	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
-		return err
-	}
+	d := &Disk{os.NewFile(uintptr(fd), "disk")}
 	mke2fs, err := require.Find("mke2fs")
+	if err == nil {
+		err = d.f.Truncate(size)
+	}
 	if err != nil {
-		return err
+		return nil, errors.Join(err, d.Close())
 	}
-	if out, err := exec.CommandContext(ctx, mke2fs, append(append([]string{"-q", "-F", "-t", "ext4"}, options...), file)...).CombinedOutput(); err != nil {
-		return fmt.Errorf("making a file system in %s: %w: %s", file, err, out)
+	if out, err := exec.CommandContext(ctx, mke2fs, append(append([]string{"-q", "-F", "-t", "ext4"}, options...), d.path())...).CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("making a file system: %w: %s", err, out), d.Close())
 	}
-	return nil
+	return d, nil
 }
+
+func (d *Disk) path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), d.f.Fd()) }
+
+// Close gives the memory back. Guests that use the disk must have ended.
+func (d *Disk) Close() error { return d.f.Close() }

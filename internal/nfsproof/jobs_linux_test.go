@@ -1,7 +1,6 @@
 package nfsproof
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/sugarlabs/beamrider/internal/guest"
@@ -12,10 +11,7 @@ func TestKernelClient(t *testing.T) {
 	lab, worker := lab(t)
 	for _, kind := range []Server{Knfsd, Ganesha} {
 		t.Run(string(kind), func(t *testing.T) {
-			disk := filepath.Join(t.TempDir(), "disk")
-			if err := guest.MakeDisk(t.Context(), disk, diskSize); err != nil {
-				t.Fatal(err)
-			}
+			disk := newDisk(t)
 			s, err := Serve(t.Context(), lab, kind, disk)
 			if err != nil {
 				t.Fatal(err)
@@ -47,4 +43,18 @@ func kill(t *testing.T, g *guest.Guest) {
 	if err := g.Kill(); err != nil {
 		t.Error(err)
 	}
+}
+
+func newDisk(t *testing.T) *guest.Disk {
+	t.Helper()
+	d, err := guest.NewDisk(t.Context(), diskSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
 }

@@ -43,16 +43,13 @@ type Round struct {
 
 // Cut stores files at a place, cuts the power of guest 0 after so many acknowledgements, boots it again
 // and looks. The lab must have no guests, and has none afterwards.
-func Cut(ctx context.Context, lab *guest.Lab, dir, worker string, p Place, after int) (*Round, error) {
+func Cut(ctx context.Context, lab *guest.Lab, dir, worker string, p Place, after int) (_ *Round, err error) {
 	began := time.Now()
-	dir, err := os.MkdirTemp(dir, "round")
+	disk, err := guest.NewDisk(ctx, diskSize)
 	if err != nil {
 		return nil, err
 	}
-	disk := filepath.Join(dir, "disk")
-	if err := guest.MakeDisk(ctx, disk, diskSize); err != nil {
-		return nil, err
-	}
+	defer func() { err = errors.Join(err, disk.Close()) }()
 	acks, err := p.write(ctx, lab, worker, disk, after)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
@@ -61,11 +58,11 @@ func Cut(ctx context.Context, lab *guest.Lab, dir, worker string, p Place, after
 	if err != nil {
 		return nil, fmt.Errorf("%s: after the power cut: %w", p.Name, err)
 	}
-	return &Round{Place: p.Name, Found: found, Took: time.Since(began)}, os.RemoveAll(dir)
+	return &Round{Place: p.Name, Found: found, Took: time.Since(began)}, nil
 }
 
 // write runs the writers until the power is cut.
-func (p Place) write(ctx context.Context, lab *guest.Lab, worker, disk string, after int) (_ *Acks, err error) {
+func (p Place) write(ctx context.Context, lab *guest.Lab, worker string, disk *guest.Disk, after int) (_ *Acks, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	service, err := Serve(ctx, lab, p.Server, disk)
@@ -140,7 +137,7 @@ func (p Place) start(ctx context.Context, lab *guest.Lab, service *Service, work
 }
 
 // look boots guest 0 again and compares its disk with what was acknowledged.
-func look(ctx context.Context, lab *guest.Lab, worker, disk, file string, acks *Acks) (_ *Finding, err error) {
+func look(ctx context.Context, lab *guest.Lab, worker string, disk *guest.Disk, file string, acks *Acks) (_ *Finding, err error) {
 	f, err := os.Create(file)
 	if err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ type Service struct {
 
 // Serve boots guest 0 with the disk and starts the server there, until ctx ends. It returns when clients
 // may connect.
-func Serve(ctx context.Context, lab *guest.Lab, kind Server, disk string) (*Service, error) {
+func Serve(ctx context.Context, lab *guest.Lab, kind Server, disk *guest.Disk) (*Service, error) {
 	r, ok := recipes[kind]
 	if !ok {
 		return nil, fmt.Errorf("there is no server %q", kind)

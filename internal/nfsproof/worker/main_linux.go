@@ -26,9 +26,10 @@ import (
 )
 
 var commands = map[string]func(ctx context.Context, args []string) error{
-	"publish": publish,
-	"check":   check,
-	"jobs":    jobs,
+	"frontend": frontend,
+	"publish":  publish,
+	"check":    check,
+	"jobs":     jobs,
 }
 
 func main() {
