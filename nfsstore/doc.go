@@ -2,6 +2,9 @@
 // NFS export that it reaches by itself, so that each is either not there or whole and safe. [Mirror]
 // keeps a copy of them on another machine.
 //
+// What the files are kept on is a volume ([vol.Vol]): those of packages dirvol, nfs3vol and memvol,
+// which [Open] knows by their addresses, or any other that passes package voltest, by [New].
+//
 // # What it promises
 //
 // When [Store.Put], [Store.Link] or [Store.Remove] has returned nil, a power cut does not undo it
@@ -43,11 +46,7 @@
 // it again when the server was restarted in between. When the reply to an operation is lost it looks
 // what became of it. Reads that come short of the size that the file had are errors and never an end.
 //
-// A server may acknowledge names before they are safe. NFS-Ganesha does: it syncs files and never
-// directories. Therefore the store ends each change with a fence: it makes a file of its own grow by
-// a byte and has that flushed. On file systems with one ordered journal (ext4, XFS) all changes
-// before it are safe then; on others of such a server the newest names may still be lost with its
-// power. Afterwards the store looks whether the change is still there. It cannot see one thing: a
+// After a fence (see below) the store looks whether the change is still there. It cannot see one thing: a
 // request of its own that a broken connection left behind in the server, to be carried out after the
 // same name has been used again.
 //
@@ -55,11 +54,19 @@
 // private addresses are accepted. The name of a server is resolved until it answers for the first
 // time; when it gets another address, open the store anew.
 //
+// # How names become safe
+//
+// On a local file system the folder of a name is synced. An NFS server may acknowledge names before
+// they are safe: NFS-Ganesha does, it syncs files and never directories. Therefore a volume of NFS, by
+// itself or on a mount, ends each change with a fence: it makes a file of its own grow by a byte and has
+// that flushed. On file systems with one ordered journal (ext4, XFS) all changes before it are safe
+// then; on others of such a server the newest names may still be lost with its power. names=server in
+// the address, or [Options].Names, does without: for the NFS server of the Linux kernel, on an export
+// with sync, and others that make names safe before they acknowledge them.
+//
 // # What it needs
 //
 // The file system must have hard links; [Open] tries that and refuses one that has not. On a
 // kernel NFS client mount with lookupcache=positive, or a name that was absent a moment ago stays
-// invisible to that client for some seconds. The server must export with sync. There is no fence on a
-// mount: where NFS-Ganesha acknowledges a link before its journal is written, the newest names may be
-// lost with the power of the server.
+// invisible to that client for some seconds. The server must export with sync.
 package nfsstore

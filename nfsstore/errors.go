@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io/fs"
 
-	"github.com/sugarlabs/beamrider/nfsstore/internal/nfs3"
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
 // What an error of a [Store] may match with [errors.Is], besides [fs.ErrExist] (the name holds other
@@ -40,8 +40,12 @@ func (f *failure) Error() string {
 		s += " " + f.name
 	}
 	s += ": " + f.sentence
-	if f.err != nil {
-		s += " (" + f.err.Error() + ")"
+	below := f.err
+	if told, ok := below.(*vol.Error); ok && told.Sentence == f.sentence {
+		below = told.Err
+	}
+	if below != nil {
+		s += " (" + below.Error() + ")"
 	}
 	return s
 }
@@ -75,61 +79,70 @@ func (s *Store) fail(op, name string, write bool, err error) error {
 		return &f
 	}
 	f := &failure{op: op, name: name, err: err}
-	switch what := classify(err); {
+	what := vol.FaultOf(err)
+	switch {
 	case errors.Is(err, context.Canceled):
 		f.sentence = "the call was given up"
-	case errors.Is(err, fs.ErrClosed), errors.Is(err, nfs3.ErrClosed):
-		f.kind, f.sentence = fs.ErrClosed, "the store is closed"
-	case what == faultAway:
-		f.kind, f.sentence = ErrUnavailable, "the NFS server of "+s.dir+" does not answer; look whether it runs and can be reached, and try again"
-	case errors.Is(err, context.DeadlineExceeded):
-		f.kind, f.sentence = ErrUnavailable, "the time of the call was over before "+s.dir+" had answered; look whether its disk or server hangs, and try again"
-	case what == faultSpace:
-		f.kind, f.sentence = ErrNoSpace, "the file system of "+s.dir+" is full; make room and try again"
-	case what == faultQuota:
-		f.kind, f.sentence = ErrNoSpace, "the disk quota of this user on "+s.dir+" is used up; raise it or make room, and try again"
-	case what == faultTooLarge:
-		f.kind, f.sentence = ErrNoSpace, "the file is larger than the file system of "+s.dir+" or the limits of this process allow"
-	case what == faultReadOnly:
-		f.kind, f.sentence = ErrReadOnly, "the file system of "+s.dir+" is mounted read-only; if that was not intended, look for disk errors in the kernel log"
-	case errors.Is(err, fs.ErrPermission) && write:
-		f.kind, f.sentence = ErrReadOnly, "this process may not write in "+s.dir+"; give its user the folder, and check the export if it is a mount"
-	case errors.Is(err, fs.ErrPermission):
-		f.kind, f.sentence = ErrUnavailable, "this process may not read that in "+s.dir+"; check owner and permissions"
-	case what == faultNotDir && write:
-		f.kind, f.sentence = fs.ErrExist, "a part of the name that should be a folder is a file"
-	case what == faultNotDir:
-		f.kind, f.sentence = fs.ErrNotExist, "there is no such file"
-	case what == faultLongName:
-		f.kind, f.sentence = ErrName, "the name is too long for the file system of "+s.dir
-	case errors.Is(err, fs.ErrNotExist) && write:
-		// Whoever stores something must not take this for "there is no such file".
-		f.kind, f.err = ErrUnavailable, errors.New(err.Error())
-		f.sentence = "a temporary file or a folder in " + s.dir + " was taken away meanwhile; try again"
-	case errors.Is(err, fs.ErrNotExist):
-		f.sentence = "there is no such file"
-	case what == faultStale:
-		f.kind, f.sentence = ErrUnavailable, "it was removed while it was in use, or the file server has forgotten it; try again, and if it stays so, mount "+s.dir+" anew and restart"
-	case what == faultIO:
-		f.kind, f.sentence = ErrUnavailable, "the disk or the file server of "+s.dir+" reports an error; look at the kernel log and at the server"
-	default:
-		f.kind, f.sentence = ErrUnavailable, "the file system of "+s.dir+" refused it"
+		return f
+	case errors.Is(err, fs.ErrClosed):
+		f.kind, f.sentence = fs.ErrClosed, "the store or the file is closed"
+		return f
+	}
+	f.sentence, f.kind = s.explain(what, write, err)
+	if what == vol.FaultOther && write && errors.Is(err, fs.ErrNotExist) {
+		f.err = errors.New(err.Error()) // whoever stores something must not take this for "there is no such file"
+	}
+	if told, ok := errors.AsType[*vol.Error](err); ok && told.Sentence != "" {
+		f.sentence, f.err = told.Sentence, told
 	}
 	return f
 }
 
-// A fault is what the text of an error is chosen by.
-type fault int
+// explain returns what an error means to a caller, and what is to be done.
+func (s *Store) explain(what vol.Fault, write bool, err error) (sentence string, kind error) {
+	switch what {
+	case vol.FaultAway:
+		return "the file server of " + s.dir + " does not answer; look whether it runs and can be reached, and try again", ErrUnavailable
+	case vol.FaultRefused:
+		return "the file server of " + s.dir + " does not let this machine in; look at its exports", ErrUnavailable
+	case vol.FaultSpace:
+		return "the file system of " + s.dir + " is full; make room and try again", ErrNoSpace
+	case vol.FaultQuota:
+		return "the disk quota of this user on " + s.dir + " is used up; raise it or make room, and try again", ErrNoSpace
+	case vol.FaultTooLarge:
+		return "the file is larger than the file system of " + s.dir + " or the limits of this process allow", ErrNoSpace
+	case vol.FaultReadOnly:
+		return "the file system of " + s.dir + " is mounted read-only; if that was not intended, look for disk errors in the kernel log", ErrReadOnly
+	case vol.FaultPermission:
+		if write {
+			return "this process may not write in " + s.dir + "; give its user the folder, and check the export if it is a mount", ErrReadOnly
+		}
+		return "this process may not read that in " + s.dir + "; check owner and permissions", ErrUnavailable
+	case vol.FaultNotDir:
+		if write {
+			return "a part of the name that should be a folder is a file", fs.ErrExist
+		}
+		return "there is no such file", fs.ErrNotExist
+	case vol.FaultLongName:
+		return "the name is too long for the file system of " + s.dir, ErrName
+	case vol.FaultStale:
+		return "it was removed while it was in use, or the file server has forgotten it; try again, and if it stays so, mount " + s.dir + " anew and restart", ErrUnavailable
+	case vol.FaultTimeout:
+		return "the file server of " + s.dir + " has not answered in the time that the mount gives it; look whether it runs and can be reached, and try again", ErrUnavailable
+	case vol.FaultIO:
+		return "the disk or the file server of " + s.dir + " reports an error; look at the kernel log and at the server", ErrUnavailable
+	case vol.FaultInvalid:
+		return "that makes no sense to the file system of " + s.dir, fs.ErrInvalid
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the time of the call was over before " + s.dir + " had answered; look whether its disk or server hangs, and try again", ErrUnavailable
+	case errors.Is(err, fs.ErrNotExist) && write:
+		return "a temporary file or a folder in " + s.dir + " was taken away meanwhile; try again", ErrUnavailable
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such file", nil
+	}
+	return "the file system of " + s.dir + " refused it", ErrUnavailable
+}
 
-const (
-	faultOther fault = iota
-	faultSpace
-	faultQuota
-	faultTooLarge
-	faultReadOnly
-	faultNotDir
-	faultLongName
-	faultStale
-	faultIO
-	faultAway // no answer of an NFS server, or none that makes sense
-)
+func isStale(err error) bool { return vol.FaultOf(err) == vol.FaultStale }

@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"github.com/sugarlabs/beamrider/nfsstore"
+	"github.com/sugarlabs/beamrider/nfsstore/memvol"
 )
 
 func ExampleOpen() {
@@ -53,6 +54,21 @@ func ExampleOpen() {
 	// the bytes of a bundle, <nil>
 	// true
 	// nfsstore: name ../etc/passwd: the element ".." begins with a dot
+}
+
+// A store on a volume in memory, as a test may want it.
+func ExampleNew() {
+	ctx := context.Background()
+	store, err := nfsstore.New(memvol.New(&memvol.Options{Bytes: 1000}), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	fmt.Println(store.Put(ctx, "small", bytes.NewReader(make([]byte, 10)), 10, nil))
+	fmt.Println(errors.Is(store.Put(ctx, "large", bytes.NewReader(make([]byte, 2000)), 2000, nil), nfsstore.ErrNoSpace))
+	// Output:
+	// <nil>
+	// true
 }
 
 func ExampleMirror() {

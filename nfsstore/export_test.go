@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -119,8 +118,9 @@ func TestServerRestartsInTheMiddleOfAFile(t *testing.T) {
 	t.Parallel()
 	server := testnfs.Ganesha(t, nil)
 	s := openStore(t, server.URL(), nil)
-	b := content(9, 3*exportWindow+12345)
-	for _, at := range []int{100_000, exportWindow + 300_000, 3*exportWindow + 12000} {
+	const window = 1 << 20 // what the volume writes before it flushes
+	b := content(9, 3*window+12345)
+	for _, at := range []int{100_000, window + 300_000, 3*window + 12000} {
 		name := fmt.Sprint("file-", at)
 		done := false
 		restart := readFunc(func([]byte) (int, error) {
@@ -222,159 +222,6 @@ func TestServerComesLater(t *testing.T) {
 	}
 }
 
-func TestReadAhead(t *testing.T) {
-	t.Parallel()
-	server := testnfs.Ganesha(t, nil)
-	s := openStore(t, server.URL(), nil)
-	b := content(4, 5*aheadChunk+777)
-	mustPut(t, s, "a", b)
-	x := s.vol.(*export)
-	open := func() fs.File {
-		t.Helper()
-		f, err := s.Open(t.Context(), "a")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return f
-	}
-	small := content(5, 300)
-	mustPut(t, s, "small", small)
-	f, err := s.Open(t.Context(), "small")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := iotest.TestReader(f, small); err != nil {
-		t.Error(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Error(err)
-	}
-	f = open()
-	for _, c := range []struct {
-		off  int64
-		size int
-	}{{0, 10}, {10, aheadChunk}, {aheadChunk - 3, 7}, {3*aheadChunk + 1, 2 * aheadChunk}, {5, 1}, {5*aheadChunk + 770, 7}} {
-		got := make([]byte, c.size)
-		if _, err := f.(io.Seeker).Seek(c.off, io.SeekStart); err != nil {
-			t.Error(err)
-		}
-		if _, err := io.ReadFull(f, got); err != nil || !bytes.Equal(got, b[c.off:c.off+int64(c.size)]) {
-			t.Errorf("%d bytes from %d on are wrong, %v", c.size, c.off, err)
-		}
-	}
-	if n, err := f.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-		t.Errorf("at the end: %d, %v", n, err)
-	}
-	if err := f.Close(); err != nil {
-		t.Error(err)
-	}
-	// More readers than may read ahead, all in the middle of it.
-	files := make([]fs.File, maxAhead+10)
-	for i := range files {
-		files[i] = open()
-		if got, err := io.ReadAll(io.LimitReader(files[i], aheadChunk+10)); err != nil || !bytes.Equal(got, b[:aheadChunk+10]) {
-			t.Fatalf("reader %d got %d bytes, %v", i, len(got), err)
-		}
-	}
-	if n := len(x.ahead); n == 0 || n > maxAhead {
-		t.Errorf("%d chunks are read ahead, want 1 to %d", n, maxAhead)
-	}
-	for i, f := range files {
-		if got, err := io.ReadAll(f); err != nil || !bytes.Equal(got, b[aheadChunk+10:]) {
-			t.Errorf("reader %d got %d bytes more, %v", i, len(got), err)
-		}
-		if err := f.Close(); err != nil {
-			t.Error(err)
-		}
-		if _, err := f.Read(make([]byte, 1)); !errors.Is(err, fs.ErrClosed) {
-			t.Errorf("a closed file: %v", err)
-		}
-	}
-	if n := len(x.ahead); n != 0 {
-		t.Errorf("%d chunks are not given back", n)
-	}
-}
-
-// A file that has become shorter is damaged. That must not look like its end.
-func TestFileIsCutOnTheServer(t *testing.T) {
-	t.Parallel()
-	server := testnfs.Ganesha(t, nil)
-	s := openStore(t, server.URL(), nil)
-	b := content(4, 3*aheadChunk)
-	mustPut(t, s, "a", b)
-	f, err := s.Open(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(filepath.Join(server.Dir(), "a"), 2*aheadChunk+5); err != nil {
-		t.Fatal(err)
-	}
-	got, err := io.ReadAll(f)
-	if !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, ErrUnavailable) {
-		t.Errorf("%d bytes were read, and then %v; want io.ErrUnexpectedEOF and ErrUnavailable", len(got), err)
-	}
-	if _, err := f.(io.ReaderAt).ReadAt(make([]byte, 100), 2*aheadChunk); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("ReadAt: %v, want io.ErrUnexpectedEOF", err)
-	}
-	if err := f.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// The file of a fence does not grow for ever, and may be swept away by others.
-func TestFence(t *testing.T) {
-	t.Parallel()
-	server := testnfs.Ganesha(t, nil)
-	s := openStore(t, server.URL(), nil)
-	mustPut(t, s, "a", []byte("x"))
-	f := &s.vol.(*export).fence
-	temps := func() (n int) {
-		t.Helper()
-		entries, err := os.ReadDir(server.Dir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range entries {
-			if _, ok := tempTime(e.Name()); ok {
-				n++
-			}
-		}
-		return n
-	}
-	first := f.name
-	f.size = maxFence
-	mustPut(t, s, "b", []byte("y"))
-	if f.name == first || f.size != 1 || temps() != 1 {
-		t.Errorf("after a full fence there is %s of %d bytes, before it was %s; %d temporary files", f.name, f.size, first, temps())
-	}
-	if n, err := s.Sweep(t.Context(), 0); err != nil || n != 0 {
-		t.Errorf("its own Sweep took %d files, %v", n, err)
-	}
-	var wg sync.WaitGroup
-	for i := range 20 {
-		wg.Go(func() {
-			if i%5 == 0 {
-				ctx, cancel := context.WithCancel(t.Context())
-				cancel()
-				if err := f.raise(ctx); !errors.Is(err, context.Canceled) && err != nil {
-					t.Error(err)
-				}
-				return
-			}
-			if err := f.raise(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-	if n := temps(); n != 0 {
-		t.Errorf("after Close, %d temporary files are left", n)
-	}
-}
-
 func TestSpace(t *testing.T) { onDisk(t, testSpace) }
 
 func testSpace(t *testing.T, p place) {
@@ -388,15 +235,5 @@ func testSpace(t *testing.T, p place) {
 	}
 	if _, _, err := s.Space(t.Context()); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("after Close: %v, want fs.ErrClosed", err)
-	}
-}
-
-func TestBytesOf(t *testing.T) {
-	for _, c := range []struct{ blocks, size, want uint64 }{
-		{0, 4096, 0}, {3, 4096, 12288}, {1 << 60, 4096, 1<<63 - 1}, {1 << 51, 4096, 1<<63 - 1}, {1<<51 - 1, 4096, 1<<63 - 4096},
-	} {
-		if got := bytesOf(c.blocks, c.size); got != int64(c.want) {
-			t.Errorf("bytesOf(%d, %d) = %d, want %d", c.blocks, c.size, got, c.want)
-		}
 	}
 }

@@ -16,11 +16,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sugarlabs/beamrider/nfsstore/faultvol"
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
 // A faultVolume writes down the operations on a volume and lets one fail.
 type faultVolume struct {
-	volume
+	*faultvol.Vol
 	mu    sync.Mutex
 	ops   []string
 	at    int // the operation that fails, from 0; -1: none
@@ -28,19 +31,25 @@ type faultVolume struct {
 	after bool // the operation is done, only the answer is lost
 }
 
-func (v *faultVolume) do(op, name string, f func() error) error {
+func newFaultVolume(inner vol.Vol, at int, err error, after bool) *faultVolume {
+	v := &faultVolume{at: at, err: err, after: after}
+	v.Vol = faultvol.New(inner, v.plan)
+	return v
+}
+
+func (v *faultVolume) plan(op faultvol.Op) faultvol.Fault {
+	switch op.Verb {
+	case "read", "opendir", "readdir", "space":
+		return faultvol.Fault{}
+	}
+	op.Name, op.To = short(op.Name), short(op.To)
 	v.mu.Lock()
-	n := len(v.ops)
-	v.ops = append(v.ops, op+" "+short(name))
-	hit := n == v.at
-	v.mu.Unlock()
-	if hit && !v.after {
-		return v.err
+	defer v.mu.Unlock()
+	v.ops = append(v.ops, op.String())
+	if len(v.ops)-1 != v.at {
+		return faultvol.Fault{}
 	}
-	if err := f(); !hit {
-		return err
-	}
-	return v.err
+	return faultvol.Fault{Err: v.err, Done: v.after}
 }
 
 // short replaces a temporary name by TEMP.
@@ -51,80 +60,11 @@ func short(name string) string {
 	return name
 }
 
-func (v *faultVolume) create(ctx context.Context, name string) (f tempFile, err error) {
-	err = v.do("create", name, func() (err error) { f, err = v.volume.create(ctx, name); return err })
-	if err != nil {
-		if f != nil {
-			f.close(ctx)
-		}
-		return nil, err
-	}
-	return &faultFile{v, f, name}, nil
-}
-
-func (v *faultVolume) open(ctx context.Context, name string) (f file, err error) {
-	err = v.do("open", name, func() (err error) { f, err = v.volume.open(ctx, name); return err })
-	if err != nil && f != nil {
-		f.Close()
-		f = nil
-	}
-	return f, err
-}
-
-func (v *faultVolume) stat(ctx context.Context, name string) (info fs.FileInfo, err error) {
-	err = v.do("stat", name, func() (err error) { info, err = v.volume.stat(ctx, name); return err })
-	return info, err
-}
-
-func (v *faultVolume) mkdir(ctx context.Context, name string) error {
-	return v.do("mkdir", name, func() error { return v.volume.mkdir(ctx, name) })
-}
-
-func (v *faultVolume) link(ctx context.Context, from, to string) error {
-	return v.do("link", short(from)+" → "+short(to), func() error { return v.volume.link(ctx, from, to) })
-}
-
-func (v *faultVolume) remove(ctx context.Context, name string) error {
-	return v.do("remove", name, func() error { return v.volume.remove(ctx, name) })
-}
-
-func (v *faultVolume) settle(ctx context.Context, name string, there bool) error {
-	op := "settle"
-	if !there {
-		op = "settle the absence of"
-	}
-	return v.do(op, name, func() error { return v.volume.settle(ctx, name, there) })
-}
-
-type faultFile struct {
-	v    *faultVolume
-	f    tempFile
-	name string
-}
-
-func (f *faultFile) write(ctx context.Context, p []byte) error {
-	return f.v.do("write", f.name, func() (err error) { return f.f.write(ctx, p) })
-}
-
-func (f *faultFile) sync(ctx context.Context) error {
-	return f.v.do("sync", f.name, func() error { return f.f.sync(ctx) })
-}
-
-func (f *faultFile) close(ctx context.Context) error {
-	// A close always closes, whatever it says.
-	var cerr error
-	err := f.v.do("close", f.name, func() error { cerr = f.f.close(ctx); return cerr })
-	if err != nil && cerr == nil {
-		f.f.close(ctx)
-	}
-	return err
-}
-
 // faulty returns a store whose file system fails at one operation.
 func faulty(t *testing.T, p place, at int, err error, after bool) (*Store, *faultVolume) {
 	t.Helper()
 	s := p.open(t, nil)
-	v := &faultVolume{volume: s.vol, at: at, err: err, after: after}
+	v := newFaultVolume(s.vol, at, err, after)
 	s.vol = v
 	return s, v
 }
@@ -150,30 +90,30 @@ func testOrderOfOperations(t *testing.T, p place) {
 	}
 	check("the first Put", put(t.Context(), s, "a/b/c", b),
 		"open a/b/c", "stat a/b/c", // not there
-		"mkdir a", "settle a", "mkdir a/b", "settle a/b",
+		"mkdir a", "persist a", "mkdir a/b", "persist a/b",
 		"create a/b/TEMP", "write a/b/TEMP", "write a/b/TEMP", "sync a/b/TEMP", "close a/b/TEMP",
-		"link a/b/TEMP → a/b/c", "remove a/b/TEMP", "settle a/b/c")
+		"link a/b/TEMP → a/b/c", "remove a/b/TEMP", "persist a/b/c")
 	check("a second one in the same folder", put(t.Context(), s, "a/b/d", nil),
 		"open a/b/d", "stat a/b/d",
-		"create a/b/TEMP", "sync a/b/TEMP", "close a/b/TEMP", "link a/b/TEMP → a/b/d", "remove a/b/TEMP", "settle a/b/d")
-	check("the same again", put(t.Context(), s, "a/b/c", b), "open a/b/c", "settle a/b/c")
+		"create a/b/TEMP", "sync a/b/TEMP", "close a/b/TEMP", "link a/b/TEMP → a/b/d", "remove a/b/TEMP", "persist a/b/d")
+	check("the same again", put(t.Context(), s, "a/b/c", b), "open a/b/c", "persist a/b/c")
 	check("the same again without a sum", s.Put(t.Context(), "a/b/d", bytes.NewReader(nil), 0, nil),
-		"create a/b/TEMP", "sync a/b/TEMP", "close a/b/TEMP", "link a/b/TEMP → a/b/d", "open a/b/d", "remove a/b/TEMP", "settle a/b/d")
-	check("Link", s.Link(t.Context(), "a/b/c", "p/c"), "stat a/b/c", "mkdir p", "settle p", "link a/b/c → p/c", "settle p/c")
-	check("Link again", s.Link(t.Context(), "a/b/c", "p/c"), "stat a/b/c", "link a/b/c → p/c", "stat p/c", "settle p/c")
-	check("Remove", s.Remove(t.Context(), "p/c"), "stat p/c", "remove p/c", "settle the absence of p/c")
+		"create a/b/TEMP", "sync a/b/TEMP", "close a/b/TEMP", "link a/b/TEMP → a/b/d", "open a/b/d", "remove a/b/TEMP", "persist a/b/d")
+	check("Link", s.Link(t.Context(), "a/b/c", "p/c"), "stat a/b/c", "mkdir p", "persist p", "link a/b/c → p/c", "persist p/c")
+	check("Link again", s.Link(t.Context(), "a/b/c", "p/c"), "stat a/b/c", "link a/b/c → p/c", "stat p/c", "persist p/c")
+	check("Remove", s.Remove(t.Context(), "p/c"), "stat p/c", "remove p/c", "persist the absence of p/c")
 	if err := s.Remove(t.Context(), "p/c"); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	check("Remove again", nil, "stat p/c", "settle the absence of p/c")
+	check("Remove again", nil, "stat p/c", "persist the absence of p/c")
 
 	// Another process has just been killed between making a folder and syncing it.
 	other := p.open(t, nil)
-	ov := &faultVolume{volume: other.vol, at: -1}
+	ov := newFaultVolume(other.vol, -1, nil, false)
 	other.vol = ov
 	v = ov
 	check("a store that does not know the folders", put(t.Context(), other, "a/b/c", b),
-		"open a/b/c", "mkdir a", "settle a", "mkdir a/b", "settle a/b", "settle a/b/c")
+		"open a/b/c", "mkdir a", "persist a", "mkdir a/b", "persist a/b", "persist a/b/c")
 }
 
 // calls are what the fault tests go through, each from a prepared store to a known end.
@@ -269,7 +209,7 @@ func testFaultAnywhere(t *testing.T, p place) {
 						verb, _, _ := strings.Cut(op, " ")
 						mayPass := op == "remove a/TEMP" || name == "Link again" && op == "stat a/b"
 						if fault.errno == syscall.ESTALE { // looked at anew
-							mayPass = mayPass || op == "settle a" || slices.Contains([]string{"open", "stat", "mkdir", "create", "link"}, verb)
+							mayPass = mayPass || op == "persist a" || slices.Contains([]string{"open", "stat", "mkdir", "create", "link"}, verb)
 						}
 						switch {
 						case err != nil && !errors.Is(err, fault.want):
@@ -287,7 +227,7 @@ func testFaultAnywhere(t *testing.T, p place) {
 						} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 							t.Errorf("%s: %v", what, err)
 						}
-						if _, temps := tree(t, p.dir); len(temps) > 0 != tempStays {
+						if _, temps := p.tree(t); len(temps) > 0 != tempStays {
 							t.Errorf("%s: temporary files: %q", what, temps)
 						}
 						if err := c.call(t.Context(), s); err != nil {
@@ -299,7 +239,7 @@ func testFaultAnywhere(t *testing.T, p place) {
 						if _, err := s.Sweep(t.Context(), 0); err != nil {
 							t.Errorf("%s: sweep: %v", what, err)
 						}
-						noTemps(t, p.dir)
+						p.noTemps(t)
 						if err := s.Close(); err != nil {
 							t.Error(err)
 						}
@@ -360,7 +300,7 @@ func testLostReplyOfLink(t *testing.T, p place) {
 				t.Error(err)
 			}
 			mustHold(t, s, c.name, faultContent)
-			noTemps(t, p.dir)
+			p.noTemps(t)
 		})
 	}
 }
@@ -383,11 +323,11 @@ func testLinkCopiesInstead(t *testing.T, p place) {
 			if v.ops[1] != "link from → a/b" {
 				t.Fatalf("the wrong operation failed: %q", v.ops)
 			}
-			if last := v.ops[len(v.ops)-1]; last != "settle a/b" {
+			if last := v.ops[len(v.ops)-1]; last != "persist a/b" {
 				t.Errorf("the last operation is %q", last)
 			}
 			mustHold(t, s, "a/b", faultContent)
-			noTemps(t, p.dir)
+			p.noTemps(t)
 		})
 	}
 }
@@ -400,15 +340,9 @@ func TestDamagedFileIsNotTakenForTheContent(t *testing.T) {
 func testDamagedFileIsNotTakenForTheContent(t *testing.T, p place) {
 	s := p.open(t, nil)
 	mustPut(t, s, "a", faultContent)
-	name := path.Join(p.dir, "a")
 	damaged := bytes.Clone(faultContent)
 	damaged[1000] ^= 1
-	if err := os.Chmod(name, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, damaged, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	p.overwrite(t, "a", damaged)
 	if err := put(t.Context(), s, "a", faultContent); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("got %v, want fs.ErrExist", err)
 	}
@@ -428,7 +362,8 @@ func TestErrorsAreToldApart(t *testing.T) {
 		{syscall.EACCES, ErrReadOnly, "may not write in /srv/files"},
 		{syscall.EPERM, ErrReadOnly, "may not write in /srv/files"},
 		{syscall.EIO, ErrUnavailable, "look at the kernel log"},
-		{syscall.ETIMEDOUT, ErrUnavailable, "look at the kernel log"},
+		{syscall.ETIMEDOUT, ErrUnavailable, "the time that the mount gives it"},
+		{syscall.EHOSTDOWN, ErrUnavailable, "does not answer"},
 		{syscall.ESTALE, ErrUnavailable, "mount /srv/files anew"},
 		{syscall.ENOENT, ErrUnavailable, "taken away"},
 		{syscall.ENOTDIR, fs.ErrExist, "is a file"},
@@ -489,7 +424,7 @@ func testTempIsSweptMeanwhile(t *testing.T, p place) {
 	if !errors.Is(err, ErrUnavailable) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want ErrUnavailable", err)
 	}
-	if files, temps := tree(t, p.dir); len(files)+len(temps) > 0 {
+	if files, temps := p.tree(t); len(files)+len(temps) > 0 {
 		t.Errorf("left: %q %q", files, temps)
 	}
 }

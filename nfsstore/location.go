@@ -4,34 +4,30 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
 
-	"github.com/sugarlabs/beamrider/nfsstore/internal/nfs3"
+	"github.com/sugarlabs/beamrider/nfsstore/nfs3vol"
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
-// A location is what the argument of Open says.
+// A location is what the argument of Open says: a directory, an export, or memory.
 type location struct {
-	dir    string      // of a directory; "" for an export
-	export nfs3.Config // of an export
+	dir    string         // "": of none
+	export nfs3vol.Config // with a host, of an export
+	names  vol.Names      // of a directory
 }
 
-// String is the directory or the address of the export, without its options.
+// String is the directory or the address, without its options.
 func (l location) String() string {
-	if l.dir != "" {
-		return l.dir
-	}
-	u := url.URL{Scheme: "nfs", Host: l.export.Host, Path: l.export.Export}
 	switch {
-	case l.export.NFSPort != 0:
-		u.Host = net.JoinHostPort(l.export.Host, fmt.Sprint(l.export.NFSPort))
-	case strings.Contains(u.Host, ":"):
-		u.Host = "[" + u.Host + "]"
+	case l.dir != "":
+		return l.dir
+	case l.export.Host != "":
+		return l.export.String()
 	}
-	return u.String()
+	return "mem:"
 }
 
 // parseLocation reads a url or a plain path. All mistakes are in the error.
@@ -44,6 +40,8 @@ func parseLocation(s string) (location, error) {
 		return location{}, refuse("no directory or address was given", nil)
 	case strings.IndexByte(s, 0) >= 0:
 		return location{}, &failure{op: "open", kind: fs.ErrInvalid, sentence: "there is a zero byte in the name of the directory"}
+	case s == "mem:":
+		return location{}, nil
 	case !strings.Contains(s, "://"):
 		return location{dir: s}, nil
 	}
@@ -54,46 +52,35 @@ func parseLocation(s string) (location, error) {
 			err = inner.Err
 		}
 		return location{}, &failure{op: "open", kind: fs.ErrInvalid, err: err, sentence: "the address of the store cannot be read; " +
-			"it is a path, file:///directory or nfs://host/export"}
+			"it is a path, file:///directory, nfs://host/export or mem:"}
 	}
 	switch u.Scheme {
 	case "file":
+		l := location{dir: filepath.FromSlash(u.Path)}
 		var errs []error
 		if u.Host != "" && u.Host != "localhost" || u.User != nil {
 			errs = append(errs, refuse("a file address names no other machine; write file:///directory with three slashes", nil))
 		}
-		if u.RawQuery != "" || u.Fragment != "" {
-			errs = append(errs, refuse("a file address has neither ? nor #; write %3F or %23 if they are part of a name", nil))
+		q, err := url.ParseQuery(u.RawQuery)
+		names := q["names"]
+		if err != nil || len(q) > 1 || len(q) == 1 && len(names) != 1 || u.Fragment != "" {
+			errs = append(errs, refuse("a file address has neither # nor more after ? than names=sync, server or fence; write %3F or %23 if they are part of a name", nil))
+		} else if len(names) == 1 {
+			if l.names, err = vol.ParseNames(names[0]); err != nil {
+				errs = append(errs, refuse("the address of the folder has a mistake", err))
+			}
 		}
 		if u.Path == "" {
 			errs = append(errs, refuse("the file address names no directory", nil))
 		}
-		return location{dir: filepath.FromSlash(u.Path)}, errors.Join(errs...)
+		return l, errors.Join(errs...)
 	case "nfs":
-		c, err := nfs3.ParseURL(u)
+		c, err := nfs3vol.ParseURL(u)
 		if err != nil {
 			return location{}, &failure{op: "open", name: u.Redacted(), kind: fs.ErrInvalid, err: err, sentence: "the address of the export has mistakes"}
-		}
-		if ip, err := netip.ParseAddr(c.Host); err == nil {
-			if err := checkPrivate(ip); err != nil {
-				return location{}, err
-			}
 		}
 		return location{export: c}, nil
 	}
 	return location{}, &failure{op: "open", kind: fs.ErrInvalid, sentence: fmt.Sprintf(
-		"the scheme %q is none of a store; there are file:///directory and nfs://host/export, and a plain path is a directory", u.Scheme)}
-}
-
-// shared is the address space that providers use inside (RFC 6598), and so do private overlays.
-var shared = netip.MustParsePrefix("100.64.0.0/10")
-
-// checkPrivate refuses addresses that others than the own network may have or see.
-func checkPrivate(ip netip.Addr) error {
-	ip = ip.Unmap()
-	if ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || shared.Contains(ip) {
-		return nil
-	}
-	return &failure{op: "open", kind: fs.ErrInvalid, sentence: "the address " + ip.String() + " of the NFS server is public; " +
-		"NFS believes everybody who can reach it, so use it on a private network or through a tunnel (such as WireGuard) only"}
+		"the scheme %q is none of a store; there are file:///directory, nfs://host/export and mem:, and a plain path is a directory", u.Scheme)}
 }

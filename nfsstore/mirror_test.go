@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sugarlabs/beamrider/internal/testnfs"
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
 func change(name string, b []byte) Change {
@@ -157,7 +158,7 @@ func TestMirrorOfDamagedSource(t *testing.T) {
 
 // A volume that is away fails in everything.
 type awayVolume struct {
-	volume
+	vol.Vol
 	mu   sync.Mutex
 	away bool
 }
@@ -177,18 +178,18 @@ func (v *awayVolume) err() error {
 	return nil
 }
 
-func (v *awayVolume) open(ctx context.Context, name string) (file, error) {
+func (v *awayVolume) Open(ctx context.Context, name string) (vol.File, error) {
 	if err := v.err(); err != nil {
 		return nil, err
 	}
-	return v.volume.open(ctx, name)
+	return v.Vol.Open(ctx, name)
 }
 
-func (v *awayVolume) space(ctx context.Context) (free, total int64, err error) {
+func (v *awayVolume) Space(ctx context.Context) (vol.Space, error) {
 	if err := v.err(); err != nil {
-		return 0, 0, err
+		return vol.Space{}, err
 	}
-	return v.volume.space(ctx)
+	return v.Vol.Space(ctx)
 }
 
 // While the source is away withdrawals are carried out; copying goes on when it is back.
@@ -200,7 +201,7 @@ func TestMirrorWaitsForTheSource(t *testing.T) {
 		mustPut(t, src, "a", a)
 		mustPut(t, src, "b", b)
 		mustPut(t, dst, "old", a)
-		away := &awayVolume{volume: src.vol, away: true}
+		away := &awayVolume{Vol: src.vol, away: true}
 		src.vol = away
 		changes := make(chan Change)
 		var mu sync.Mutex
@@ -256,7 +257,7 @@ func TestMirrorIsFull(t *testing.T) {
 		src, dst := openStore(t, dirs[0], nil), openStore(t, dirs[1], nil)
 		a := content(1, 1000)
 		mustPut(t, src, "a", a)
-		full := &fullVolume{volume: dst.vol, left: 20}
+		full := &fullVolume{Vol: dst.vol, left: 20}
 		dst.vol = full
 		if got := mirrored(t, dst, src, MirrorOptions{}, change("a", a)); got.Copied != 1 || got.Failed != 0 {
 			t.Errorf("got %+v", got)
@@ -270,15 +271,15 @@ func TestMirrorIsFull(t *testing.T) {
 
 // fullVolume has no room for some tries.
 type fullVolume struct {
-	volume
+	vol.Vol
 	left int
 }
 
-func (v *fullVolume) create(ctx context.Context, name string) (tempFile, error) {
+func (v *fullVolume) Create(ctx context.Context, name string) (vol.Writer, error) {
 	if v.left--; v.left >= 0 {
 		return nil, &fs.PathError{Op: "create", Path: name, Err: syscall.ENOSPC}
 	}
-	return v.volume.create(ctx, name)
+	return v.Vol.Create(ctx, name)
 }
 
 func TestMirrorEndsWithItsContext(t *testing.T) {

@@ -1,11 +1,11 @@
 package nfsstore
 
 import (
-	"crypto/rand"
 	"fmt"
-	"path"
 	"strings"
 	"time"
+
+	"github.com/sugarlabs/beamrider/nfsstore/internal/tempname"
 )
 
 // The limits of a name: what every file system we may meet can store.
@@ -61,29 +61,7 @@ func nameByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("._~+!-", c) >= 0
 }
 
-// Temporary names: prefix, time in UTC, 128 random bits and more. They begin with a dot, so no name
-// of a file can be one.
-const (
-	tempPrefix = ".nfsstore-"
-	tempLayout = "20060102T150405.000Z"
-	tempRandom = 26 // characters of crypto/rand.Text
-)
-
-func newTemp(dir string, now time.Time) string {
-	return path.Join(dir, tempPrefix+now.UTC().Format(tempLayout)+"-"+rand.Text())
-}
+func newTemp(dir string, now time.Time) string { return tempname.New(dir, now) }
 
 // tempTime returns when the temporary file of that base name was made, by the clock of its maker.
-func tempTime(base string) (time.Time, bool) {
-	rest, ok := strings.CutPrefix(base, tempPrefix)
-	if !ok || len(rest) != len(tempLayout)+1+tempRandom || rest[len(tempLayout)] != '-' {
-		return time.Time{}, false
-	}
-	for _, c := range []byte(rest[len(tempLayout)+1:]) {
-		if (c < 'A' || c > 'Z') && (c < '2' || c > '7') {
-			return time.Time{}, false
-		}
-	}
-	at, err := time.Parse(tempLayout, rest[:len(tempLayout)])
-	return at, err == nil
-}
+func tempTime(base string) (time.Time, bool) { return tempname.Time(base) }

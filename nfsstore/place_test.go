@@ -1,25 +1,54 @@
 package nfsstore
 
 import (
+	"errors"
+	"io"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sugarlabs/beamrider/internal/testnfs"
+	"github.com/sugarlabs/beamrider/nfsstore/memvol"
 )
 
-// A place is a directory of the test, and the url by which a store reaches it.
+// A place is a directory of the test and the url by which a store reaches it, or a memory.
 type place struct {
 	url string
 	dir string // of this machine
+	mem *memvol.Vol
 }
 
-func (p place) open(t testing.TB, o *Options) *Store { return openStore(t, p.url, o) }
+func (p place) open(t testing.TB, o *Options) *Store {
+	t.Helper()
+	if p.mem == nil {
+		return openStore(t, p.url, o)
+	}
+	s, err := New(p.mem.Again(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	// Open does that.
+	if err := s.tryOut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
 
 // sub returns a new place for one more store.
 func (p place) sub(t testing.TB) place {
 	t.Helper()
+	if p.mem != nil {
+		return place{mem: memvol.New(nil)}
+	}
 	dir, err := os.MkdirTemp(p.dir, "sub")
 	if err != nil {
 		t.Fatal(err)
@@ -29,16 +58,140 @@ func (p place) sub(t testing.TB) place {
 	if options != "" {
 		at += "?" + options
 	}
-	return place{at, dir}
+	return place{url: at, dir: dir}
 }
 
 // export reports whether the place is reached by NFS.
 func (p place) export() bool { return strings.HasPrefix(p.url, "nfs:") }
 
+// overwrite gives a name that content, with the folders it needs, whatever is there.
+func (p place) overwrite(t testing.TB, name string, b []byte) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p.mem == nil {
+		file := filepath.Join(p.dir, name)
+		must(os.MkdirAll(filepath.Dir(file), 0o755))
+		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+			must(err)
+		}
+		must(os.WriteFile(file, b, 0o600))
+		return
+	}
+	for i, c := range name {
+		if c == '/' {
+			if err := p.mem.Mkdir(t.Context(), name[:i]); !errors.Is(err, fs.ErrExist) {
+				must(err)
+			}
+		}
+	}
+	if err := p.mem.Remove(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {
+		must(err)
+	}
+	w, err := p.mem.Create(t.Context(), name)
+	must(err)
+	must(w.Write(t.Context(), b))
+	must(w.Close(t.Context()))
+}
+
+func (p place) exists(t testing.TB, name string) bool {
+	t.Helper()
+	var err error
+	if p.mem == nil {
+		_, err = os.Stat(filepath.Join(p.dir, name))
+	} else {
+		_, err = p.mem.Stat(t.Context(), name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// removeAll takes a folder away with all that is in it.
+func (p place) removeAll(t testing.TB, name string) {
+	t.Helper()
+	if p.mem == nil {
+		if err := os.RemoveAll(filepath.Join(p.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	p.walk(t, name, func(below string) {
+		if err := p.mem.Remove(t.Context(), below); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// walk calls f for what is below a folder of a memory, and then for the folder.
+func (p place) walk(t testing.TB, name string, f func(string)) {
+	t.Helper()
+	info, err := p.mem.Stat(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.IsDir() {
+		d, err := p.mem.OpenDir(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			entries, err := d.ReadDir(100)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				p.walk(t, path.Join(name, e.Name()), f)
+			}
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f(name)
+}
+
+// tree lists all files, temporary ones in second place; see the function tree.
+func (p place) tree(t testing.TB) (files, temps []string) {
+	t.Helper()
+	if p.mem == nil {
+		return tree(t, p.dir)
+	}
+	p.walk(t, ".", func(name string) {
+		info, err := p.mem.Stat(t.Context(), name)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case info.IsDir():
+		case strings.HasPrefix(info.Name(), "."):
+			temps = append(temps, name)
+		default:
+			files = append(files, name)
+		}
+	})
+	slices.Sort(files)
+	return files, temps
+}
+
+func (p place) noTemps(t testing.TB) {
+	t.Helper()
+	if _, temps := p.tree(t); len(temps) > 0 {
+		t.Errorf("temporary files are left: %q", temps)
+	}
+}
+
 // onDisk runs a test of the contract on a directory.
 func onDisk(t *testing.T, test func(*testing.T, place)) {
 	dir := t.TempDir()
-	test(t, place{"file://" + dir, dir})
+	test(t, place{url: "file://" + dir, dir: dir})
 }
 
 // contract is what holds for every kind of store.
@@ -73,8 +226,16 @@ var contract = map[string]func(*testing.T, place){
 func TestContractOnExport(t *testing.T) {
 	t.Parallel()
 	server := testnfs.Ganesha(t, nil)
-	all := place{server.URL(), server.Dir()}
+	all := place{url: server.URL(), dir: server.Dir()}
 	for name, test := range contract {
 		t.Run(name, func(t *testing.T) { test(t, all.sub(t)) })
+	}
+}
+
+// TestContractInMemory runs them on a volume in memory.
+func TestContractInMemory(t *testing.T) {
+	t.Parallel()
+	for name, test := range contract {
+		t.Run(name, func(t *testing.T) { test(t, place{mem: memvol.New(nil)}) })
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
 // carryOut does what a job says; without one it looks for the source. It changes nothing of m.
@@ -60,8 +62,8 @@ func (m *mirror) pull(ctx context.Context, c Change) (copied bool, fromSource, e
 		err = m.src.fail("mirror", c.Name, reading, err)
 		return false, err, err
 	}
-	if f, ok := f.(*exportFile); ok {
-		f.outlive(m.src, c.Name) // its reads have a time-out of their own
+	if f, ok := f.(vol.Detacher); ok {
+		f.Detach() // its reads have a time-out of their own
 	}
 	defer func() {
 		if cerr := m.src.closeFile(ctx, f); cerr != nil && err == nil {
@@ -109,7 +111,7 @@ const repairSuffix = "~repair"
 func (m *mirror) has(ctx context.Context, c Change) (there, damaged bool, err error) {
 	info, err := m.dst.stat(ctx, c.Name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), classify(err) == faultNotDir:
+	case vol.Absent(err):
 		return false, false, nil
 	case err != nil:
 		return false, false, m.dst.fail("mirror", c.Name, writing, err)

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"path"
 	"time"
+
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
 // bufferSize is how much is read and written at a time: large enough for the write size of NFS to
@@ -57,16 +59,16 @@ func (s *Store) put(ctx context.Context, name string, r io.Reader, size int64, s
 	dir := path.Dir(name)
 	var temp string
 	defer func() { s.setTemp(temp, false) }()
-	var f tempFile
+	var f vol.Writer
 	err := s.inDir(ctx, dir, func() (err error) {
 		// A name of its own for each try: the reply to the first may only have been lost.
 		s.setTemp(temp, false)
 		temp = newTemp(dir, time.Now())
 		s.setTemp(temp, true)
 		f, err = through(ctx, s.gate,
-			func() (tempFile, error) { return s.vol.create(ctx, temp) },
-			func(late tempFile) {
-				s.report("closing a temporary file", temp, late.close(context.WithoutCancel(ctx)))
+			func() (vol.Writer, error) { return s.vol.Create(ctx, temp) },
+			func(late vol.Writer) {
+				s.report("closing a temporary file", temp, late.Close(context.WithoutCancel(ctx)))
 			})
 		return err
 	})
@@ -83,10 +85,10 @@ func (s *Store) put(ctx context.Context, name string, r io.Reader, size int64, s
 	if err != nil {
 		last, cancel := cleanup(ctx)
 		defer cancel()
-		return errors.Join(err, s.gate.do(last, func() error { return f.close(last) }))
+		return errors.Join(err, s.gate.do(last, func() error { return f.Close(last) }))
 	}
 	// NFS may report a full disk only here.
-	if err := s.gate.do(ctx, func() error { return errors.Join(f.sync(ctx), f.close(ctx)) }); err != nil {
+	if err := s.gate.do(ctx, func() error { return errors.Join(f.Sync(ctx), f.Close(ctx)) }); err != nil {
 		return err
 	}
 	return s.publish(ctx, temp, name, size, got)
@@ -109,7 +111,7 @@ func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // publish gives a complete and synced temporary file its name.
 func (s *Store) publish(ctx context.Context, temp, name string, size int64, sum []byte) error {
-	err := s.gate.do(ctx, func() error { return s.vol.link(ctx, temp, name) })
+	err := s.gate.do(ctx, func() error { return s.vol.Link(ctx, temp, name) })
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		// Somebody was faster; or the reply to our own link was lost and the client sent it
@@ -133,7 +135,7 @@ func (s *Store) discard(ctx context.Context, temp string) {
 	}
 	last, cancel := cleanup(ctx)
 	defer cancel()
-	err := s.gate.do(last, func() error { return s.vol.remove(last, temp) })
+	err := s.gate.do(last, func() error { return s.vol.Remove(last, temp) })
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		s.setTemp(temp, false)
 		return
@@ -149,7 +151,7 @@ func (s *Store) report(what, name string, err error) {
 }
 
 // fill copies exactly size bytes from r to f and returns their SHA-256.
-func (s *Store) fill(ctx context.Context, f tempFile, r io.Reader, size int64) (sum []byte, err error) {
+func (s *Store) fill(ctx context.Context, f vol.Writer, r io.Reader, size int64) (sum []byte, err error) {
 	h := sha256.New()
 	// One byte more than size, to notice that there is more.
 	buf := make([]byte, int(min(size, bufferSize-1))+1)
@@ -163,7 +165,7 @@ func (s *Store) fill(ctx context.Context, f tempFile, r io.Reader, size int64) (
 		if n > 0 {
 			h.Write(buf[:n])
 			// After a write that was given up the buffer is still in use, but not by us.
-			if err := s.gate.do(ctx, func() error { return f.write(ctx, buf[:n]) }); err != nil {
+			if err := s.gate.do(ctx, func() error { return f.Write(ctx, buf[:n]) }); err != nil {
 				return nil, err
 			}
 		}
@@ -254,17 +256,17 @@ func (s *Store) absentOrNotFile(ctx context.Context, name string, err error) err
 }
 
 func (s *Store) stat(ctx context.Context, name string) (fs.FileInfo, error) {
-	return through(ctx, s.gate, func() (fs.FileInfo, error) { return s.vol.stat(ctx, name) }, nil)
+	return through(ctx, s.gate, func() (fs.FileInfo, error) { return s.vol.Stat(ctx, name) }, nil)
 }
 
 // closeFile closes a file that was read. When its time is over it may go on in its slot.
-func (s *Store) closeFile(ctx context.Context, f file) error {
+func (s *Store) closeFile(ctx context.Context, f vol.File) error {
 	last, cancel := cleanup(ctx)
 	defer cancel()
 	return s.gate.do(last, f.Close)
 }
 
-func (s *Store) hash(ctx context.Context, f file) ([]byte, error) {
+func (s *Store) hash(ctx context.Context, f vol.File) ([]byte, error) {
 	h := sha256.New()
 	if _, err := io.CopyBuffer(h, gatedReader{ctx: ctx, g: s.gate, r: f}, make([]byte, bufferSize)); err != nil {
 		return nil, err
@@ -309,7 +311,7 @@ func (s *Store) link(ctx context.Context, from, to string) error {
 	}
 	info, err := s.stat(ctx, from)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), classify(err) == faultNotDir:
+	case vol.Absent(err):
 		return gone(err)
 	case err != nil:
 		return err
@@ -317,13 +319,13 @@ func (s *Store) link(ctx context.Context, from, to string) error {
 		return gone(nil)
 	}
 	err = s.inDir(ctx, path.Dir(to), func() error {
-		return s.gate.do(ctx, func() error { return s.vol.link(ctx, from, to) })
+		return s.gate.do(ctx, func() error { return s.vol.Link(ctx, from, to) })
 	})
 	switch {
 	case err == nil:
 		return s.safe(ctx, to)
 	case errors.Is(err, fs.ErrExist):
-		if there, err := s.stat(ctx, to); err == nil && s.vol.same(info, there) {
+		if there, err := s.stat(ctx, to); err == nil && s.vol.Same(info, there) {
 			return s.settle(ctx, "link", to)
 		}
 	case errors.Is(err, fs.ErrNotExist):
@@ -331,7 +333,7 @@ func (s *Store) link(ctx context.Context, from, to string) error {
 			return gone(serr)
 		}
 		return err
-	case !copyInstead(err):
+	case !vol.CopyInstead(err):
 		return err
 	}
 
@@ -365,4 +367,10 @@ func (s *Store) isTemp(name string) bool {
 	defer s.mu.Unlock()
 	_, ok := s.temps[name]
 	return ok
+}
+
+// inUse reports whether a temporary file belongs to a call that runs, or to the volume.
+func (s *Store) inUse(name string) bool {
+	k, ok := s.vol.(vol.Keeper)
+	return s.isTemp(name) || ok && k.Keeps(name)
 }

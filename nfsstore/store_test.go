@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sugarlabs/beamrider/internal/require"
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
 func TestPutAndOpen(t *testing.T) { onDisk(t, testPutAndOpen) }
@@ -39,7 +39,7 @@ func testPutAndOpen(t *testing.T, p place) {
 		}
 		mustHold(t, s, undeclared, b)
 	}
-	noTemps(t, p.dir)
+	p.noTemps(t)
 }
 
 func TestOpenedFile(t *testing.T) { onDisk(t, testOpenedFile) }
@@ -88,7 +88,7 @@ func testPutAgain(t *testing.T, p place) {
 	s := p.open(t, nil)
 	b := content(1, 5000)
 	mustPut(t, s, "x/a", b)
-	before, err := os.Stat(filepath.Join(p.dir, "x/a"))
+	before, err := s.vol.Stat(t.Context(), "x/a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,12 +109,12 @@ func testPutAgain(t *testing.T, p place) {
 			t.Errorf("other content without its sum: %v, want fs.ErrExist", err)
 		}
 	}
-	after, err := os.Stat(filepath.Join(p.dir, "x/a"))
-	if err != nil || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
+	after, err := s.vol.Stat(t.Context(), "x/a")
+	if err != nil || !s.vol.Same(before, after) || !before.ModTime().Equal(after.ModTime()) {
 		t.Errorf("the file was written anew (%v)", err)
 	}
 	mustHold(t, s, "x/a", b)
-	noTemps(t, p.dir)
+	p.noTemps(t)
 }
 
 func TestPutRefuses(t *testing.T) { onDisk(t, testPutRefuses) }
@@ -157,7 +157,7 @@ func testPutRefuses(t *testing.T, p place) {
 			if _, err := s.Open(t.Context(), "dir/a"); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("afterwards Open gives %v", err)
 			}
-			noTemps(t, p.dir)
+			p.noTemps(t)
 		})
 	}
 }
@@ -180,7 +180,7 @@ func testPutIsGivenUp(t *testing.T, p place) {
 	if err := s.Put(ctx, "a", r, int64(len(b)), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
-	if files, temps := tree(t, p.dir); len(files)+len(temps) > 0 {
+	if files, temps := p.tree(t); len(files)+len(temps) > 0 {
 		t.Errorf("left: %q %q", files, temps)
 	}
 }
@@ -207,85 +207,6 @@ func testNamesAreChecked(t *testing.T, p place) {
 	}
 }
 
-// Another user of the directory cannot lead the store out of it, nor make it wait.
-func TestPlantedThings(t *testing.T) {
-	t.Run("fast opener", func(t *testing.T) { testPlantedThings(t, openStore(t, t.TempDir(), nil)) })
-	t.Run("os.Root alone", func(t *testing.T) {
-		s := openStore(t, t.TempDir(), nil)
-		d := s.vol.(*disk)
-		if err := d.opener.close(); err != nil {
-			t.Fatal(err)
-		}
-		d.opener = nil
-		testPlantedThings(t, s)
-	})
-}
-
-func testPlantedThings(t *testing.T, s *Store) {
-	outside := t.TempDir()
-	if err := os.WriteFile(filepath.Join(outside, "secret"), []byte("secret"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	plant := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	plant(os.Symlink(outside, filepath.Join(s.dir, "out")))
-	plant(os.Symlink(filepath.Join(outside, "secret"), filepath.Join(s.dir, "link")))
-	plant(os.Symlink("nowhere", filepath.Join(s.dir, "dangling")))
-	plant(os.Mkdir(filepath.Join(s.dir, "folder"), 0o755))
-	plant(syscall.Mkfifo(filepath.Join(s.dir, "pipe"), 0o644))
-	l, err := net.Listen("unix", filepath.Join(s.dir, "socket"))
-	plant(err)
-	defer l.Close()
-
-	b := []byte("content")
-	mustPut(t, s, "a", b)
-	for _, name := range []string{"out/secret", "link", "dangling", "folder", "pipe", "socket", "a/b"} {
-		if f, err := s.Open(t.Context(), name); err == nil {
-			t.Errorf("Open of %s succeeded", name)
-			f.Close()
-		}
-		if err := put(t.Context(), s, name, b); err == nil {
-			t.Errorf("Put to %s succeeded", name)
-		}
-		if err := s.Put(t.Context(), name, bytes.NewReader(b), int64(len(b)), nil); err == nil {
-			t.Errorf("Put to %s without a sum succeeded", name)
-		}
-		if err := s.Link(t.Context(), "a", name); err == nil {
-			t.Errorf("Link to %s succeeded", name)
-		}
-		if err := s.Link(t.Context(), name, "b"); err == nil {
-			t.Errorf("Link from %s succeeded", name)
-		}
-	}
-	for _, name := range []string{"folder", "pipe", "a/b"} {
-		if _, err := s.Open(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("Open of %s: %v, want fs.ErrNotExist", name, err)
-		}
-		if err := put(t.Context(), s, name, b); !errors.Is(err, fs.ErrExist) {
-			t.Errorf("Put to %s: %v, want fs.ErrExist", name, err)
-		}
-	}
-	for _, name := range []string{"folder", "a/b"} {
-		if err := s.Remove(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("Remove of %s: %v, want fs.ErrNotExist", name, err)
-		}
-	}
-	if err := s.Remove(t.Context(), "out/secret"); err == nil {
-		t.Error("Remove of out/secret succeeded")
-	}
-	if got, err := os.ReadDir(outside); err != nil || len(got) != 1 {
-		t.Errorf("outside there is %v, %v", got, err)
-	}
-	if _, err := os.Stat(filepath.Join(s.dir, "folder")); err != nil {
-		t.Error(err)
-	}
-	noTemps(t, s.dir)
-}
-
 func TestLink(t *testing.T) { onDisk(t, testLink) }
 
 func testLink(t *testing.T, p place) {
@@ -297,9 +218,9 @@ func testLink(t *testing.T, p place) {
 			t.Fatal(err)
 		}
 	}
-	one, err1 := os.Stat(filepath.Join(p.dir, "uploads/a"))
-	two, err2 := os.Stat(filepath.Join(p.dir, "public/files/1/a.xo"))
-	if err1 != nil || err2 != nil || !os.SameFile(one, two) {
+	one, err1 := s.vol.Stat(t.Context(), "uploads/a")
+	two, err2 := s.vol.Stat(t.Context(), "public/files/1/a.xo")
+	if err1 != nil || err2 != nil || !s.vol.Same(one, two) {
 		t.Errorf("they are not one file: %v %v", err1, err2)
 	}
 	mustPut(t, s, "uploads/same", b)
@@ -322,7 +243,7 @@ func testLink(t *testing.T, p place) {
 		t.Fatal(err)
 	}
 	mustHold(t, s, "public/files/1/a.xo", b)
-	noTemps(t, p.dir)
+	p.noTemps(t)
 }
 
 func TestRemove(t *testing.T) { onDisk(t, testRemove) }
@@ -356,9 +277,7 @@ func testDirectoryVanishes(t *testing.T, p place) {
 		func() error { return put(t.Context(), s, "a/b/c", []byte("3")) },
 		func() error { return s.Link(t.Context(), "x", "a/b/d") },
 	} {
-		if err := os.RemoveAll(filepath.Join(p.dir, "a")); err != nil {
-			t.Fatal(err)
-		}
+		p.removeAll(t, "a")
 		if err := again(); err != nil {
 			t.Error(err)
 		}
@@ -378,10 +297,10 @@ func TestKnownDirectoriesAreBounded(t *testing.T) {
 }
 
 // nullVolume makes and syncs directories at no cost.
-type nullVolume struct{ volume }
+type nullVolume struct{ vol.Vol }
 
-func (nullVolume) mkdir(context.Context, string) error        { return nil }
-func (nullVolume) settle(context.Context, string, bool) error { return nil }
+func (nullVolume) Mkdir(context.Context, string) error         { return nil }
+func (nullVolume) Persist(context.Context, string, bool) error { return nil }
 
 func TestConcurrentPutsOfOneName(t *testing.T) { onDisk(t, testConcurrentPutsOfOneName) }
 
@@ -412,7 +331,7 @@ func testConcurrentPutsOfOneName(t *testing.T, p place) {
 			t.Errorf("%d puts of one content and %d of the other succeeded", a, b)
 		}
 	}
-	noTemps(t, p.dir)
+	p.noTemps(t)
 }
 
 // A name that comes between two looks of a Put is not taken for something strange.
@@ -427,7 +346,7 @@ func testNameComesMeanwhile(t *testing.T, p place) {
 	if err := put(t.Context(), s, "a", []byte("y")); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("other content: %v, want fs.ErrExist", err)
 	}
-	noTemps(t, p.dir)
+	p.noTemps(t)
 }
 
 func TestReadersSeeNothingByHalf(t *testing.T) { onDisk(t, testReadersSeeNothingByHalf) }
@@ -574,13 +493,7 @@ func testSweep(t *testing.T, p place) {
 	now := time.Now()
 	leave := func(name string) string {
 		t.Helper()
-		p := filepath.Join(p.dir, name)
-		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(p, []byte("left"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		p.overwrite(t, name, []byte("left"))
 		return name
 	}
 	old := now.Add(-25 * time.Hour)
@@ -607,11 +520,11 @@ func testSweep(t *testing.T, p place) {
 	sweep(24*time.Hour, 1)
 	sweep(-time.Hour, 1) // the young one
 	for _, name := range append(foreign, future) {
-		if _, err := os.Stat(filepath.Join(p.dir, name)); err != nil {
+		if !p.exists(t, name) {
 			t.Errorf("%s was swept", name)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(p.dir, young)); !errors.Is(err, fs.ErrNotExist) {
+	if p.exists(t, young) {
 		t.Errorf("%s is still there", young)
 	}
 	mustHold(t, s, "a/b/keep", []byte("x"))
@@ -632,7 +545,7 @@ func TestHangingFileSystem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hung := &hungVolume{volume: s.vol, back: make(chan struct{})}
+		hung := &hungVolume{Vol: s.vol, back: make(chan struct{})}
 		s.vol = hung
 		var wg sync.WaitGroup
 		for range 3 {
@@ -669,15 +582,15 @@ func TestHangingFileSystem(t *testing.T) {
 }
 
 type hungVolume struct {
-	volume
+	vol.Vol
 	back  chan struct{}
 	calls atomic.Int32
 }
 
-func (v *hungVolume) open(ctx context.Context, name string) (file, error) {
+func (v *hungVolume) Open(ctx context.Context, name string) (vol.File, error) {
 	v.calls.Add(1)
 	<-v.back // whatever becomes of ctx
-	return v.volume.open(ctx, name)
+	return v.Vol.Open(ctx, name)
 }
 
 // On a mount that hangs, a call with a deadline keeps it, and leaves behind no more than its slot.
@@ -690,7 +603,7 @@ func TestDeadlineOnHangingMount(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.gate.apart = true
-		hung := &hungVolume{volume: s.vol, back: make(chan struct{})}
+		hung := &hungVolume{Vol: s.vol, back: make(chan struct{})}
 		s.vol = hung
 		for range 3 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -8,6 +8,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
 // sweepBatch is how many entries of a directory are held at a time.
@@ -48,8 +50,8 @@ func (w *sweep) note(name string, err error) {
 // dir sweeps one directory and those below; depth is bounded like that of names.
 func (w *sweep) dir(ctx context.Context, dir string, depth int) (err error) {
 	f, err := through(ctx, w.s.gate,
-		func() (folder, error) { return w.s.vol.openDir(ctx, dir) },
-		func(late folder) { w.s.report("closing a folder", dir, late.Close()) })
+		func() (vol.Dir, error) { return w.s.vol.OpenDir(ctx, dir) },
+		func(late vol.Dir) { w.s.report("closing a folder", dir, late.Close()) })
 	if errors.Is(err, fs.ErrPermission) && dir != "." {
 		return nil // such as lost+found
 	}
@@ -69,7 +71,7 @@ func (w *sweep) dir(ctx context.Context, dir string, depth int) (err error) {
 		for _, e := range entries {
 			name := path.Join(dir, e.Name())
 			if !e.IsDir() {
-				if at, ok := tempTime(e.Name()); ok && !at.After(w.before) && !w.s.isTemp(name) {
+				if at, ok := tempTime(e.Name()); ok && !at.After(w.before) && !w.s.inUse(name) {
 					w.remove(ctx, name)
 				}
 				continue
@@ -94,7 +96,7 @@ func (w *sweep) dir(ctx context.Context, dir string, depth int) (err error) {
 }
 
 func (w *sweep) remove(ctx context.Context, name string) {
-	switch err := w.s.gate.do(ctx, func() error { return w.s.vol.remove(ctx, name) }); {
+	switch err := w.s.gate.do(ctx, func() error { return w.s.vol.Remove(ctx, name) }); {
 	case err == nil:
 		w.n++
 	default:

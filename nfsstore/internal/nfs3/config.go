@@ -87,7 +87,7 @@ func ParseURL(u *url.URL) (Config, error) {
 				c.Timeout = 0
 			}
 		default:
-			bad("%q is not an option; there are uid, gid, mountport and timeout", key)
+			bad("%q is not an option; there are uid, gid, mountport, timeout and names", key)
 		}
 	}
 	if _, err := c.checked(); err != nil {
@@ -97,6 +97,12 @@ func ParseURL(u *url.URL) (Config, error) {
 		return Config{}, fmt.Errorf("the address of an NFS export is wrong: %w", err)
 	}
 	return c, nil
+}
+
+// Check returns every mistake of c, or nil.
+func (c Config) Check() error {
+	_, err := c.checked()
+	return err
 }
 
 // checked returns c with its defaults filled in, or every mistake.

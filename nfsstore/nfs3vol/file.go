@@ -1,4 +1,4 @@
-package nfsstore
+package nfs3vol
 
 import (
 	"context"
@@ -9,24 +9,24 @@ import (
 	"sync"
 
 	"github.com/sugarlabs/beamrider/nfsstore/internal/nfs3"
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
 const (
 	// aheadChunk is how much is asked for at a time by those who read a file from its start to
 	// its end.
 	aheadChunk = 256 << 10
-	// maxAhead bounds the chunks of all files of a store that are read ahead: 16 MiB. Readers who
+	// maxAhead bounds the chunks of all files of a volume that are read ahead: 16 MiB. Readers who
 	// get none, because many are slow, read what they ask for.
 	maxAhead = 64
 )
 
-// An exportFile is an open file of an export. It knows the size that the file had when it was
-// opened: files of a store do not change, so a shorter one is damage and not an end.
-type exportFile struct {
-	x     *export
-	f     *nfs3.File
-	store *Store // nil: only the store itself reads
-	name  string
+// A file is an open file of an export. It knows the size that the file had when it was opened: nobody
+// writes to files that were closed, so a shorter one is damage and not an end.
+type file struct {
+	x    *Vol
+	f    *nfs3.File
+	name string
 
 	ctx context.Context // ends with Close
 	end context.CancelFunc
@@ -47,40 +47,30 @@ type chunk struct {
 	ready chan struct{}
 }
 
-func newExportFile(ctx context.Context, x *export, f *nfs3.File) *exportFile {
-	e := &exportFile{x: x, f: f}
+func newFile(ctx context.Context, x *Vol, name string, f *nfs3.File) *file {
+	e := &file{x: x, f: f, name: name}
 	e.ctx, e.end = context.WithCancel(ctx)
 	return e
 }
 
-// outlive lets reads go on after the end of the context by which the file was opened, and gives
-// errors the sentences of the store.
-func (e *exportFile) outlive(s *Store, name string) {
+// Detach implements [vol.Detacher].
+func (e *file) Detach() {
 	e.end()
-	e.store, e.name = s, name
 	e.ctx, e.end = context.WithCancel(context.WithoutCancel(e.ctx))
 }
 
-func (e *exportFile) fail(err error) error {
-	switch {
-	case err == nil, err == io.EOF, e.store == nil:
-		return err
-	}
-	return e.store.fail("read", e.name, reading, err)
-}
-
-func (e *exportFile) Stat() (fs.FileInfo, error) { return e.f.Info(), nil }
+func (e *file) Stat() (fs.FileInfo, error) { return e.f.Info(), nil }
 
 // Sync makes sure of the content, whoever wrote it.
-func (e *exportFile) Sync() error { return e.f.Sync(e.ctx) }
+func (e *file) Sync() error { return told(e.f.Sync(e.ctx)) }
 
 // ReadAt is an [io.ReaderAt].
-func (e *exportFile) ReadAt(p []byte, off int64) (int, error) {
+func (e *file) ReadAt(p []byte, off int64) (int, error) {
 	n, err := e.readAt(p, off)
-	return n, e.fail(err)
+	return n, told(err)
 }
 
-func (e *exportFile) readAt(p []byte, off int64) (int, error) {
+func (e *file) readAt(p []byte, off int64) (int, error) {
 	size := e.f.Info().Size()
 	switch {
 	case off < 0:
@@ -96,14 +86,14 @@ func (e *exportFile) readAt(p []byte, off int64) (int, error) {
 	case n == len(want):
 		return n, nil
 	case errors.Is(err, io.EOF), err == nil:
-		err = &failure{op: "read", name: e.name, kind: ErrUnavailable, err: io.ErrUnexpectedEOF, sentence: fmt.Sprintf(
+		err = &vol.Error{Fault: vol.FaultIO, Err: io.ErrUnexpectedEOF, Sentence: fmt.Sprintf(
 			"the file ended after %d bytes of the %d it had when it was opened; it is damaged or was changed on the server", off+int64(n), size)}
 	}
 	return n, err
 }
 
 // Read is an [io.Reader]. The second Read that goes on where the last one ended begins to read ahead.
-func (e *exportFile) Read(p []byte) (int, error) {
+func (e *file) Read(p []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(p) == 0 {
@@ -111,10 +101,10 @@ func (e *exportFile) Read(p []byte) (int, error) {
 	}
 	n, err := e.read(p)
 	e.at += int64(n)
-	return n, e.fail(err)
+	return n, told(err)
 }
 
-func (e *exportFile) read(p []byte) (int, error) {
+func (e *file) read(p []byte) (int, error) {
 	if e.closed {
 		return 0, fs.ErrClosed
 	}
@@ -164,7 +154,7 @@ func (e *exportFile) read(p []byte) (int, error) {
 func (c *chunk) holds(at int64) bool { return at >= c.from && at < c.from+int64(len(c.buf)) }
 
 // ask begins to read a chunk. It returns nil at the end of the file, and when all are taken.
-func (e *exportFile) ask(from int64) *chunk {
+func (e *file) ask(from int64) *chunk {
 	size := min(aheadChunk, e.f.Info().Size()-from)
 	if size <= 0 {
 		return nil
@@ -187,7 +177,7 @@ func (e *exportFile) ask(from int64) *chunk {
 }
 
 // drop gives a chunk back once it is read; nil is fine.
-func (e *exportFile) drop(c *chunk) {
+func (e *file) drop(c *chunk) {
 	if c == nil {
 		return
 	}
@@ -196,7 +186,7 @@ func (e *exportFile) drop(c *chunk) {
 }
 
 // Seek is an [io.Seeker].
-func (e *exportFile) Seek(offset int64, whence int) (int64, error) {
+func (e *file) Seek(offset int64, whence int) (int64, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch whence {
@@ -218,7 +208,7 @@ func (e *exportFile) Seek(offset int64, whence int) (int64, error) {
 }
 
 // Close ends what is under way and waits for it.
-func (e *exportFile) Close() error {
+func (e *file) Close() error {
 	e.end() // before the lock, which a Read holds
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -229,5 +219,5 @@ func (e *exportFile) Close() error {
 	e.drop(e.chunk)
 	e.drop(e.next)
 	e.chunk, e.next = nil, nil
-	return e.f.Close()
+	return told(e.f.Close())
 }

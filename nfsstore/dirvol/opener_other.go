@@ -1,6 +1,6 @@
 //go:build !linux
 
-package nfsstore
+package dirvol
 
 import "os"
 

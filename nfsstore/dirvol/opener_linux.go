@@ -1,4 +1,4 @@
-package nfsstore
+package dirvol
 
 import (
 	"os"

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package dirvol
+
+const openFlags = 0

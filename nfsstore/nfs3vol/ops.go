@@ -1,0 +1,254 @@
+package nfs3vol
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"math"
+	"syscall"
+
+	"github.com/sugarlabs/beamrider/nfsstore/internal/nfs3"
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
+)
+
+// Open implements [vol.Vol]. The file knows the size it had when it was opened.
+func (x *Vol) Open(ctx context.Context, name string) (vol.File, error) {
+	if err := vol.Invalid("open", name); err != nil {
+		return nil, err
+	}
+	c, err := x.dial(ctx)
+	if err != nil {
+		return nil, told(err)
+	}
+	f, err := c.Open(ctx, name)
+	switch {
+	case errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.EINVAL):
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist} // no regular file
+	case err != nil:
+		return nil, told(err)
+	}
+	return newFile(ctx, x, name, f), nil
+}
+
+// Stat implements [vol.Vol].
+func (x *Vol) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
+	if err := vol.Invalid("stat", name); err != nil {
+		return nil, err
+	}
+	c, err := x.dial(ctx)
+	if err != nil {
+		return nil, told(err)
+	}
+	info, err := c.Stat(ctx, name)
+	if err != nil {
+		return nil, told(err) // and not a nil *Info, which is no nil
+	}
+	return info, nil
+}
+
+// Same implements [vol.Vol].
+func (x *Vol) Same(a, b fs.FileInfo) bool {
+	ia, oka := a.(*nfs3.Info)
+	ib, okb := b.(*nfs3.Info)
+	return oka && okb && ia.Same(ib)
+}
+
+// Mkdir implements [vol.Vol]. When the reply is lost it asks again, and may then report the directory
+// that it has made as one that exists.
+func (x *Vol) Mkdir(ctx context.Context, name string) error {
+	return x.change(ctx, "mkdir", name, func(c *nfs3.Client) (err error) {
+		for range tryTimes {
+			if err = c.Mkdir(ctx, name, 0o755); !lost(ctx, err) {
+				break
+			}
+		}
+		return err
+	})
+}
+
+// Link implements [vol.Vol]. When the reply is lost, the name tells whether it was done.
+func (x *Vol) Link(ctx context.Context, from, to string) error {
+	if err := vol.Invalid("link", from); err != nil {
+		return err
+	}
+	return x.change(ctx, "link", to, func(c *nfs3.Client) (err error) {
+		for range tryTimes {
+			if err = c.Link(ctx, from, to); !lost(ctx, err) {
+				return err
+			}
+			there, serr := c.Stat(ctx, to)
+			if errors.Is(serr, fs.ErrNotExist) {
+				continue
+			}
+			if serr != nil {
+				return err
+			}
+			source, serr := c.Stat(ctx, from)
+			switch {
+			case serr != nil:
+				return err
+			case source.Same(there):
+				return nil
+			}
+			return &fs.PathError{Op: "link", Path: to, Err: syscall.EEXIST}
+		}
+		return err
+	})
+}
+
+// Rename implements [vol.Vol]. When the reply is lost, the file that has the new name tells whether it
+// was done.
+func (x *Vol) Rename(ctx context.Context, from, to string) error {
+	if err := vol.Invalid("rename", from); err != nil {
+		return err
+	}
+	return x.change(ctx, "rename", to, func(c *nfs3.Client) error {
+		source, err := c.Stat(ctx, from)
+		if err != nil {
+			return err
+		}
+		for range tryTimes {
+			if err = c.Rename(ctx, from, to); !lost(ctx, err) {
+				return err
+			}
+			there, serr := c.Stat(ctx, to)
+			switch {
+			case serr == nil && source.Same(there):
+				return nil
+			case serr != nil && !errors.Is(serr, fs.ErrNotExist):
+				return err
+			}
+		}
+		return err
+	})
+}
+
+// Remove implements [vol.Vol]. When the reply is lost, a name that is gone was removed.
+func (x *Vol) Remove(ctx context.Context, name string) error {
+	return x.change(ctx, "remove", name, func(c *nfs3.Client) error {
+		err := again(ctx, func() error { return c.Remove(ctx, name) })
+		if errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.EPERM) {
+			if info, serr := c.Stat(ctx, name); serr == nil && info.IsDir() {
+				return again(ctx, func() error { return c.Rmdir(ctx, name) })
+			}
+		}
+		return err
+	})
+}
+
+// again removes until it is known that it is done.
+func again(ctx context.Context, remove func() error) (err error) {
+	for try := range tryTimes {
+		err = remove()
+		if try > 0 && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if !lost(ctx, err) {
+			return err
+		}
+	}
+	return err
+}
+
+// lost reports whether the reply was lost and there is time to find out.
+func lost(ctx context.Context, err error) bool {
+	return errors.Is(err, nfs3.ErrUnknownOutcome) && ctx.Err() == nil
+}
+
+func (x *Vol) change(ctx context.Context, op, name string, f func(*nfs3.Client) error) error {
+	if err := vol.Invalid(op, name); err != nil {
+		return err
+	}
+	c, err := x.dial(ctx)
+	if err == nil {
+		err = f(c)
+	}
+	return told(err)
+}
+
+// Persist raises the fence, unless names are safe by the server, and looks whether the server still
+// knows of the change after it: it may have lost its power, and the newest of its names, between the
+// change and the fence.
+func (x *Vol) Persist(ctx context.Context, name string, there bool) error {
+	if err := vol.Invalid("persist", name); err != nil {
+		return err
+	}
+	c, err := x.dial(ctx)
+	if err != nil {
+		return told(err)
+	}
+	if x.names == vol.NamesByFence {
+		if err := x.fence.Raise(ctx); err != nil {
+			return told(err)
+		}
+	}
+	_, err = c.Stat(ctx, name)
+	absent := vol.Absent(err)
+	switch {
+	case err != nil && !absent:
+		return told(err)
+	case absent == there:
+		return &vol.Error{Fault: vol.FaultOther, Sentence: "the change is undone already: " +
+			"the NFS server was restarted meanwhile, or somebody else has changed the same name; try again"}
+	}
+	return nil
+}
+
+// Space implements [vol.Vol].
+func (x *Vol) Space(ctx context.Context) (vol.Space, error) {
+	c, err := x.dial(ctx)
+	if err != nil {
+		return vol.Space{}, told(err)
+	}
+	s, err := c.Space(ctx)
+	if err != nil {
+		return vol.Space{}, told(err)
+	}
+	number := func(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
+	return vol.Space{
+		Free: number(s.FreeBytes), Total: number(s.TotalBytes),
+		FreeFiles: number(s.FreeFiles), TotalFiles: number(s.TotalFiles),
+	}, nil
+}
+
+// A dir is an open directory of an export; its faults show when it is read.
+type dir struct {
+	next func() (*nfs3.Info, error, bool)
+	stop func()
+}
+
+// OpenDir implements [vol.Vol].
+func (x *Vol) OpenDir(ctx context.Context, name string) (vol.Dir, error) {
+	if err := vol.Invalid("open", name); err != nil {
+		return nil, err
+	}
+	c, err := x.dial(ctx)
+	if err != nil {
+		return nil, told(err)
+	}
+	next, stop := iter.Pull2(c.ReadDir(ctx, name))
+	return &dir{next, stop}, nil
+}
+
+func (d *dir) ReadDir(n int) (entries []fs.DirEntry, err error) {
+	for len(entries) < n {
+		info, err, ok := d.next()
+		switch {
+		case !ok && len(entries) == 0:
+			return nil, io.EOF
+		case !ok:
+			return entries, nil
+		case err != nil:
+			return entries, told(err)
+		}
+		entries = append(entries, info)
+	}
+	return entries, nil
+}
+
+func (d *dir) Close() error {
+	d.stop()
+	return nil
+}
