@@ -1,0 +1,189 @@
+package nfsd
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A conn is one connection of a client. Its calls are carried out side by side, and answered as they
+// end.
+type conn struct {
+	se    *session
+	nc    net.Conn
+	peer  *peer
+	slots chan struct{} // calls under way, until their replies are sent
+	last  atomic.Int64  // when a call came last, or the connection, in nanoseconds
+	calls sync.WaitGroup
+
+	ending atomic.Bool // the server is
+	mu     sync.Mutex  // one reply is sent at a time
+	broken bool
+}
+
+func newConn(se *session, nc net.Conn) *conn {
+	c := &conn{se: se, nc: nc, slots: make(chan struct{}, callsPerConnection)}
+	c.last.Store(time.Now().UnixNano())
+	return c
+}
+
+// serve returns when the connection has ended, by the client, by a fault or with ctx, and so have all
+// calls that came over it.
+func (c *conn) serve(ctx context.Context) {
+	defer c.se.door.leave(c)
+	defer c.nc.Close() // all that matters was sent before, or cannot be
+	stop := context.AfterFunc(ctx, func() {
+		now := time.Now()
+		c.ending.Store(true)
+		// Reading ends at once, and whoever does not take the last replies is left behind.
+		if err := errors.Join(c.nc.SetReadDeadline(now), c.nc.SetWriteDeadline(now.Add(c.se.times.shutdown))); err != nil {
+			c.nc.Close()
+		}
+	})
+	defer stop()
+	if err := c.read(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
+		c.se.log.Debug("A connection ended.", "client", c.peer.addr.String(), "error", err)
+	}
+	c.calls.Wait()
+}
+
+// read takes calls from the connection until it ends.
+func (c *conn) read(ctx context.Context) error {
+	r := bufio.NewReaderSize(c.nc, 8<<10)
+	for {
+		// The deadline of a context that ends now must not be put off again.
+		if err := c.nc.SetReadDeadline(time.Now().Add(c.se.cfg.Limits.Idle)); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if r.Buffered() < 4 {
+			if _, err := r.Peek(1); err != nil {
+				return err
+			}
+		}
+		if err := c.nc.SetReadDeadline(time.Now().Add(c.se.times.record)); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		rec, err := readRecord(r)
+		if err != nil {
+			if errors.Is(err, errLongRecord) || errors.Is(err, errFragments) {
+				c.se.count.garbage.Add(1)
+			}
+			return err
+		}
+		if err := c.start(ctx, rec); err != nil {
+			rec.free()
+			return err
+		}
+	}
+}
+
+// start carries a call out in its own goroutine, when there is room for it.
+func (c *conn) start(ctx context.Context, rec record) error {
+	c.last.Store(time.Now().UnixNano())
+	args := bytes.NewReader(rec.b)
+	head, err := readHead(args)
+	switch {
+	case errors.Is(err, errRPCVersion):
+		rec.free()
+		return c.send(wrongRPC(head.xid))
+	case err != nil:
+		c.se.count.garbage.Add(1)
+		return err
+	}
+	select {
+	case c.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	cost := int64(len(rec.b)) + replyBound(&head, rec.b)
+	if err := c.peer.bytes.Acquire(ctx, cost); err != nil {
+		<-c.slots
+		return err
+	}
+	select {
+	case c.se.slots <- struct{}{}:
+	case <-ctx.Done():
+		c.peer.bytes.Release(cost)
+		<-c.slots
+		return ctx.Err()
+	}
+	c.calls.Go(func() {
+		defer func() { <-c.slots }()
+		defer c.peer.bytes.Release(cost)
+		c.se.count.inFlight.Add(1)
+		rep, ok := c.se.answer(ctx, c.peer.addr, &head, rec.b, args)
+		c.se.count.inFlight.Add(-1)
+		<-c.se.slots // a client that takes no replies holds nobody up
+		rec.free()
+		if ok {
+			if err := c.send(rep); err != nil {
+				c.se.log.Debug("A reply could not be sent.", "client", c.peer.addr.String(), "error", err)
+			}
+		}
+	})
+	return nil
+}
+
+// send sends a reply. After a fault the connection is closed, as part of a record may be out.
+func (c *conn) send(r reply) error {
+	if r.free != nil {
+		defer r.free()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken {
+		return net.ErrClosed
+	}
+	err := c.write(r)
+	if err != nil {
+		c.broken = true
+		err = errors.Join(err, c.nc.Close())
+	}
+	return err
+}
+
+func (c *conn) write(r reply) error {
+	if err := c.nc.SetWriteDeadline(time.Now().Add(c.se.times.write)); err != nil {
+		return err
+	}
+	if c.ending.Load() {
+		if err := c.nc.SetWriteDeadline(time.Now().Add(c.se.times.shutdown)); err != nil {
+			return err
+		}
+	}
+	if len(r.data) == 0 {
+		_, err := c.nc.Write(r.head)
+		return err
+	}
+	b := net.Buffers{r.head, r.data}
+	_, err := b.WriteTo(c.nc)
+	return err
+}
+
+// replyBound is how long the reply to a call can be, its head left out.
+func replyBound(h *callHead, rec []byte) int64 {
+	const small = 1 << 10
+	switch {
+	case h.prog != nfsProgram:
+		return small
+	case h.proc == procRead && len(rec) >= 4:
+		// The count is the last argument.
+		return small + int64(min(binary.BigEndian.Uint32(rec[len(rec)-4:]), maxData))
+	case h.proc == procReaddir, h.proc == procReaddirplus:
+		return small + maxListing
+	}
+	return small
+}
