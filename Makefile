@@ -32,6 +32,7 @@ check: cross
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
 		[ -z "$$files" ] || { echo "gofmt must run over:"; echo "$$files"; exit 1; } >&2
 	go vet $(PACKAGES)
+	go -C internal/peers vet ./...
 	$(tool) staticcheck $(PACKAGES)
 
 cross:
