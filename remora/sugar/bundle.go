@@ -2,14 +2,12 @@ package sugar
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"net/http"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/sendfile"
 	"github.com/sugarlabs/beamrider/remora"
 )
 
@@ -143,17 +141,11 @@ func (h *Handler) serveBundle(w http.ResponseWriter, r *http.Request, a *remora.
 	}
 	if r.Method == http.MethodGet {
 		from, client := downloadSource(r, source), h.site.Client(r)
-		content.begun = func() { h.counter.Count(v.ID, from, client) }
+		content.OnBegin(func() { h.counter.Count(v.ID, from, client) })
 	} else if r.Header.Get(HeaderDownloaded) != "" && h.site.Proxied(r) {
 		h.counter.Count(v.ID, downloadSource(r, source), h.site.Client(r))
 	}
-	if rng := r.Header.Get("Range"); rng != "" && !strings.HasPrefix(rng, "bytes=") {
-		// A unit that is not understood is ignored (RFC 9110, section 14.2); ServeContent would answer 416.
-		r = r.Clone(r.Context())
-		r.Header.Del("Range")
-	}
-	http.ServeContent(w, r, "", published(v), content)
-	if err := content.failed(); err != nil {
+	if err := content.Serve(w, r, published(v)); err != nil {
 		h.log.ErrorContext(r.Context(), "a bundle could not be read to its end; the connection is broken off", "file", name, "version", v.ID, "error", err)
 		// What was sent must not look complete, whatever stands between here and the client.
 		panic(http.ErrAbortHandler)
@@ -168,102 +160,17 @@ func published(v *remora.Version) time.Time {
 	return v.Submitted.Time()
 }
 
-// open opens a stored file whose size is known, and reads a byte of it, so that what cannot be
-// read is answered with an error instead of a broken success.
-func (h *Handler) open(r *http.Request, name string, size int64) (fs.File, *content, error) {
+// open opens a stored file whose size is known.
+func (h *Handler) open(r *http.Request, name string, size int64) (fs.File, *sendfile.Content, error) {
 	f, err := h.files.Open(r.Context(), name)
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := newContent(f, size)
+	c, err := sendfile.New(f, size)
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
 	return f, c, nil
-}
-
-// content reads size bytes of a file. A file that turns out shorter is a fault, not an end.
-type content struct {
-	at   io.ReaderAt
-	size int64
-
-	mu    sync.Mutex // a transfer of several ranges reads in a goroutine that can outlive it a little
-	off   int64
-	begun func() // called once, when the first byte is read by the transfer
-	fault error
-}
-
-func newContent(f fs.File, size int64) (*content, error) {
-	at, ok := f.(io.ReaderAt)
-	if !ok {
-		return nil, errors.New("the store's files cannot be read at an offset")
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() != size {
-		return nil, &fs.PathError{Op: "serve", Path: info.Name(), Err: errors.New("the file has " + strconv.FormatInt(info.Size(), 10) + " bytes, the catalog says " + strconv.FormatInt(size, 10))}
-	}
-	if size > 0 {
-		var probe [1]byte
-		if n, err := at.ReadAt(probe[:], 0); n == 0 {
-			return nil, err
-		}
-	}
-	return &content{at: at, size: size}, nil
-}
-
-// failed returns why the file could not be read, nil if it could.
-func (c *content) failed() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.fault
-}
-
-// Read is called by one transfer at a time.
-func (c *content) Read(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fault != nil {
-		return 0, c.fault
-	}
-	left := c.size - c.off
-	if left <= 0 {
-		return 0, io.EOF
-	}
-	if c.off == 0 && c.begun != nil {
-		c.begun()
-		c.begun = nil
-	}
-	p = p[:min(int64(len(p)), left)]
-	n, err := c.at.ReadAt(p, c.off)
-	c.off += int64(n)
-	switch {
-	case n == len(p):
-		return n, nil
-	case err == nil || err == io.EOF:
-		err = io.ErrUnexpectedEOF
-	}
-	c.fault = err
-	return n, err
-}
-
-// Seek sets where the next Read begins.
-func (c *content) Seek(offset int64, whence int) (int64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch whence {
-	case io.SeekCurrent:
-		offset += c.off
-	case io.SeekEnd:
-		offset += c.size
-	}
-	if offset < 0 {
-		return 0, errors.New("sugar: a negative offset")
-	}
-	c.off = offset
-	return offset, nil
 }
 
 // downloadSource says who downloads: Sugar's updater, a person on a page, or something else.

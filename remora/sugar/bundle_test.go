@@ -358,25 +358,6 @@ func TestServedWhileRemoved(t *testing.T) {
 	}
 }
 
-func TestContentSeek(t *testing.T) {
-	c := &content{at: bytes.NewReader([]byte("0123456789")), size: 10}
-	for _, test := range []struct {
-		offset int64
-		whence int
-		want   int64
-	}{{3, io.SeekStart, 3}, {2, io.SeekCurrent, 5}, {-1, io.SeekEnd, 9}, {0, io.SeekEnd, 10}} {
-		if got, err := c.Seek(test.offset, test.whence); got != test.want || err != nil {
-			t.Errorf("%+v: %d, %v", test, got, err)
-		}
-	}
-	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-		t.Errorf("at the end: %d, %v", n, err)
-	}
-	if _, err := c.Seek(-1, io.SeekStart); err == nil {
-		t.Error("a negative offset is accepted")
-	}
-}
-
 func TestPublishedDate(t *testing.T) {
 	v := version(1, "a-1.xo", "1", func(v *remora.Version) { v.Published = 0 })
 	if got := published(&v); !got.Equal(time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC)) {
