@@ -31,6 +31,9 @@ func (w *writer) WriteHeader(status int) {
 	}
 }
 
+// ReadFrom keeps the fast ways of the writer below.
+func (w *writer) ReadFrom(r io.Reader) (int64, error) { return io.Copy(w.ResponseWriter, r) }
+
 // Unwrap is for [http.ResponseController].
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 

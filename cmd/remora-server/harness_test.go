@@ -207,6 +207,12 @@ func (s *served) ready() {
 // writeBundle writes a small bundle and returns its path.
 func writeBundle(t testing.TB, dir, bundleID, number string, exec string) string {
 	t.Helper()
+	return writeBundleWith(t, dir, bundleID, number, exec, nil)
+}
+
+// writeBundleWith is writeBundle with a file of noise, which does not get smaller when it is packed.
+func writeBundleWith(t testing.TB, dir, bundleID, number string, exec string, noise []byte) string {
+	t.Helper()
 	if exec == "" {
 		exec = "sugar-activity3 main.Main"
 	}
@@ -228,6 +234,15 @@ func writeBundle(t testing.TB, dir, bundleID, number string, exec string) string
 			t.Fatal(err)
 		}
 		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if noise != nil {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: short + ".activity/noise.bin", Method: zip.Store})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(noise); err != nil {
 			t.Fatal(err)
 		}
 	}

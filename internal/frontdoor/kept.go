@@ -3,6 +3,7 @@ package frontdoor
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -116,6 +117,14 @@ func (c *checked) Write(p []byte) (int, error) {
 		c.WriteHeader(http.StatusOK)
 	}
 	return c.ResponseWriter.Write(p)
+}
+
+// ReadFrom keeps the fast ways of the writer below.
+func (c *checked) ReadFrom(r io.Reader) (int64, error) {
+	if !c.done {
+		c.WriteHeader(http.StatusOK)
+	}
+	return io.Copy(c.ResponseWriter, r)
 }
 
 // Unwrap is for [http.ResponseController].
