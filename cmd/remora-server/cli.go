@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/sugarlabs/beamrider/internal/dbcmd"
+	"github.com/sugarlabs/beamrider/internal/filescmd"
 	"github.com/sugarlabs/beamrider/internal/settings"
 	"github.com/sugarlabs/beamrider/remora"
 )
@@ -23,20 +24,20 @@ type grammar struct {
 	Data     *string `help:"Folder everything is kept in (./remora-data)." placeholder:"FOLDER" setting:"data.dir"`
 	LogLevel *string `help:"What is logged: debug, info, warn or error (info)." placeholder:"LEVEL" setting:"log.level"`
 
-	Serve      serveCmd       `cmd:"" help:"Serve the library." group:"run"`
-	Import     importCmd      `cmd:"" help:"Take bundles into the catalog." group:"run"`
-	Check      checkCmd       `cmd:"" help:"Check a bundle as the catalog would." group:"run"`
-	Catalog    catalogCmd     `cmd:"" help:"See and change what the catalog holds." group:"look after"`
-	Collection collectionCmd  `cmd:"" help:"Make lists of activities that laptops install." group:"look after"`
-	Backup     backupCmd      `cmd:"" help:"Copy everything into a folder, while the server runs." group:"look after"`
-	Restore    restoreCmd     `cmd:"" help:"Make an empty data folder from a backup." group:"look after"`
-	DB         dbcmd.Commands `cmd:"" name:"db" help:"Move the database, and change which server is written to." group:"look after"`
-	Files      filesCmd       `cmd:"" help:"Move the bundles and icons." group:"look after"`
-	Balancer   balancerCmd    `cmd:"" help:"See and change what the balancer does." group:"look after"`
-	Status     statusCmd      `cmd:"" help:"Say what is wrong now, and the next command." group:"look after"`
-	Doctor     doctorCmd      `cmd:"" help:"Check how the library is set up." group:"look after"`
-	Conf       configCmd      `cmd:"" name:"config" help:"Show the settings in force." group:"look after"`
-	Version    versionCmd     `cmd:"" help:"Say which version this is." group:"look after"`
+	Serve      serveCmd          `cmd:"" help:"Serve the library." group:"run"`
+	Import     importCmd         `cmd:"" help:"Take bundles into the catalog." group:"run"`
+	Check      checkCmd          `cmd:"" help:"Check a bundle as the catalog would." group:"run"`
+	Catalog    catalogCmd        `cmd:"" help:"See and change what the catalog holds." group:"look after"`
+	Collection collectionCmd     `cmd:"" help:"Make lists of activities that laptops install." group:"look after"`
+	Backup     backupCmd         `cmd:"" help:"Copy everything into a folder, while the server runs." group:"look after"`
+	Restore    restoreCmd        `cmd:"" help:"Make an empty data folder from a backup." group:"look after"`
+	DB         dbcmd.Commands    `cmd:"" name:"db" help:"Move the database, and change which server is written to." group:"look after"`
+	Files      filescmd.Commands `cmd:"" help:"Check, move and share the bundles and icons." group:"look after"`
+	Balancer   balancerCmd       `cmd:"" help:"See and change what the balancer does." group:"look after"`
+	Status     statusCmd         `cmd:"" help:"Say what is wrong now, and the next command." group:"look after"`
+	Doctor     doctorCmd         `cmd:"" help:"Check how the library is set up." group:"look after"`
+	Conf       configCmd         `cmd:"" name:"config" help:"Show the settings in force." group:"look after"`
+	Version    versionCmd        `cmd:"" help:"Say which version this is." group:"look after"`
 }
 
 // An app is what a command works with.
@@ -87,7 +88,7 @@ func run(ctx context.Context, args []string, getenv func(string) (string, bool),
 	c, err := load()
 	if err == nil {
 		a := &app{config: c, reload: load, stdout: stdout, stderr: stderr}
-		err = k.Run(a, a.database())
+		err = k.Run(a, a.database(), a.files())
 	}
 	return exitCode(err, stderr)
 }

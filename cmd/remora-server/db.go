@@ -23,7 +23,7 @@ func (a *app) database() *dbcmd.Env {
 	e.Servers.Log = newLog(a.config, a.stderr)
 	e.Library = func(ctx context.Context, do func(dbcmd.Library) error) error {
 		return with(ctx, a, func(h *house) error {
-			return do(dbcmd.Library{Store: h.store, TakeFiles: func(ctx context.Context) error { return takeFiles(ctx, a, h) }})
+			return do(dbcmd.Library{Store: h.store, TakeFiles: func(ctx context.Context) error { return a.files().TakeCopy(ctx, h.library()) }})
 		})
 	}
 	return e
