@@ -36,10 +36,17 @@ func (b *Bar) Total(n int) {
 
 // Step notes that one more is done, the one with this name.
 func (b *Bar) Step(name string) {
+	if b != nil {
+		b.At(b.n+1, name)
+	}
+}
+
+// At says how many are done by now; the last of them has this name.
+func (b *Bar) At(n int, name string) {
 	if b == nil {
 		return
 	}
-	b.n++
+	b.n = n
 	now := time.Now()
 	every := 10 * time.Second
 	if b.terminal {

@@ -122,7 +122,22 @@ func TestNil(t *testing.T) {
 	var bar *Bar
 	bar.Total(3)
 	bar.Step("x")
+	bar.At(2, "y")
 	bar.Done()
+}
+
+func TestSeveralAtOnce(t *testing.T) {
+	var b bytes.Buffer
+	bar := New(&b, "files")
+	bar.Total(7)
+	bar.At(5, "e")
+	if b.Len() > 0 {
+		t.Errorf("short work speaks before it is done: %q", &b)
+	}
+	bar.At(7, "g")
+	if want := "7 of 7 files\n"; b.String() != want {
+		t.Errorf("got %q, want %q", &b, want)
+	}
 }
 
 func TestIsTerminal(t *testing.T) {
