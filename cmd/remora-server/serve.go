@@ -18,6 +18,7 @@ import (
 
 	"github.com/sugarlabs/beamrider/internal/cluster"
 	"github.com/sugarlabs/beamrider/internal/datalock"
+	"github.com/sugarlabs/beamrider/internal/filescmd"
 	"github.com/sugarlabs/beamrider/internal/frontdoor"
 	"github.com/sugarlabs/beamrider/internal/httpserver"
 	"github.com/sugarlabs/beamrider/internal/keeper"
@@ -316,7 +317,7 @@ func (s *server) tidy(ctx context.Context) error {
 	if !s.config.has(roleFiles) {
 		return nil
 	}
-	err := s.house.store.RunLeased(ctx, "tidy", s.holder, leaseTime, func(ctx context.Context, _ sqlstore.Lease) error { return s.tidyNow(ctx) })
+	err := s.house.store.RunLeased(ctx, filescmd.SweepLease, s.holder, leaseTime, func(ctx context.Context, _ sqlstore.Lease) error { return s.tidyNow(ctx) })
 	if e, ok := errors.AsType[*remora.Error](err); ok && e.Code == "lease.held" {
 		return nil // another machine does it
 	}
@@ -324,15 +325,6 @@ func (s *server) tidy(ctx context.Context) error {
 }
 
 func (s *server) tidyNow(ctx context.Context) error {
-	shelf, err := s.house.shelf()
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	_, sweepErr := s.house.files.Sweep(ctx, orphanGrace)
-	return errors.Join(
-		shelf.Settle(ctx, remora.TimeOf(now.Add(-orphanGrace))),
-		s.house.store.Prune(ctx, remora.TimeOf(now.Add(-feedKept))),
-		sweepErr,
-	)
+	_, err := s.house.library().Sweep(ctx, orphanGrace)
+	return errors.Join(err, s.house.store.Prune(ctx, remora.TimeOf(time.Now().Add(-feedKept))))
 }

@@ -41,7 +41,8 @@ type Library struct {
 
 // Commands are they, for kong.
 type Commands struct {
-	Move moveCmd `cmd:"" help:"Keep bundles and icons elsewhere from now on."`
+	Move  moveCmd  `cmd:"" help:"Keep bundles and icons elsewhere from now on."`
+	Sweep sweepCmd `cmd:"" help:"Remove what nobody wants any more."`
 }
 
 // showJSON writes v as indented JSON.
