@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 
 tool = go tool -modfile=internal/tools/go.mod
 
-.PHONY: run test growth proof check cross api fmt fuzz bench bench-balance bench-replica soak cover translations
+.PHONY: run test growth proof check cross api fmt fuzz bench bench-balance bench-nfsstore bench-replica soak cover translations
 run:
 	go run ./cmd/remora-server serve --samples
 
@@ -66,6 +66,11 @@ bench-balance:
 # docs/replica-performance.md. BENCH_REPLICA="--only failover --rounds 20" is a part of it.
 bench-replica:
 	go run ./internal/replicabench $(BENCH_REPLICA)
+
+# bench-nfsstore measures the store and its NFS parts beside bare system calls, NFS-Ganesha and others, on one disk; see
+# docs/nfsstore-performance.md. It needs root. BENCH_NFSSTORE="--only put --rounds 3" is a part of it.
+bench-nfsstore:
+	go run ./internal/nfsbench $(BENCH_NFSSTORE)
 
 # soak does everything to the balancer at once, and looks whether it grows.
 SOAK ?= 30m

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sugarlabs/beamrider/internal/benchtest"
+)
+
+// A subject does one thing in one way.
+type subject struct {
+	name string
+	// do does it once; no two calls have the same i.
+	do func(ctx context.Context, i int) error
+	// tidy takes away what calls have left, outside of what is measured; nil when they leave nothing.
+	tidy func() error
+	// turn does a whole turn in another process, in place of do.
+	turn func(ctx context.Context, w work) (sample, error)
+}
+
+// A work is how much of something is done, and how its rate is told.
+type work struct {
+	n       int // in a turn
+	turns   int // in a round
+	workers int // at a time
+	rate    string
+	units   float64 // of the rate in each
+}
+
+// A sample is what a turn took: all of it, and each of what was done in it.
+type sample struct{ all, p50, p99 time.Duration }
+
+// turns has subjects work by turns, each round beginning with another one: what else the machine does
+// falls upon all of them.
+func (b *bench) turns(ctx context.Context, workload string, subjects []subject, w work) error {
+	at := 0
+	step := func(s subject) (sample, error) {
+		x, err := s.step(ctx, w, at)
+		at += w.n
+		if err == nil && s.tidy != nil {
+			err = s.tidy()
+		}
+		if err != nil {
+			return x, fmt.Errorf("%s: %w", s.name, err)
+		}
+		return x, nil
+	}
+	for _, s := range subjects { // connections and caches
+		if _, err := step(s); err != nil {
+			return err
+		}
+	}
+	for round := range b.rounds {
+		samples := make([][]sample, len(subjects))
+		for turn := range w.turns {
+			for i := range subjects {
+				i = (i + turn + round) % len(subjects)
+				x, err := step(subjects[i])
+				if err != nil {
+					return err
+				}
+				samples[i] = append(samples[i], x)
+			}
+		}
+		for i, s := range subjects {
+			var all time.Duration
+			var p50, p99 []float64
+			for _, x := range samples[i] {
+				all += x.all
+				p50, p99 = append(p50, milliseconds(x.p50)), append(p99, milliseconds(x.p99))
+			}
+			b.results.Add(workload, s.name, map[string]float64{
+				w.rate:   float64(w.n*w.turns) * w.units / all.Seconds(),
+				"p50 ms": benchtest.Percentile(p50, 50),
+				"p99 ms": benchtest.Percentile(p99, 50),
+			})
+		}
+	}
+	return nil
+}
+
+// step does one turn.
+func (s *subject) step(ctx context.Context, w work, at int) (sample, error) {
+	if s.turn != nil {
+		return s.turn(ctx, w)
+	}
+	each := make([]float64, w.n)
+	g, ctx := errgroup.WithContext(ctx)
+	began := time.Now()
+	for worker := range w.workers {
+		g.Go(func() error {
+			for i := worker; i < w.n; i += w.workers {
+				began := time.Now()
+				if err := s.do(ctx, at+i); err != nil {
+					return err
+				}
+				each[i] = float64(time.Since(began))
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	return sample{time.Since(began), time.Duration(benchtest.Percentile(each, 50)), time.Duration(benchtest.Percentile(each, 99))}, err
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
