@@ -65,7 +65,9 @@ func putOverNFS(ctx context.Context, b *bench) (err error) {
 	data := content(small)
 	var subjects []subject
 	for _, c := range list {
-		subjects = append(subjects, putting(c.name, c.store, data, func() error { return empty(filepath.Join(c.server.dir, folder)) }))
+		s := putting(c.name, c.store, data, func() error { return empty(filepath.Join(c.server.dir, folder)) })
+		s.server = c.server.pid
+		subjects = append(subjects, s)
 		if c.name == storeAtGanesha {
 			subjects = append(subjects, b.foreign(foreignAtGanesha, c.server, func(r *foreignReport) foreignMeasure { return r.Put })...)
 		}
@@ -102,7 +104,7 @@ func getOverNFS(ctx context.Context, b *bench) (err error) {
 				return err
 			}
 		}
-		subjects = append(subjects, subject{name: c.name, do: func(ctx context.Context, i int) error {
+		subjects = append(subjects, subject{name: c.name, server: c.server.pid, do: func(ctx context.Context, i int) error {
 			f, err := c.store.Open(ctx, fmt.Sprintf("small/f%d", i%files))
 			return drain(f, err, small)
 		}})
@@ -124,7 +126,7 @@ func writeOverNFS(ctx context.Context, b *bench) (err error) {
 	var subjects []subject
 	for _, c := range list {
 		subjects = append(subjects, subject{
-			name: c.name,
+			name: c.name, server: c.server.pid,
 			do: func(ctx context.Context, i int) error {
 				return c.store.Put(ctx, fmt.Sprintf("%s/large%d", folder, i), bytes.NewReader(data), large, nil)
 			},
@@ -147,7 +149,7 @@ func readOverNFS(ctx context.Context, b *bench) (err error) {
 		if err := written(filepath.Join(c.server.dir, "large"), data); err != nil {
 			return err
 		}
-		subjects = append(subjects, subject{name: c.name, do: func(ctx context.Context, _ int) error {
+		subjects = append(subjects, subject{name: c.name, server: c.server.pid, do: func(ctx context.Context, _ int) error {
 			f, err := c.store.Open(ctx, "large")
 			return drain(f, err, large)
 		}})

@@ -48,7 +48,7 @@ func (b *bench) foreign(name string, s *server, which func(*foreignReport) forei
 	if program == "" {
 		return nil
 	}
-	return []subject{{name: name, tidy: func() error { return os.RemoveAll(filepath.Join(s.dir, "bench")) },
+	return []subject{{name: name, server: s.pid, tidy: func() error { return os.RemoveAll(filepath.Join(s.dir, "bench")) },
 		turn: func(ctx context.Context, w work) (sample, error) {
 			cmd := exec.CommandContext(ctx, program, "-server", "127.0.0.1", "-export", "/export", "bench",
 				"-n", strconv.Itoa(w.n), "-size", strconv.Itoa(small), "-workers", strconv.Itoa(w.workers), "-dir", "bench")
@@ -64,7 +64,7 @@ func (b *bench) foreign(name string, s *server, which func(*foreignReport) forei
 				return sample{}, fmt.Errorf("its report %q: %w", out, err)
 			}
 			m := which(&r)
-			return sample{seconds(m.Seconds), seconds(m.P50), seconds(m.P99)}, nil
+			return sample{all: seconds(m.Seconds), p50: seconds(m.P50), p99: seconds(m.P99)}, nil
 		}}}
 }
 

@@ -21,7 +21,7 @@ type server struct {
 	name string
 	dir  string
 	url  string // as a store takes it
-	port int
+	pid  int
 }
 
 // servers are those that run; they are started when they are first wanted.
@@ -74,11 +74,12 @@ func (b *bench) ganesha(ctx context.Context) (*server, error) {
 		return nil, err
 	}
 	// Version 3 is not started without a portmapper.
-	if err := b.servers.start(ctx, exec.Command(rpcbind, "-f", "-w"), 111); err != nil {
+	if _, err := b.servers.start(ctx, exec.Command(rpcbind, "-f", "-w"), 111); err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(program, "-F", "-L", "STDERR", "-f", settings, "-p", "/run/ganesha.pid")
-	if err := b.servers.start(ctx, cmd, ganeshaPort, mountPort); err != nil {
+	p, err := b.servers.start(ctx, cmd, ganeshaPort, mountPort)
+	if err != nil {
 		return nil, err
 	}
 	out, err := exec.CommandContext(ctx, program, "-v").CombinedOutput()
@@ -86,15 +87,15 @@ func (b *bench) ganesha(ctx context.Context) (*server, error) {
 		return nil, fmt.Errorf("%s does not tell its version: %w", name, err)
 	}
 	b.version(name + " " + version.FindString(string(out)))
-	return b.servers.add(name, dir, ganeshaPort, mountPort), nil
+	return b.servers.add(name, dir, p, ganeshaPort, mountPort), nil
 }
 
 var version = regexp.MustCompile(`\d+\.\d+[\w.]*`)
 
 // add notes a server that runs.
-func (s *servers) add(name, dir string, port, mountPort int) *server {
+func (s *servers) add(name, dir string, p *child.Process, port, mountPort int) *server {
 	url := fmt.Sprintf("nfs://127.0.0.1:%d/export?mountport=%d&uid=0&gid=0", port, mountPort)
-	x := &server{name: name, dir: dir, url: url, port: port}
+	x := &server{name: name, dir: dir, url: url, pid: p.Pid()}
 	s.running = append(s.running, x)
 	return x
 }
@@ -107,18 +108,18 @@ func (s *servers) find(name string) *server {
 }
 
 // start starts a program and returns when it takes connections.
-func (s *servers) start(ctx context.Context, cmd *exec.Cmd, ports ...int) error {
+func (s *servers) start(ctx context.Context, cmd *exec.Cmd, ports ...int) (*child.Process, error) {
 	p, err := child.Start(cmd)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.processes = append(s.processes, p)
 	for _, port := range ports {
 		if err := listens(ctx, p, port); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return p, nil
 }
 
 // listens returns nil as soon as a port takes connections.

@@ -17,6 +17,8 @@ type subject struct {
 	do func(ctx context.Context, i int) error
 	// tidy takes away what calls have left, outside of what is measured; nil when they leave nothing.
 	tidy func() error
+	// server is the process that is asked, whose processor time counts too; 0: none.
+	server int
 	// turn does a whole turn in another process, in place of do.
 	turn func(ctx context.Context, w work) (sample, error)
 }
@@ -30,16 +32,25 @@ type work struct {
 	units   float64 // of the rate in each
 }
 
-// A sample is what a turn took: all of it, and each of what was done in it.
-type sample struct{ all, p50, p99 time.Duration }
+// A sample is what a turn took: all of it, and each of what was done in it, and processor time.
+type sample struct{ all, p50, p99, cpu time.Duration }
 
 // turns has subjects work by turns, each round beginning with another one: what else the machine does
 // falls upon all of them.
 func (b *bench) turns(ctx context.Context, workload string, subjects []subject, w work) error {
 	at := 0
 	step := func(s subject) (sample, error) {
+		before, err := cpu(s.server)
+		if err != nil {
+			return sample{}, err
+		}
 		x, err := s.step(ctx, w, at)
 		at += w.n
+		if err == nil {
+			var after time.Duration
+			after, err = cpu(s.server)
+			x.cpu = after - before
+		}
 		if err == nil && s.tidy != nil {
 			err = s.tidy()
 		}
@@ -66,14 +77,15 @@ func (b *bench) turns(ctx context.Context, workload string, subjects []subject, 
 			}
 		}
 		for i, s := range subjects {
-			var all time.Duration
+			var all, cpu time.Duration
 			var p50, p99 []float64
 			for _, x := range samples[i] {
-				all += x.all
+				all, cpu = all+x.all, cpu+x.cpu
 				p50, p99 = append(p50, milliseconds(x.p50)), append(p99, milliseconds(x.p99))
 			}
 			b.results.Add(workload, s.name, map[string]float64{
 				w.rate:   float64(w.n*w.turns) * w.units / all.Seconds(),
+				"CPU ms": milliseconds(cpu) / float64(w.n*w.turns),
 				"p50 ms": benchtest.Percentile(p50, 50),
 				"p99 ms": benchtest.Percentile(p99, 50),
 			})
@@ -103,7 +115,10 @@ func (s *subject) step(ctx context.Context, w work, at int) (sample, error) {
 		})
 	}
 	err := g.Wait()
-	return sample{time.Since(began), time.Duration(benchtest.Percentile(each, 50)), time.Duration(benchtest.Percentile(each, 99))}, err
+	return sample{
+		all: time.Since(began),
+		p50: time.Duration(benchtest.Percentile(each, 50)), p99: time.Duration(benchtest.Percentile(each, 99)),
+	}, err
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
