@@ -19,6 +19,7 @@ const (
 	nfsRead64m  = "NFS read 64 MiB"
 
 	storeAtGanesha   = "Store @ NFS-Ganesha"
+	storeAtGonfsd    = "Store @ go-nfs"
 	foreignAtGanesha = "go-nfs-client @ NFS-Ganesha"
 )
 
@@ -32,8 +33,8 @@ type client struct {
 	store  *nfsstore.Store
 }
 
-// clients opens stores on all servers there are.
-func (b *bench) clients(ctx context.Context) (list []client, closeAll func() error, err error) {
+// clients opens stores on servers. Those that only show what reading costs are left out of the rest.
+func (b *bench) clients(ctx context.Context, reading bool) (list []client, closeAll func() error, err error) {
 	closeAll = func() error {
 		var errs []error
 		for _, c := range list {
@@ -41,23 +42,39 @@ func (b *bench) clients(ctx context.Context) (list []client, closeAll func() err
 		}
 		return errors.Join(errs...)
 	}
-	s, err := b.ganesha(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	if s != nil {
-		c, err := nfsstore.Open(ctx, s.url, nil)
-		if err != nil {
-			return nil, nil, errors.Join(err, closeAll())
+	for _, x := range []struct {
+		name  string
+		start func(context.Context) (*server, error)
+		reads bool // only
+	}{
+		{storeAtGanesha, b.ganesha, false},
+		{storeAtGonfsd, b.gonfsd, true},
+	} {
+		if x.reads && !reading {
+			continue
 		}
-		list = append(list, client{storeAtGanesha, s, c})
+		s, err := x.start(ctx)
+		if s == nil && err == nil {
+			continue
+		}
+		var c *nfsstore.Store
+		if err == nil {
+			c, err = nfsstore.Open(ctx, s.url(), &nfsstore.Options{ReadOnly: x.reads})
+		}
+		if err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("%s: %w", x.name, err), closeAll())
+		}
+		list = append(list, client{x.name, s, c})
+	}
+	if len(list) == 0 {
+		return nil, nil, errors.New("there is no NFS server to measure")
 	}
 	return list, closeAll, nil
 }
 
 // putOverNFS compares durable puts.
 func putOverNFS(ctx context.Context, b *bench) (err error) {
-	list, closeAll, err := b.clients(ctx)
+	list, closeAll, err := b.clients(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -87,7 +104,7 @@ func written(name string, b []byte) (err error) {
 
 // getOverNFS compares reading small files, each of which is opened by its name.
 func getOverNFS(ctx context.Context, b *bench) (err error) {
-	list, closeAll, err := b.clients(ctx)
+	list, closeAll, err := b.clients(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -117,7 +134,7 @@ func getOverNFS(ctx context.Context, b *bench) (err error) {
 
 // writeOverNFS compares storing a large file, all of it safe at the end.
 func writeOverNFS(ctx context.Context, b *bench) (err error) {
-	list, closeAll, err := b.clients(ctx)
+	list, closeAll, err := b.clients(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -138,7 +155,7 @@ func writeOverNFS(ctx context.Context, b *bench) (err error) {
 
 // readOverNFS compares reading a large file, which the server has in memory.
 func readOverNFS(ctx context.Context, b *bench) (err error) {
-	list, closeAll, err := b.clients(ctx)
+	list, closeAll, err := b.clients(ctx, true)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,28 @@ func (b *bench) peerProgram(name string) string {
 	return program
 }
 
+// gonfsd returns a server made of go-nfs, or nil where it could not be built. It is only for reading:
+// what it has acknowledged it has not written to the disk.
+func (b *bench) gonfsd(ctx context.Context) (*server, error) {
+	const name = "go-nfs"
+	if s := b.servers.find(name); s != nil {
+		return s, nil
+	}
+	program := b.peerProgram("gonfsd")
+	if program == "" {
+		return nil, nil
+	}
+	dir := filepath.Join(b.dir, "gonfsd")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return nil, err
+	}
+	p, err := b.servers.start(ctx, exec.Command(program, "-l", fmt.Sprintf("127.0.0.1:%d", gonfsdPort), "-d", dir), gonfsdPort)
+	if err != nil {
+		return nil, err
+	}
+	return b.servers.add(name, dir, p, gonfsdPort, gonfsdPort), nil
+}
+
 // A foreignReport is what gonfsclient prints in its mode bench; times are in seconds.
 type foreignReport struct{ Put, Get foreignMeasure }
 
@@ -50,7 +72,7 @@ func (b *bench) foreign(name string, s *server, which func(*foreignReport) forei
 	}
 	return []subject{{name: name, server: s.pid, tidy: func() error { return os.RemoveAll(filepath.Join(s.dir, "bench")) },
 		turn: func(ctx context.Context, w work) (sample, error) {
-			cmd := exec.CommandContext(ctx, program, "-server", "127.0.0.1", "-export", "/export", "bench",
+			cmd := exec.CommandContext(ctx, program, "-nfs", s.nfs, "-mount", s.mnt, "-export", exported, "bench",
 				"-n", strconv.Itoa(w.n), "-size", strconv.Itoa(small), "-workers", strconv.Itoa(w.workers), "-dir", "bench")
 			out, err := cmd.Output()
 			if err != nil {

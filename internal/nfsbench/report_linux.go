@@ -38,6 +38,7 @@ var bars = []bar{
 	{"read 64 MiB in a directory", "os.File", 0.95, localRead64m, store, osFile, "MB/s"},
 	{"put 16 KiB at NFS-Ganesha", "go-nfs-client", 1.5, nfsPut16k, storeAtGanesha, foreignAtGanesha, "puts/s"},
 	{"get 16 KiB at NFS-Ganesha", "go-nfs-client", 4, nfsGet16k, storeAtGanesha, foreignAtGanesha, "gets/s"},
+	{"get 16 KiB at NFS-Ganesha", "the same from go-nfs", 3, nfsGet16k, storeAtGanesha, storeAtGonfsd, "gets/s"},
 }
 
 // print writes what was found as Markdown.

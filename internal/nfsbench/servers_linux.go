@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sugarlabs/beamrider/internal/child"
@@ -20,9 +21,19 @@ import (
 type server struct {
 	name string
 	dir  string
-	url  string // as a store takes it
+	nfs  string // host:port
+	mnt  string
 	pid  int
 }
+
+// url returns the address of its export, as a store takes it.
+func (s *server) url() string {
+	_, mountPort, _ := strings.Cut(s.mnt, ":")
+	return fmt.Sprintf("nfs://%s%s?mountport=%s&uid=0&gid=0", s.nfs, exported, mountPort)
+}
+
+// exported is the path of all exports.
+const exported = "/export"
 
 // servers are those that run; they are started when they are first wanted.
 type servers struct {
@@ -42,7 +53,7 @@ const conf = `
 NFS_CORE_PARAM { NFS_Port = %d; MNT_Port = %d; Protocols = 3; Enable_NLM = false; Enable_RQUOTA = false; mount_path_pseudo = true; Plugins_Dir = %q; }
 NFSV4 { Grace_Period = 1; Lease_Lifetime = 1; Graceless = true; }
 EXPORT {
-	Export_Id = 1; Path = %q; Pseudo = /export; Tag = export;
+	Export_Id = 1; Path = %q; Pseudo = %s; Tag = export;
 	Protocols = 3; Transports = TCP; Access_Type = RW; Squash = No_Root_Squash; SecType = sys;
 	FSAL { Name = VFS; }
 }
@@ -70,7 +81,7 @@ func (b *bench) ganesha(ctx context.Context) (*server, error) {
 	if found, err := filepath.Glob("/usr/lib/*/ganesha/libfsalvfs.so"); err == nil && len(found) > 0 {
 		plugins = filepath.Dir(found[0])
 	}
-	if err := os.WriteFile(settings, fmt.Appendf(nil, conf, ganeshaPort, mountPort, plugins, dir), 0o600); err != nil {
+	if err := os.WriteFile(settings, fmt.Appendf(nil, conf, ganeshaPort, mountPort, plugins, dir, exported), 0o600); err != nil {
 		return nil, err
 	}
 	// Version 3 is not started without a portmapper.
@@ -94,8 +105,8 @@ var version = regexp.MustCompile(`\d+\.\d+[\w.]*`)
 
 // add notes a server that runs.
 func (s *servers) add(name, dir string, p *child.Process, port, mountPort int) *server {
-	url := fmt.Sprintf("nfs://127.0.0.1:%d/export?mountport=%d&uid=0&gid=0", port, mountPort)
-	x := &server{name: name, dir: dir, url: url, pid: p.Pid()}
+	at := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+	x := &server{name: name, dir: dir, nfs: at(port), mnt: at(mountPort), pid: p.Pid()}
 	s.running = append(s.running, x)
 	return x
 }
