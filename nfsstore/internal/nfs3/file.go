@@ -132,7 +132,7 @@ func (f *File) WriteAt(ctx context.Context, p []byte, off int64) (n int, err err
 	return pieces(p, f.c.limits.Write, func(p []byte, at int) (int, error) {
 		n := 0
 		for n < len(p) {
-			k, err := f.write(ctx, p[n:], uint64(off)+uint64(at+n))
+			k, _, err := f.write(ctx, p[n:], uint64(off)+uint64(at+n), nfsv3.UNSTABLE)
 			if err != nil {
 				return n, err
 			}
@@ -142,10 +142,40 @@ func (f *File) WriteAt(ctx context.Context, p []byte, off int64) (n int, err err
 	})
 }
 
-func (f *File) write(ctx context.Context, p []byte, off uint64) (n int, err error) {
+// WriteSync writes p at the offset, which is safe when it returns nil. What fits into one request needs
+// no second one for that, as [File.WriteAt] and [File.Sync] do. They are what it does otherwise, with
+// [ErrRewrite] as from Sync: write p again.
+func (f *File) WriteSync(ctx context.Context, p []byte, off int64) error {
+	const op = "write"
+	if err := f.open(op); err != nil {
+		return err
+	}
+	if off < 0 || int64(len(p)) > math.MaxInt64-off {
+		return f.c.fail(op, f.name, syscall.EINVAL)
+	}
+	if len(p) > 0 && len(p) <= f.c.limits.Write {
+		n, how, err := f.write(ctx, p, uint64(off), nfsv3.FILE_SYNC)
+		if err != nil {
+			return err
+		}
+		if n == len(p) && how == nfsv3.FILE_SYNC {
+			return nil
+		}
+		// The server takes less at a time, or promises less, than it should.
+		p, off = p[n:], off+int64(n)
+	}
+	if _, err := f.WriteAt(ctx, p, off); err != nil {
+		return err
+	}
+	return f.Sync(ctx)
+}
+
+// write makes one request, asking that the bytes be as safe as how says, and returns how many were
+// written and how safe they are.
+func (f *File) write(ctx context.Context, p []byte, off uint64, how nfsv3.StableHow) (n int, is nfsv3.StableHow, err error) {
 	ctx, cancel := f.c.begin(ctx)
 	defer cancel()
-	args := &nfsv3.Write3args{File: f.h.xdr(), Offset: off, Count: uint32(len(p)), Stable: nfsv3.UNSTABLE, Data: p}
+	args := &nfsv3.Write3args{File: f.h.xdr(), Offset: off, Count: uint32(len(p)), Stable: how, Data: p}
 	var res nfsv3.Write3res
 	err = f.c.do(ctx, procWrite, f.name, args, func(r *bytes.Reader) (Status, error) {
 		var err error
@@ -155,16 +185,16 @@ func (f *File) write(ctx context.Context, p []byte, off uint64) (n int, err erro
 		return Status(res.GetStatus()), nil
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	ok, is := res.(*nfsv3.Write3res_NFS3_OK)
-	if !is || ok.Resok.Count == 0 || uint64(ok.Resok.Count) > uint64(len(p)) {
-		return 0, f.c.fail("write", f.name, fmt.Errorf("%w: not a count from 1 to %d", ErrProtocol, len(p)))
+	ok, good := res.(*nfsv3.Write3res_NFS3_OK)
+	if !good || ok.Resok.Count == 0 || uint64(ok.Resok.Count) > uint64(len(p)) {
+		return 0, 0, f.c.fail("write", f.name, fmt.Errorf("%w: not a count from 1 to %d", ErrProtocol, len(p)))
 	}
 	if ok.Resok.Committed == nfsv3.UNSTABLE {
 		f.wrote(ok.Resok.Verf)
 	}
-	return int(ok.Resok.Count), nil
+	return int(ok.Resok.Count), ok.Resok.Committed, nil
 }
 
 // wrote notes an unstable write.
@@ -226,6 +256,18 @@ func (f *File) commit(ctx context.Context) (verf [8]byte, err error) {
 		return verf, f.c.fail(procCommit.op, f.name, ErrProtocol)
 	}
 	return ok.Resok.Verf, nil
+}
+
+// Link is [Client.Link] from the file itself, which need not be looked up by its name: it is linked
+// also when that name has gone, unless it was the last.
+func (f *File) Link(ctx context.Context, to string) error {
+	const op = "link"
+	if err := f.open(op); err != nil {
+		return err
+	}
+	return f.c.change(ctx, op, to, func(ctx context.Context, dir handle, base string) error {
+		return f.c.link(ctx, to, f.h, dir, base)
+	})
 }
 
 // Close ends the use of the File. It sends nothing, and so tells nothing about what was written:

@@ -205,6 +205,9 @@ func TestLostReply(t *testing.T) {
 		{"rmdir", func(c *Client) error { return c.Rmdir(ctx, "x") }, procRmdir, true},
 		{"rename", func(c *Client) error { return c.Rename(ctx, "x", "y") }, procRename, true},
 		{"link", func(c *Client) error { return c.Link(ctx, "x", "y") }, procLink, true},
+		{"link of a file", func(c *Client) error { return (&File{c: c, h: "f"}).Link(ctx, "y") }, procLink, true},
+		{"guarded creation", func(c *Client) error { _, err := c.CreateGuarded(ctx, "x", 0o644); return err }, procCreate, true},
+		{"synced write", func(c *Client) error { return (&File{c: c, h: "f"}).WriteSync(ctx, make([]byte, 4), 0) }, procWrite, false},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
 			var calls atomic.Int32
@@ -224,6 +227,8 @@ func TestLostReply(t *testing.T) {
 					return accepted(xid, words{0}, &nfsv3.Fattr3{Type: nfsv3.NF3DIR})
 				case procCommit.num:
 					return accepted(xid, words{0, 0, 0, 1, 2})
+				case procWrite.num:
+					return accepted(xid, words{0, 0, 0, 4, uint32(nfsv3.FILE_SYNC), 1, 2})
 				}
 				return accepted(xid, words{0, 1, 4, 0x66696c65, 0, 0, 0})
 			})
@@ -375,7 +380,7 @@ func FuzzReply(f *testing.F) {
 			file := &File{c: c, h: "f", name: "f"}
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
-			switch which % 12 {
+			switch which % 15 {
 			case 0:
 				err = c.Ping(ctx)
 			case 2:
@@ -405,6 +410,12 @@ func FuzzReply(f *testing.F) {
 				}
 			case 11:
 				err = c.Chmod(ctx, "a", 0)
+			case 12:
+				err = file.WriteSync(ctx, make([]byte, 8), 0)
+			case 13:
+				_, err = c.CreateGuarded(ctx, "a", 0)
+			case 14:
+				err = file.Link(ctx, "a")
 			}
 			if err != nil && err != io.EOF {
 				if _, is := errors.AsType[*Error](err); !is {

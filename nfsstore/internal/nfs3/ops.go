@@ -179,22 +179,27 @@ func (c *Client) lookup(ctx context.Context, op, name string, dir handle, base s
 	return h, attr, err
 }
 
-func (c *Client) create(ctx context.Context, name string, dir handle, base string, how nfsv3.Createhow3, repeat bool) (handle, error) {
+// create returns the attributes only if the server gave them at once.
+func (c *Client) create(ctx context.Context, name string, dir handle, base string, how nfsv3.Createhow3, repeat bool) (handle, *nfsv3.Fattr3, error) {
 	p := procCreate
 	p.repeat = repeat
 	res, err := call(ctx, c, p, name, sequence{dirop{dir, base}, how}, nfsv3.ReadCreate3res)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	ok, is := res.(*nfsv3.Create3res_NFS3_OK)
 	if !is {
-		return "", c.nonsense(p, name)
+		return "", nil, c.nonsense(p, name)
+	}
+	var attr *nfsv3.Fattr3
+	if got, is := ok.Resok.ObjAttributes.(*nfsv3.PostOpAttr_TRUE); is {
+		attr = &got.Attributes
 	}
 	if obj, is := ok.Resok.Obj.(*nfsv3.PostOpFh3_TRUE); is {
-		return handle(obj.Handle.Data), nil
+		return handle(obj.Handle.Data), attr, nil
 	}
-	h, _, err := c.lookup(ctx, p.op, name, dir, base)
-	return h, err
+	h, got, err := c.lookup(ctx, p.op, name, dir, base)
+	return h, &got, err
 }
 
 func (c *Client) mkdir(ctx context.Context, name string, dir handle, base string, attr nfsv3.Sattr3) error {
