@@ -9,8 +9,8 @@ import (
 	"github.com/sugarlabs/beamrider/internal/require"
 )
 
-// lab returns a lab and the worker for its guests.
-func lab(t *testing.T) (*guest.Lab, string) {
+// bench returns a lab with the worker for its guests.
+func bench(t *testing.T) *Bench {
 	t.Helper()
 	if err := guest.Missing(); err != nil {
 		require.Skip(t, err.Error())
@@ -24,19 +24,19 @@ func lab(t *testing.T) (*guest.Lab, string) {
 			t.Error(err)
 		}
 	})
-	worker := filepath.Join(t.TempDir(), "worker")
-	if err := guest.Build(t.Context(), worker, "github.com/sugarlabs/beamrider/internal/nfsproof/worker"); err != nil {
+	b := &Bench{Lab: lab, Worker: filepath.Join(t.TempDir(), "worker")}
+	if err := guest.Build(t.Context(), b.Worker, "github.com/sugarlabs/beamrider/internal/nfsproof/worker"); err != nil {
 		t.Fatal(err)
 	}
-	return lab, worker
+	return b
 }
 
 // One power cut at each place; make proof has more.
 func TestPowerCuts(t *testing.T) {
-	lab, worker := lab(t)
+	b := bench(t)
 	for _, p := range Places {
 		t.Run(p.Name, func(t *testing.T) {
-			r, err := Cut(t.Context(), lab, t.TempDir(), worker, p, 60+rand.IntN(60))
+			r, err := b.Cut(t.Context(), p, 60+rand.IntN(60))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,18 +30,24 @@ type FrontEnds struct {
 }
 
 // TwoFrontEnds has two guests store that many files each in what guest 0 serves.
-func TwoFrontEnds(ctx context.Context, lab *guest.Lab, s *Service, worker string, files int, options string) (*FrontEnds, error) {
+func (s *Service) TwoFrontEnds(ctx context.Context, files int, options string) (_ *FrontEnds, err error) {
 	var results [2]FrontEndResult
 	var all errgroup.Group
+	var clients []*guest.Guest
+	defer func() {
+		for _, g := range clients {
+			err = errors.Join(err, g.Kill())
+		}
+	}()
 	for i, ids := range [2][2]string{{"a", "b"}, {"b", "a"}} {
-		g, err := Client(ctx, lab, 1+i, s, options)
+		g, err := s.Client(ctx, 1+i, options)
 		if err != nil {
 			return nil, err
 		}
-		defer g.Kill()
+		clients = append(clients, g)
 		all.Go(func() error {
 			var out, errs bytes.Buffer
-			cmd := g.Command(ctx, worker, "frontend", "-dir", "/mnt/n", "-id", ids[0], "-peer", ids[1], "-files", fmt.Sprint(files))
+			cmd := g.Command(ctx, s.bench.Worker, "frontend", "-dir", "/mnt/n", "-id", ids[0], "-peer", ids[1], "-files", fmt.Sprint(files))
 			cmd.Stdout, cmd.Stderr = &out, &errs
 			if err := cmd.Run(); err != nil {
 				return fmt.Errorf("front end %s: %w\n%s", ids[0], err, errs.String())
@@ -51,6 +58,10 @@ func TwoFrontEnds(ctx context.Context, lab *guest.Lab, s *Service, worker string
 	if err := all.Wait(); err != nil {
 		return nil, err
 	}
+	return compare(results)
+}
+
+func compare(results [2]FrontEndResult) (*FrontEnds, error) {
 	f := &FrontEnds{}
 	var took []time.Duration
 	for i, r := range results {

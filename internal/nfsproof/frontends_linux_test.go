@@ -7,15 +7,15 @@ import (
 
 // Two machines on one store: what one has stored the other sees soon and whole.
 func TestTwoFrontEnds(t *testing.T) {
-	lab, worker := lab(t)
+	b := bench(t)
 	disk := newDisk(t)
-	s, err := Serve(t.Context(), lab, Knfsd, disk)
+	s, err := b.Serve(t.Context(), Knfsd, disk)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer kill(t, s.Guest)
 	const files = 5000
-	f, err := TwoFrontEnds(t.Context(), lab, s, worker, files, MountOptions)
+	f, err := s.TwoFrontEnds(t.Context(), files, MountOptions)
 	if err != nil {
 		t.Fatal(err)
 	}

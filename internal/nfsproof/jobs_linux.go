@@ -27,7 +27,7 @@ const MiddleOfRestart = "middle of the restart"
 // JobCount is how many jobs there are.
 const JobCount = 8
 
-// ManyFolder is where [Fill] makes names.
+// ManyFolder is where [Service.Fill] makes names.
 const ManyFolder = "many"
 
 // ManyName is one of many names in a folder.
@@ -35,19 +35,19 @@ func ManyName(n int) string { return fmt.Sprintf("name%06d", n) }
 
 // Fill makes most of the names that the job with many needs, on the server's own disk: through a mount it
 // would take the longer part of a minute. The client makes the others.
-func Fill(ctx context.Context, s *Service, names int) error {
+func (s *Service) Fill(ctx context.Context, names int) error {
 	_, err := s.Guest.Shell(ctx, fmt.Sprintf(`mkdir -p %[1]s/%[2]s; cd %[1]s/%[2]s
 seq -f 'name%%06.0f' 0 %[3]d | xargs touch; sync`, exported, ManyFolder, names-names/5-1))
 	return err
 }
 
 // Client boots a guest and mounts what guest 0 exports, at /mnt/n.
-func Client(ctx context.Context, lab *guest.Lab, number int, s *Service, options string) (*guest.Guest, error) {
-	g, err := lab.Boot(ctx, guest.Machine{Number: number, Modules: clientModules})
+func (s *Service) Client(ctx context.Context, number int, options string) (*guest.Guest, error) {
+	g, err := s.bench.Lab.Boot(ctx, guest.Machine{Number: number, Modules: clientModules})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := g.Shell(ctx, mount(s.Guest.Address(), options)); err != nil {
+	if _, err := g.Shell(ctx, s.mount(options)); err != nil {
 		return nil, errors.Join(fmt.Errorf("mounting: %w", err), g.Kill())
 	}
 	return g, nil
@@ -55,11 +55,11 @@ func Client(ctx context.Context, lab *guest.Lab, number int, s *Service, options
 
 // Jobs has a kernel client do what programs do to files, and restarts the server in the middle. It
 // returns how each job went.
-func Jobs(ctx context.Context, client *guest.Guest, s *Service, worker string, names int) ([]JobResult, error) {
-	if err := Fill(ctx, s, names); err != nil {
+func (s *Service) Jobs(ctx context.Context, client *guest.Guest, names int) ([]JobResult, error) {
+	if err := s.Fill(ctx, names); err != nil {
 		return nil, err
 	}
-	cmd := client.Command(ctx, worker, "jobs", "-dir", "/mnt/n", "-names", fmt.Sprint(names))
+	cmd := client.Command(ctx, s.bench.Worker, "jobs", "-dir", "/mnt/n", "-names", fmt.Sprint(names))
 	var results []JobResult
 	var errs bytes.Buffer
 	lines := &lineWriter{each: func(line []byte) error {

@@ -8,21 +8,21 @@ import (
 
 // The kernel's client finds the same with every server.
 func TestKernelClient(t *testing.T) {
-	lab, worker := lab(t)
-	for _, kind := range []Server{Knfsd, Ganesha} {
+	b := bench(t)
+	for _, kind := range []Server{Knfsd, Ganesha, Nfsd} {
 		t.Run(string(kind), func(t *testing.T) {
 			disk := newDisk(t)
-			s, err := Serve(t.Context(), lab, kind, disk)
+			s, err := b.Serve(t.Context(), kind, disk)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer kill(t, s.Guest)
-			client, err := Client(t.Context(), lab, 1, s, MountOptions)
+			client, err := s.Client(t.Context(), 1, MountOptions)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer kill(t, client)
-			results, err := Jobs(t.Context(), client, s, worker, 10_000)
+			results, err := s.Jobs(t.Context(), client, 10_000)
 			if err != nil {
 				t.Fatalf("%v\n%s", err, client.Log())
 			}

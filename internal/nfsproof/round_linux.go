@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,7 +19,9 @@ type Place struct {
 	Server Server
 	Mount  bool   // the writers use a mount of the kernel; else, with a server, our own client
 	Names  string // how the store is to make names safe; "": as it decides
-	Loses  bool   // a control: in some rounds it must lose something
+	// Renames makes the writers do without links, which the server has not: they write under another
+	// name, sync and rename.
+	Renames bool
 }
 
 // Places are those that must lose nothing.
@@ -29,6 +30,15 @@ var Places = []Place{
 	{Name: "dirvol on a mount of knfsd", Server: Knfsd, Mount: true},
 	{Name: "dirvol on a mount of Ganesha", Server: Ganesha, Mount: true},
 	{Name: "nfs3vol on Ganesha", Server: Ganesha},
+	{Name: "nfs3vol on nfsd", Server: Nfsd},
+}
+
+// Controls are places that lose what they acknowledged, in one round of ten at least. Without them a
+// proof would not show that it can find anything.
+var Controls = []Place{
+	{Name: "dirvol on a mount of Ganesha, without fence", Server: Ganesha, Mount: true, Names: "server"},
+	{Name: "nfs3vol on Ganesha, without fence", Server: Ganesha, Names: "server"},
+	{Name: "go-nfs, by names that are changed", Server: GoNFS, Renames: true, Names: "server"},
 }
 
 // diskSize is that of the disk of guest 0, bytes.
@@ -43,18 +53,18 @@ type Round struct {
 
 // Cut stores files at a place, cuts the power of guest 0 after so many acknowledgements, boots it again
 // and looks. The lab must have no guests, and has none afterwards.
-func Cut(ctx context.Context, lab *guest.Lab, dir, worker string, p Place, after int) (_ *Round, err error) {
+func (b *Bench) Cut(ctx context.Context, p Place, after int) (_ *Round, err error) {
 	began := time.Now()
 	disk, err := guest.NewDisk(ctx, diskSize)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, disk.Close()) }()
-	acks, err := p.write(ctx, lab, worker, disk, after)
+	acks, err := b.write(ctx, p, disk, after)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
-	found, err := look(ctx, lab, worker, disk, filepath.Join(dir, "acks"), acks)
+	found, err := b.look(ctx, disk, acks)
 	if err != nil {
 		return nil, fmt.Errorf("%s: after the power cut: %w", p.Name, err)
 	}
@@ -62,16 +72,16 @@ func Cut(ctx context.Context, lab *guest.Lab, dir, worker string, p Place, after
 }
 
 // write runs the writers until the power is cut.
-func (p Place) write(ctx context.Context, lab *guest.Lab, worker string, disk *guest.Disk, after int) (_ *Acks, err error) {
+func (b *Bench) write(ctx context.Context, p Place, disk *guest.Disk, after int) (_ *Acks, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	service, err := Serve(ctx, lab, p.Server, disk)
+	service, err := b.Serve(ctx, p.Server, disk)
 	if err != nil {
 		return nil, err
 	}
 	server := service.Guest
 	acks, complaints := NewAcks(), &awaited{there: make(chan struct{}), done: true}
-	wait, end, err := p.start(ctx, lab, service, worker, acks, complaints)
+	wait, end, err := p.start(ctx, service, acks, complaints)
 	if err != nil {
 		return nil, errors.Join(err, server.Kill())
 	}
@@ -92,23 +102,29 @@ func (p Place) write(ctx context.Context, lab *guest.Lab, worker string, disk *g
 
 // start starts the writers where they belong. They write to wait when they end, and are gone when end
 // has returned.
-func (p Place) start(ctx context.Context, lab *guest.Lab, service *Service, worker string, out, errs io.Writer) (wait <-chan error, end func() error, err error) {
-	server := service.Guest
-	where, at := server, exported
+func (p Place) start(ctx context.Context, s *Service, out, errs io.Writer) (wait <-chan error, end func() error, err error) {
+	where, at := s.Guest, exported
 	end = func() error { return nil }
 	switch {
 	case p.Mount:
-		if where, err = Client(ctx, lab, 1, service, MountOptions); err != nil {
+		if where, err = s.Client(ctx, 1, MountOptions); err != nil {
 			return nil, nil, err
 		}
 		at, end = "/mnt/n", where.Kill
 	case p.Server != NoServer:
-		at = fmt.Sprintf("nfs://%s:2049%s?mountport=20048&uid=0&gid=0", server.Address(), exported)
+		at = s.URL(p.Names)
 	}
-	args := []string{worker, "publish", "-url", at}
+	if p.Names != "" && !strings.HasPrefix(at, "nfs:") {
+		at = "file://" + at + "?names=" + p.Names
+	}
+	verb := "publish"
+	if p.Renames {
+		verb = "rename"
+	}
+	args := []string{s.bench.Worker, verb, "-url", at}
 	ended := make(chan error, 1)
 	if strings.HasPrefix(at, "nfs:") {
-		cmd := lab.HostCommand(ctx, args...)
+		cmd := s.bench.Lab.HostCommand(ctx, args...)
 		cmd.Stdout, cmd.Stderr = out, errs
 		if err := cmd.Start(); err != nil {
 			return nil, nil, err
@@ -137,20 +153,21 @@ func (p Place) start(ctx context.Context, lab *guest.Lab, service *Service, work
 }
 
 // look boots guest 0 again and compares its disk with what was acknowledged.
-func look(ctx context.Context, lab *guest.Lab, worker string, disk *guest.Disk, file string, acks *Acks) (_ *Finding, err error) {
-	f, err := os.Create(file)
+func (b *Bench) look(ctx context.Context, disk *guest.Disk, acks *Acks) (_ *Finding, err error) {
+	f, err := os.CreateTemp("", "acks") // which the guest reads
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
 	_, err = acks.WriteTo(f)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	g, err := lab.Boot(ctx, guest.Machine{Disk: disk})
+	g, err := b.Lab.Boot(ctx, guest.Machine{Disk: disk})
 	if err != nil {
 		return nil, err
 	}
-	out, err := g.Shell(ctx, mountDisk+fmt.Sprintf("%s check -dir %s -acks %s", worker, exported, file))
+	out, err := g.Shell(ctx, mountDisk+fmt.Sprintf("%s check -dir %s -acks %s", b.Worker, exported, f.Name()))
 	if err = errors.Join(err, g.Kill()); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,8 @@ const (
 	NoServer Server = ""        // the writers are on guest 0
 	Knfsd    Server = "knfsd"   // of the Linux kernel, an export with sync
 	Ganesha  Server = "ganesha" // NFS-Ganesha, as Debian has it
+	Nfsd     Server = "nfsd"    // our own, package nfsd
+	GoNFS    Server = "go-nfs"  // github.com/willscott/go-nfs
 )
 
 // exported is the folder on the disk of guest 0 that the store is in.
@@ -30,16 +32,18 @@ mkdir -p ` + exported + "\n"
 
 // A recipe says how a server is run on guest 0, in scripts.
 type recipe struct {
-	modules []string
-	prepare string // once
-	run     string // prints "ready" when clients may connect; its end is that of the server
-	stop    string // what else ends the server, as if it were killed
+	modules   []string
+	mountPort int
+	prepare   string // once
+	run       string // prints "ready" when clients may connect; its end is that of the server
+	stop      string // what else ends the server, as if it were killed
 }
 
 var recipes = map[Server]recipe{
 	NoServer: {prepare: mountDisk, run: "echo ready; exec sleep infinity"},
 	Knfsd: {
-		modules: []string{"nfsd"},
+		modules:   []string{"nfsd"},
+		mountPort: 20048,
 		prepare: mountDisk + `mount -t tmpfs tmpfs /var/lib/nfs
 mkdir -p /var/lib/nfs/{sm,sm.bak,v4recovery,rpc_pipefs,nfsdcltrack}
 touch /var/lib/nfs/{etab,rmtab,state}
@@ -52,7 +56,21 @@ rpc.mountd -p 20048 >/dev/null 2>&1
 		run:  "rpc.nfsd -G 10 4; echo ready; exec sleep infinity",
 		stop: "rpc.nfsd 0",
 	},
+	Nfsd: {
+		mountPort: 2049,
+		prepare:   mountDisk,
+		run:       `exec "$WORKER" serve -listen "$ADDRESS:2049" -dir ` + exported + " -state /mnt/x",
+	},
+	GoNFS: {
+		mountPort: 2049,
+		prepare:   mountDisk,
+		run: `"$GONFSD" -l "$ADDRESS:2049" -d ` + exported + ` &
+until (exec 3<>"/dev/tcp/$ADDRESS/2049") 2>/dev/null; do kill -0 $!; sleep 0.05; done
+echo ready
+wait`,
+	},
 	Ganesha: {
+		mountPort: 20048,
 		prepare: mountDisk + `mkdir -p /mnt/nfs/ganesha/v4recov /mnt/nfs/ganesha/v4old
 mount --bind /mnt/nfs /var/lib/nfs
 rpcbind >/dev/null 2>&1
@@ -74,18 +92,21 @@ wait`,
 	},
 }
 
-// MountOptions are those that the documentation recommends.
-const MountOptions = "vers=3,proto=tcp,port=2049,mountport=20048,mountproto=tcp,nolock,hard,lookupcache=positive"
+// MountOptions are those that the documentation recommends, but for the ports.
+const MountOptions = "vers=3,proto=tcp,mountproto=tcp,nolock,hard,lookupcache=positive"
 
-// mount is what a client guest runs.
-func mount(address, options string) string {
-	return fmt.Sprintf("mkdir -p /mnt/n\nmount.nfs -n %s:%s /mnt/n -o %s,retry=0\n", address, exported, options)
+// A Bench is a lab with what runs in its guests.
+type Bench struct {
+	Lab    *guest.Lab
+	Worker string // the program of package worker
+	GoNFS  string // gonfsd of module internal/peers; "": there is none
 }
 
 // A Service is a server that runs on guest 0.
 type Service struct {
 	Guest *guest.Guest
 
+	bench *Bench
 	kind  Server
 	ctx   context.Context
 	kill  context.CancelFunc // of the run
@@ -94,16 +115,16 @@ type Service struct {
 
 // Serve boots guest 0 with the disk and starts the server there, until ctx ends. It returns when clients
 // may connect.
-func Serve(ctx context.Context, lab *guest.Lab, kind Server, disk *guest.Disk) (*Service, error) {
+func (b *Bench) Serve(ctx context.Context, kind Server, disk *guest.Disk) (*Service, error) {
 	r, ok := recipes[kind]
 	if !ok {
 		return nil, fmt.Errorf("there is no server %q", kind)
 	}
-	g, err := lab.Boot(ctx, guest.Machine{Disk: disk, Modules: r.modules})
+	g, err := b.Lab.Boot(ctx, guest.Machine{Disk: disk, Modules: r.modules})
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{Guest: g, kind: kind, ctx: ctx}
+	s := &Service{Guest: g, bench: b, kind: kind, ctx: ctx}
 	if _, err = g.Shell(ctx, r.prepare); err == nil {
 		err = s.run()
 	}
@@ -116,6 +137,7 @@ func Serve(ctx context.Context, lab *guest.Lab, kind Server, disk *guest.Disk) (
 func (s *Service) run() error {
 	ctx, kill := context.WithCancel(s.ctx)
 	cmd := s.Guest.Command(ctx, "bash", "-e", "-u", "-c", recipes[s.kind].run)
+	cmd.Env = []string{"WORKER=" + s.bench.Worker, "GONFSD=" + s.bench.GoNFS, "ADDRESS=" + s.Guest.Address()}
 	out := &awaited{text: "ready", there: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
@@ -131,6 +153,24 @@ func (s *Service) run() error {
 		kill()
 		return fmt.Errorf("the server %s: %w\n%s", s.kind, err, out)
 	}
+}
+
+// URL is the export for our own client.
+func (s *Service) URL(names string) string {
+	export := exported
+	if s.kind == GoNFS {
+		export = "/" // it has one only
+	}
+	url := fmt.Sprintf("nfs://%s:2049%s?mountport=%d&uid=0&gid=0", s.Guest.Address(), export, recipes[s.kind].mountPort)
+	if names != "" {
+		url += "&names=" + names
+	}
+	return url
+}
+
+// mount is what a client guest runs.
+func (s *Service) mount(options string) string {
+	return fmt.Sprintf("mkdir -p /mnt/n\nmount.nfs -n %s:%s /mnt/n -o %s,port=2049,mountport=%d,retry=0\n", s.Guest.Address(), exported, options, recipes[s.kind].mountPort)
 }
 
 // Restart kills the server, and not its machine, and starts it again.

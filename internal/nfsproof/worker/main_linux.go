@@ -30,6 +30,8 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"publish":  publish,
 	"check":    check,
 	"jobs":     jobs,
+	"serve":    serve,
+	"rename":   renamed,
 }
 
 func main() {
