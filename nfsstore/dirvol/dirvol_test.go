@@ -8,15 +8,19 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/sugarlabs/beamrider/internal/require"
 	"github.com/sugarlabs/beamrider/nfsstore"
 	"github.com/sugarlabs/beamrider/nfsstore/dirvol"
 	"github.com/sugarlabs/beamrider/nfsstore/vol"
+	"github.com/sugarlabs/beamrider/nfsstore/voltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -181,4 +185,39 @@ func testPlantedThings(t *testing.T, onlyRoot bool) {
 	if _, err := os.Stat(filepath.Join(dir, "folder")); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	contract := func(newDir func(testing.TB) string, o dirvol.Options) func(*testing.T) {
+		return func(t *testing.T) {
+			voltest.Run(t, func(t testing.TB) vol.Vol {
+				v, err := dirvol.Open(newDir(t), &o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return v
+			})
+		}
+	}
+	plain := func(t testing.TB) string { return t.TempDir() }
+	t.Run("disk", contract(plain, dirvol.Options{}))
+	t.Run("with a fence", contract(plain, dirvol.Options{Names: vol.NamesByFence}))
+	t.Run("memory", contract(func(t testing.TB) string { return mount(t, "tmpfs", "size=64m,nr_inodes=20000") }, dirvol.Options{}))
+}
+
+// mount mounts a file system of that type, which goes with the test.
+func mount(t testing.TB, kind, options string) string {
+	t.Helper()
+	mount, umount := require.Tool(t, "mount"), require.Tool(t, "umount")
+	dir := t.TempDir()
+	if out, err := exec.Command(mount, "-t", kind, "-o", options, kind, dir).CombinedOutput(); err != nil {
+		require.Skip(t, "a file system cannot be mounted, which needs root: "+strings.TrimSpace(string(out)))
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command(umount, dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v %s", err, out)
+		}
+	})
+	return dir
 }

@@ -14,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// open returns a volume of the server's export.
-func open(t testing.TB, server *testnfs.Server) *Vol {
+// config is of the server's export.
+func config(t testing.TB, server *testnfs.Server) Config {
 	t.Helper()
 	u, err := url.Parse(server.URL())
 	if err != nil {
@@ -25,7 +25,13 @@ func open(t testing.TB, server *testnfs.Server) *Vol {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := New(c)
+	return c
+}
+
+// open returns a volume of the server's export.
+func open(t testing.TB, server *testnfs.Server) *Vol {
+	t.Helper()
+	v, err := New(config(t, server))
 	if err != nil {
 		t.Fatal(err)
 	}

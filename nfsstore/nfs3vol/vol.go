@@ -110,7 +110,8 @@ func told(err error) error {
 	case errors.Is(err, nfs3.ErrClosed) && !errors.Is(err, fs.ErrClosed):
 		return errors.Join(fs.ErrClosed, err)
 	case errors.Is(err, nfs3.ErrName):
-		return errors.Join(fs.ErrInvalid, err)
+		// What else is wrong with a name was seen before.
+		return &vol.Error{Fault: vol.FaultLongName, Err: err}
 	case away(err):
 		return &vol.Error{Fault: vol.FaultAway, Err: err}
 	}
