@@ -22,6 +22,9 @@ var (
 	ErrUnavailable = errors.New("file system unavailable")
 	// ErrCorrupt: the bytes that arrived are not those that were declared. Nothing was stored.
 	ErrCorrupt = errors.New("content differs from what was declared")
+	// ErrChanged: an open file was replaced on the server by another one. What was read of it is
+	// no part of what is there now.
+	ErrChanged = errors.New("the file was replaced")
 	// ErrName: the name breaks the grammar of [CheckName].
 	ErrName = errors.New("invalid name")
 )

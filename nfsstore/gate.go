@@ -19,9 +19,16 @@ type gate struct {
 	// slots when they hang in the kernel. It costs a switch between goroutines, so a local disk and
 	// a volume that itself honours contexts do without.
 	apart bool
+
+	// full is when all slots were taken and none was given back since, in nanoseconds of the
+	// clock since start; 0: that is not so.
+	full  atomic.Int64
+	start time.Time
 }
 
-func newGate(n int, apart bool) *gate { return &gate{make(chan struct{}, n), apart} }
+func newGate(n int, apart bool) *gate {
+	return &gate{slots: make(chan struct{}, n), apart: apart, start: time.Now()}
+}
 
 // enter waits for a slot. The caller must call leave when it returned nil.
 func (g *gate) enter(ctx context.Context) error {
@@ -30,8 +37,14 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 	select {
 	case g.slots <- struct{}{}:
+		if g.full.Load() != 0 {
+			g.full.Store(0)
+		}
 		return nil
 	default:
+	}
+	if g.hung() {
+		return g.refuse()
 	}
 	t := time.NewTimer(gateWait)
 	defer t.Stop()
@@ -41,12 +54,32 @@ func (g *gate) enter(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-t.C:
-		return &failure{op: "wait", kind: ErrUnavailable, sentence: fmt.Sprintf(
-			"%d calls to the file system have not returned for %v; its disk or server hangs", cap(g.slots), gateWait)}
+		return g.refuse()
 	}
 }
 
-func (g *gate) leave() { <-g.slots }
+// hung reports whether all slots have been taken for so long that waiting has no use. As soon as one
+// of the calls in them comes back, it has again.
+func (g *gate) hung() bool {
+	now := int64(time.Since(g.start)) + 1
+	if g.full.CompareAndSwap(0, now) {
+		return false
+	}
+	since := g.full.Load()
+	return since != 0 && now-since > int64(gateWait)
+}
+
+func (g *gate) refuse() error {
+	return &failure{op: "wait", kind: ErrUnavailable, sentence: fmt.Sprintf(
+		"%d calls to the file system have not returned for %v; its disk or server hangs", cap(g.slots), gateWait)}
+}
+
+func (g *gate) leave() {
+	<-g.slots
+	if g.full.Load() != 0 {
+		g.full.Store(0)
+	}
+}
 
 // do runs f inside the gate. What f shares with its caller it may write only as its last act, and
 // the caller may look at it only when do returned nil or an error of f: use [through] for results.

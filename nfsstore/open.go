@@ -26,6 +26,9 @@ type Options struct {
 	ReadOnly bool
 	// Concurrency bounds how many calls are inside the file system at a time; 0: 64.
 	Concurrency int
+	// ReadTimeout bounds one read of an open file where it may hang, as on a mount whose server is
+	// gone; 0: 30 s. A read that takes longer fails with ErrUnavailable.
+	ReadTimeout time.Duration
 	// Names is how names of files are made safe from a power cut, for [Open]; zero: by the kind of
 	// file system, see the package comment. [New] leaves it to its volume.
 	Names vol.Names
@@ -38,6 +41,9 @@ func (o *Options) check(name string) error {
 	}
 	if o.Concurrency < 0 {
 		refuse(fmt.Sprintf("the concurrency of %d is below 0", o.Concurrency))
+	}
+	if o.ReadTimeout < 0 {
+		refuse(fmt.Sprintf("the time-out of reads of %v is below 0", o.ReadTimeout))
 	}
 	if !o.Names.Valid() {
 		refuse("there is no such way to make names safe as " + o.Names.String())
@@ -55,8 +61,11 @@ func (o *Options) slots() int {
 
 func newStore(dir string, o *Options) *Store {
 	s := &Store{
-		dir: dir, readOnly: o.ReadOnly, log: o.Logger,
+		dir: dir, readOnly: o.ReadOnly, log: o.Logger, readTimeout: o.ReadTimeout,
 		known: make(map[string]struct{}), temps: make(map[string]struct{}),
+	}
+	if s.readTimeout == 0 {
+		s.readTimeout = 30 * time.Second
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -8,6 +8,7 @@ import (
 	"path"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
@@ -23,7 +24,9 @@ type Store struct {
 	gate     *gate
 	log      *slog.Logger
 	readOnly bool
-	probed   atomic.Bool // the volume has shown that it can do what is needed
+
+	readTimeout time.Duration // of one read where it may hang
+	probed      atomic.Bool   // the volume has shown that it can do what is needed
 
 	closing sync.Once
 	closed  error
@@ -40,22 +43,26 @@ func (s *Store) Close() error {
 	return s.closed
 }
 
-// Open opens a file for reading; it is also an [io.ReaderAt] and an [io.Seeker]. In a directory it
-// is an [os.File], which net/http sends without copying. The context bounds the opening only; on an
-// nfs:// store each read is bounded by the timeout of the url, and Close ends what is under way.
+// Open opens a file for reading; it is also an [io.ReaderAt] and an [io.Seeker]. In a directory of a
+// local disk it is an [os.File], which net/http sends without copying. The context bounds the opening
+// only. On a mount each read is bounded by [Options].ReadTimeout, on an nfs:// store by the timeout of
+// the url; after it, reading fails with an error that matches [ErrUnavailable]. Close ends what is
+// under way.
 //
 // Removing its name does not disturb an open file, except on NFS when another machine removes it,
-// or any on an nfs:// store: then reads fail with an error that matches [ErrUnavailable], or on a
-// mount with ESTALE. The error of Open may match [fs.ErrNotExist], also when name is a directory.
+// or any on an nfs:// store. Then the file is opened once more: reading goes on when the name has the
+// same file still, by its size and time, and fails with [ErrChanged] when it has another, or with
+// ErrUnavailable when it is gone. The error of Open may match [fs.ErrNotExist], also when name is a
+// directory.
 func (s *Store) Open(ctx context.Context, name string) (fs.File, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
-	f, _, err := s.open(ctx, name)
+	f, info, err := s.open(ctx, name)
 	if err != nil {
 		return nil, s.fail("open", name, reading, err)
 	}
-	return s.handOut(name, f), nil
+	return s.handOut(name, f, info), nil
 }
 
 // open opens a regular file. Its errors are those of the system.

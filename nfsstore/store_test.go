@@ -363,7 +363,7 @@ func testReadersSeeNothingByHalf(t *testing.T, p place) {
 				got, err := read(context.WithoutCancel(ctx), s, "d/a")
 				switch {
 				case errors.Is(err, fs.ErrNotExist):
-				case errors.Is(err, ErrUnavailable) && p.export(): // removed while it was read
+				case (errors.Is(err, ErrUnavailable) || errors.Is(err, ErrChanged)) && p.export(): // removed while it was read
 				case err != nil:
 					t.Error(err)
 					return
