@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // A conn is one connection of a client. Its calls are carried out side by side, and answered as they
@@ -19,9 +21,12 @@ type conn struct {
 	se    *session
 	nc    net.Conn
 	peer  *peer
-	slots chan struct{} // calls under way, until their replies are sent
-	last  atomic.Int64  // when a call came last, or the connection, in nanoseconds
+	slots chan struct{}       // calls under way, until their replies are sent
+	bytes *semaphore.Weighted // of them
+	last  atomic.Int64        // when a call came last, or the connection, in nanoseconds
 	calls sync.WaitGroup
+
+	sending atomic.Int64 // since when a reply is being sent, in nanoseconds, or zero
 
 	ending atomic.Bool // the server is
 	mu     sync.Mutex  // one reply is sent at a time
@@ -29,7 +34,7 @@ type conn struct {
 }
 
 func newConn(se *session, nc net.Conn) *conn {
-	c := &conn{se: se, nc: nc, slots: make(chan struct{}, callsPerConnection)}
+	c := &conn{se: se, nc: nc, slots: make(chan struct{}, callsPerConnection), bytes: semaphore.NewWeighted(bytesPerConnection)}
 	c.last.Store(time.Now().UnixNano())
 	return c
 }
@@ -65,10 +70,8 @@ func (c *conn) read(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if r.Buffered() < 4 {
-			if _, err := r.Peek(1); err != nil {
-				return err
-			}
+		if _, err := r.Peek(1); err != nil {
+			return err
 		}
 		if err := c.nc.SetReadDeadline(time.Now().Add(c.se.times.record)); err != nil {
 			return err
@@ -109,20 +112,28 @@ func (c *conn) start(ctx context.Context, rec record) error {
 		return ctx.Err()
 	}
 	cost := int64(len(rec.b)) + replyBound(&head, rec.b)
-	if err := c.peer.bytes.Acquire(ctx, cost); err != nil {
+	done := func() {
+		c.bytes.Release(cost)
 		<-c.slots
+	}
+	if err := c.bytes.Acquire(ctx, cost); err != nil {
+		<-c.slots
+		return err
+	}
+	if err := c.se.door.reserve(ctx, cost); err != nil {
+		done()
 		return err
 	}
 	select {
 	case c.se.slots <- struct{}{}:
 	case <-ctx.Done():
-		c.peer.bytes.Release(cost)
-		<-c.slots
+		c.se.door.bytes.Release(cost)
+		done()
 		return ctx.Err()
 	}
 	c.calls.Go(func() {
-		defer func() { <-c.slots }()
-		defer c.peer.bytes.Release(cost)
+		defer done()
+		defer c.se.door.bytes.Release(cost)
 		c.se.count.inFlight.Add(1)
 		rep, ok := c.se.answer(ctx, c.peer.addr, &head, rec.b, args)
 		c.se.count.inFlight.Add(-1)
@@ -147,7 +158,9 @@ func (c *conn) send(r reply) error {
 	if c.broken {
 		return net.ErrClosed
 	}
+	c.sending.Store(time.Now().UnixNano())
 	err := c.write(r)
+	c.sending.Store(0)
 	if err != nil {
 		c.broken = true
 		err = errors.Join(err, c.nc.Close())

@@ -75,6 +75,8 @@ type handles interface {
 	of(fd int, st *unix.Stat_t) ([]byte, error)
 	// open returns a file descriptor that only names the file (O_PATH).
 	open(id []byte) (fd int, err error)
+	// room returns an error when no more files can be found again.
+	room() error
 	// seen and gone tell of names that files have, or had, in a directory.
 	seen(dir, ino uint64, name string)
 	gone(dir, ino uint64, name string)
@@ -114,5 +116,6 @@ func (k kernelHandles) open(id []byte) (int, error) {
 	}
 }
 
+func (kernelHandles) room() error                 { return nil }
 func (kernelHandles) seen(uint64, uint64, string) {}
 func (kernelHandles) gone(uint64, uint64, string) {}

@@ -179,6 +179,13 @@ func (ix *index) at(p place, depth int) (int, error) {
 	return openIn(dir, p.name, unix.O_PATH, 0)
 }
 
+func (ix *index) room() error {
+	if ix.len() >= ix.most {
+		return unix.ENOSPC
+	}
+	return nil
+}
+
 func (ix *index) seen(dir, ino uint64, name string) {
 	p := place{dir, name}
 	ix.mu.RLock()

@@ -13,15 +13,20 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Bounds of what one client has in the server.
+// Bounds of calls under way and of their replies, until these are sent.
 const (
-	callsPerConnection = 64       // under way
-	bytesPerClient     = 24 << 20 // of calls under way and of their replies
+	callsPerConnection = 64
+	bytesPerConnection = 8 << 20
+	bytesInAll         = 256 << 20
 )
+
+// stuck is how long a client may take for one reply when others need the memory.
+const stuck = time.Second
 
 // A door lets connections in.
 type door struct {
 	server *Server
+	bytes  *semaphore.Weighted // of bytesInAll
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -32,11 +37,10 @@ type door struct {
 type peer struct {
 	addr  netip.Addr
 	conns int // guarded by door.mu
-	bytes *semaphore.Weighted
 }
 
 func newDoor(s *Server) *door {
-	return &door{server: s, conns: make(map[*conn]struct{}), peers: make(map[netip.Addr]*peer)}
+	return &door{server: s, bytes: semaphore.NewWeighted(bytesInAll), conns: make(map[*conn]struct{}), peers: make(map[netip.Addr]*peer)}
 }
 
 // enter counts c in, and closes another connection if there is one too many: that of the same
@@ -46,7 +50,7 @@ func (d *door) enter(c *conn, addr netip.Addr) {
 	d.mu.Lock()
 	p := d.peers[addr]
 	if p == nil {
-		p = &peer{addr: addr, bytes: semaphore.NewWeighted(bytesPerClient)}
+		p = &peer{addr: addr}
 		d.peers[addr] = p
 	}
 	c.peer = p
@@ -94,6 +98,42 @@ func (d *door) remove(c *conn) {
 	delete(d.conns, c)
 	if c.peer.conns--; c.peer.conns == 0 && d.peers[c.peer.addr] == c.peer {
 		delete(d.peers, c.peer.addr)
+	}
+}
+
+// reserve takes n bytes of those that all may use together. When they are short, clients that do
+// not take their replies lose their connections.
+func (d *door) reserve(ctx context.Context, n int64) error {
+	for !d.bytes.TryAcquire(n) {
+		d.closeStuck()
+		waiting, cancel := context.WithTimeout(ctx, stuck)
+		err := d.bytes.Acquire(waiting, n)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (d *door) closeStuck() {
+	d.mu.Lock()
+	var out []*conn
+	before := time.Now().Add(-stuck).UnixNano()
+	for c := range d.conns {
+		if since := c.sending.Load(); since != 0 && since < before {
+			d.remove(c)
+			out = append(out, c)
+		}
+	}
+	d.server.count.connections.Store(int64(len(d.conns)))
+	d.mu.Unlock()
+	for _, c := range out {
+		d.server.count.evicted.Add(1)
+		c.nc.Close() // it is given up
 	}
 }
 

@@ -133,7 +133,7 @@ func create(c *call) (io.WriterTo, error) {
 		defer made.release()
 	}
 	if err == nil {
-		err = t.flush()
+		err = flushBoth(t, made)
 	}
 	if err != nil {
 		return &nfsv3.Create3res_default{Status: c.status(err), Resfail: nfsv3.Create3resfail{DirWcc: t.wcc()}}, nil
@@ -162,6 +162,9 @@ func (c *call) create(dir target, dirIno uint64, name string, how nfsv3.Createho
 	mode := uint32(0o600)
 	if m, is := attrs.Mode.(*nfsv3.SetMode3_TRUE); is {
 		mode = m.Mode & 0o7777
+	}
+	if err := dir.ex.files.room(); err != nil {
+		return target{}, err
 	}
 	const attempts = 4 // others may make and remove the name meanwhile
 	for range attempts {
@@ -200,10 +203,7 @@ func (c *call) created(dir target, dirIno uint64, name string, fd int, mode uint
 	if err != nil {
 		return t, err
 	}
-	if err := t.setAttrs(&st, attrs); err != nil {
-		return t, err
-	}
-	return t, t.flush()
+	return t, t.setAttrs(&st, attrs)
 }
 
 // adopt makes a target of a file descriptor, which stays open.
@@ -258,10 +258,7 @@ func (c *call) found(dir target, dirIno uint64, name string, mode nfsv3.Createmo
 	if _, is := attrs.Size.(*nfsv3.SetSize3_TRUE); !is {
 		return t, nil
 	}
-	if err := t.setAttrs(&ch.st, &nfsv3.Sattr3{Size: attrs.Size}); err != nil {
-		return t, err
-	}
-	return t, t.flush()
+	return t, t.setAttrs(&ch.st, &nfsv3.Sattr3{Size: attrs.Size})
 }
 
 func mkdir(c *call) (io.WriterTo, error) {
@@ -279,7 +276,7 @@ func mkdir(c *call) (io.WriterTo, error) {
 		defer made.release()
 	}
 	if err == nil {
-		err = t.flush()
+		err = flushBoth(t, made)
 	}
 	if err != nil {
 		return &nfsv3.Mkdir3res_default{Status: c.status(err), Resfail: nfsv3.Mkdir3resfail{DirWcc: t.wcc()}}, nil
@@ -294,6 +291,9 @@ func (c *call) mkdir(dir target, dirIno uint64, name string, attrs *nfsv3.Sattr3
 	if m, is := attrs.Mode.(*nfsv3.SetMode3_TRUE); is {
 		mode = m.Mode & 0o7777
 	}
+	if err := dir.ex.files.room(); err != nil {
+		return target{}, err
+	}
 	err := dir.user.do(func() error { return unix.Mkdirat(dir.path, name, mode&0o777) })
 	if err != nil {
 		return target{}, err
@@ -306,10 +306,7 @@ func (c *call) mkdir(dir target, dirIno uint64, name string, attrs *nfsv3.Sattr3
 	// A directory that is made in one whose group is kept keeps it too.
 	attrs.Mode = &nfsv3.SetMode3_TRUE{Mode: mode | ch.st.Mode&unix.S_ISGID}
 	attrs.Size = &nfsv3.SetSize3_default{}
-	if err := t.setAttrs(&ch.st, attrs); err != nil {
-		return t, err
-	}
-	return t, t.flush()
+	return t, t.setAttrs(&ch.st, attrs)
 }
 
 func remove(c *call) (io.WriterTo, error) {
@@ -346,7 +343,7 @@ func (c *call) unlink(flags int) (target, error) {
 	if err != nil {
 		return t, err
 	}
-	ch, err := t.ex.child(t.path, uint64(st.Ino), name)
+	ch, err := t.hidden(uint64(st.Ino), name)
 	if err != nil {
 		return t, err
 	}
@@ -356,6 +353,17 @@ func (c *call) unlink(flags int) (target, error) {
 	}
 	t.ex.forget(&ch, uint64(st.Ino), name)
 	return t, t.flush()
+}
+
+// hidden is child for those who could not look the name up, and must not learn whether it is there.
+func (t target) hidden(dirIno uint64, name string) (child, error) {
+	ch, err := t.ex.child(t.path, dirIno, name)
+	if err != nil {
+		if denied := t.allowed(unix.X_OK); denied != nil {
+			return ch, denied
+		}
+	}
+	return ch, err
 }
 
 // forget notes that ch has lost a name. When it was the last, its space is to be free, whoever held
@@ -394,7 +402,7 @@ func (c *call) rename(from, to target, fromIno, toIno uint64, fromName, toName s
 	if from.ex != to.ex {
 		return unix.EXDEV
 	}
-	moved, err := from.ex.child(from.path, fromIno, fromName)
+	moved, err := from.hidden(fromIno, fromName)
 	if err != nil {
 		return err
 	}
@@ -417,10 +425,10 @@ func (c *call) rename(from, to target, fromIno, toIno uint64, fromName, toName s
 	}
 	from.ex.files.gone(fromIno, uint64(moved.st.Ino), fromName)
 	from.ex.files.seen(toIno, uint64(moved.st.Ino), toName)
-	if err := to.flush(); err != nil || from.object == to.object {
-		return err
+	if from.object == to.object {
+		return to.flush()
 	}
-	return from.flush()
+	return flushBoth(to, from)
 }
 
 func link(c *call) (io.WriterTo, error) {
@@ -455,6 +463,9 @@ func (t target) link(dir target, dirIno uint64, name string) error {
 	}
 	st, err := t.stat()
 	if err != nil {
+		return err
+	}
+	if err := t.ex.files.room(); err != nil {
 		return err
 	}
 	err = t.user.do(func() error {

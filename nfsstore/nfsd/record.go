@@ -27,38 +27,51 @@ var (
 	errFragments  = errors.New("a record is in too many pieces")
 )
 
-// large keeps buffers of the longest record.
-var large = sync.Pool{New: func() any { return new([maxRecord]byte) }}
+// middlePiece is how much it gets then, until that much has come.
+const middlePiece = 128 << 10
+
+// Buffers of the longest records, and of middling ones.
+var (
+	large  = sync.Pool{New: func() any { return new([maxRecord]byte) }}
+	middle = sync.Pool{New: func() any { return new([middlePiece]byte) }}
+)
 
 // A record is a message. free may be called once nothing of it is used any more.
 type record struct {
 	b   []byte
-	big *[maxRecord]byte // what b is in, or nil
+	big any // what b is in, of a pool, or nil
 }
 
 func (r *record) free() {
-	if r.big != nil {
-		large.Put(r.big)
+	switch b := r.big.(type) {
+	case *[maxRecord]byte:
+		large.Put(b)
+	case *[middlePiece]byte:
+		middle.Put(b)
 	}
 	r.b, r.big = nil, nil
 }
 
-// grow makes room for n bytes more.
-func (r *record) grow(n int) {
-	if cap(r.b)-len(r.b) >= n {
-		return
+// grow makes room for at least one of n bytes more, and returns for how many.
+func (r *record) grow(n int) int {
+	if room := cap(r.b) - len(r.b); room > 0 {
+		return min(n, room)
 	}
-	if r.big == nil && len(r.b) == 0 && n <= firstPiece {
-		r.b = make([]byte, 0, n)
-		return
+	old := *r
+	switch size := len(r.b); {
+	case size == 0:
+		r.b = make([]byte, 0, min(n, firstPiece))
+	case size < firstPiece: // pieces of a record that came in small ones
+		r.b = append(make([]byte, 0, firstPiece), old.b...)
+	case size < middlePiece:
+		b := middle.Get().(*[middlePiece]byte)
+		r.b, r.big = append(b[:0], old.b...), b
+	default:
+		b := large.Get().(*[maxRecord]byte)
+		r.b, r.big = append(b[:0], old.b...), b
 	}
-	if len(r.b)+n <= firstPiece {
-		r.b = append(make([]byte, 0, firstPiece), r.b...)
-		return
-	}
-	big := large.Get().(*[maxRecord]byte)
-	r.b = append(big[:0], r.b...)
-	r.big = big
+	old.free()
+	return min(n, cap(r.b)-len(r.b))
 }
 
 // readRecord reads one record. The error is io.EOF only when the connection ended before it.
@@ -82,11 +95,7 @@ func readRecord(r io.Reader) (rec record, err error) {
 			return rec, errLongRecord
 		}
 		for left > 0 {
-			n := left
-			if len(rec.b) < firstPiece {
-				n = min(left, firstPiece-len(rec.b))
-			}
-			rec.grow(n)
+			n := rec.grow(left)
 			at := len(rec.b)
 			rec.b = rec.b[:at+n]
 			if _, err := io.ReadFull(r, rec.b[at:]); err != nil {
