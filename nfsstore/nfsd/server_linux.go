@@ -19,16 +19,17 @@ import (
 
 // A Server serves the exports of its Config. Its methods may be called by several goroutines.
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	seals   *sealer
-	become  bool  // it can act as other users
-	times   times // shorter in tests
-	most    int   // files and directories of an index
-	indexed bool  // use an index also where the kernel's handles would do; for tests
-	serving atomic.Bool
-	count   counters
-	refusal refusals
+	cfg       Config
+	log       *slog.Logger
+	seals     *sealer
+	become    bool  // it can act as other users
+	times     times // shorter in tests
+	most      int   // files and directories of an index
+	openFiles int   // kept open at one time
+	indexed   bool  // use an index also where the kernel's handles would do; for tests
+	serving   atomic.Bool
+	count     counters
+	refusal   refusals
 }
 
 // times are the patience of a server with its clients.
@@ -69,6 +70,7 @@ func New(c Config) (*Server, error) {
 	}
 	return &Server{
 		cfg: c, log: c.Logger, seals: newSealer(key), become: canBecome(), times: usualTimes, most: MaxIndex,
+		openFiles: maxOpenFiles(c.Limits.Connections),
 	}, nil
 }
 
@@ -169,7 +171,7 @@ func (s *Server) begin(l net.Listener) (*session, error) {
 		return nil, errors.New("the server serves already; use another one for another listener")
 	}
 	se := &session{Server: s, replies: newReplies(), slots: make(chan struct{}, s.cfg.Limits.InFlight), door: newDoor(s)}
-	se.files = newCache(maxOpenFiles(s.cfg.Limits.Connections), se.newVerifier)
+	se.files = newCache(s.openFiles, se.newVerifier)
 	se.newVerifier()
 	room := s.most
 	for _, e := range s.cfg.Exports {
