@@ -8,7 +8,8 @@ import (
 	"sync"
 )
 
-// Bounds of a replies.
+// Bounds of what is kept. The longest reply to a call that must not be made twice has a handle and
+// three sets of attributes.
 const (
 	maxReplies     = 16384
 	maxReplyBytes  = 8 << 20
@@ -20,7 +21,8 @@ const (
 // a name that was used again meanwhile. A client that got no reply, because the connection broke,
 // sends the same call again over another one, and gets the first reply.
 type replies struct {
-	seed maphash.Seed
+	seed            maphash.Seed
+	most, mostBytes int
 
 	mu    sync.Mutex
 	byKey map[callKey]*answer
@@ -47,7 +49,7 @@ type answer struct {
 }
 
 func newReplies() *replies {
-	return &replies{seed: maphash.MakeSeed(), byKey: make(map[callKey]*answer)}
+	return &replies{seed: maphash.MakeSeed(), most: maxReplies, mostBytes: maxReplyBytes, byKey: make(map[callKey]*answer)}
 }
 
 func (rs *replies) key(from netip.Addr, h *callHead, record []byte) callKey {
@@ -82,7 +84,7 @@ func (rs *replies) once(ctx context.Context, k callKey, f func() (reply []byte, 
 	}
 	a.elem = rs.old.PushFront(a)
 	rs.bytes += len(reply) + replyOverhead
-	for rs.old.Len() > maxReplies || rs.bytes > maxReplyBytes {
+	for rs.old.Len() > rs.most || rs.bytes > rs.mostBytes {
 		last := rs.old.Back()
 		b := rs.old.Remove(last).(*answer)
 		delete(rs.byKey, b.key)

@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/require"
 	"github.com/sugarlabs/beamrider/nfsstore/internal/nfs3"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -139,4 +141,35 @@ func (s *site) dial(uid, gid uint32) (*nfs3.Client, error) {
 
 func (s *site) url() string {
 	return fmt.Sprintf("nfs://127.0.0.1:%d%s?mountport=%d", s.port(), exportName, s.port())
+}
+
+func listen(t testing.TB, addr string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// needRoot skips tests of what only root may do, unless they must run.
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		require.Skip(t, "this needs root")
+	}
+}
+
+// mountBind shows what is at from also at to.
+func mountBind(t testing.TB, from, to string) {
+	t.Helper()
+	needRoot(t)
+	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(to, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -249,12 +249,12 @@ func TestOpenFiles(t *testing.T) {
 	}
 }
 
-// TestReadDir lists 3,000 names while others are removed and made.
+// TestReadDir lists 800 names while others are removed and made.
 func TestReadDir(t *testing.T) {
 	for how, tune := range modes {
 		t.Run(how, func(t *testing.T) {
 			s := start(t, nil, tune)
-			const n = 3000
+			const n = 800
 			want := make([]string, 0, n)
 			for i := range n {
 				stay := fmt.Sprintf("stay-%04d-%s", i, strings.Repeat("x", i%200))
