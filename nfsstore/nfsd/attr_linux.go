@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"syscall"
+	"time"
 
 	"github.com/buildbarn/go-xdr/pkg/protocols/nfsv3"
 	"golang.org/x/sys/unix"
@@ -42,6 +43,9 @@ func (c *call) status(err error) nfsv3.Nfsstat3 {
 		return nfsv3.Nfsstat3(s)
 	}
 	if e, is := errors.AsType[syscall.Errno](err); is {
+		if e == unix.ENOSPC || e == unix.EDQUOT {
+			c.se.files.expire(time.Now()) // what is open here may be removed already
+		}
 		if s, known := errnos[e]; known {
 			return s
 		}

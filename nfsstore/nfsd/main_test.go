@@ -20,7 +20,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if what := os.Getenv(serveEnv); what != "" {
+		serveForever(what)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const exportName = "/srv/remora"
 
@@ -173,3 +178,17 @@ func mountBind(t testing.TB, from, to string) {
 		}
 	})
 }
+
+func mountTmpfs(t testing.TB, dir, options string) {
+	t.Helper()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func mustPrefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }

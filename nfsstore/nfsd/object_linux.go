@@ -129,20 +129,27 @@ func (c *cache) drop(fh string) {
 	}
 }
 
-// expire closes what nobody used since a time, zero: all.
+// expire closes what nobody used since a time, zero: all, and what has lost its names by other
+// processes, whose space is free only then.
 func (c *cache) expire(since time.Time) {
 	c.mu.Lock()
 	var out []*object
 	for e := c.old.Back(); e != nil; {
 		o := e.Value.(*object)
 		e = e.Prev()
-		if o.refs == 0 && (since.IsZero() || o.used.Before(since)) {
+		if o.refs == 0 && (since.IsZero() || o.used.Before(since) || o.nameless()) {
 			c.takeOut(o)
 			out = append(out, o)
 		}
 	}
 	c.mu.Unlock()
 	closeAll(out)
+}
+
+// nameless reports whether no name of o is left.
+func (o *object) nameless() bool {
+	var st unix.Stat_t
+	return unix.Fstat(o.path, &st) == nil && st.Nlink == 0
 }
 
 func closeAll(out []*object) {

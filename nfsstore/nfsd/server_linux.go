@@ -282,7 +282,7 @@ func (se *session) end() {
 
 // janitor closes files that nobody uses.
 func (se *session) janitor(ctx context.Context) {
-	tick := time.NewTicker(se.times.unused)
+	tick := time.NewTicker(se.times.unused / 4)
 	defer tick.Stop()
 	for {
 		select {
