@@ -125,7 +125,8 @@ func TestLibnfs(t *testing.T) {
 // TestForeignGo: a client on github.com/willscott/go-nfs-client finds what it should.
 func TestForeignGo(t *testing.T) {
 	client := testpeers.Build(t, "gonfsclient")
-	onEach(t, func(t *testing.T, s server) {
+	t.Run("Ganesha", func(t *testing.T) {
+		s := ganesha(t)
 		steps := []struct{ step, answer string }{
 			{"mkdir d", ``},
 			{"mkdir d", `"error":"NFS3ERR_EXIST"`},

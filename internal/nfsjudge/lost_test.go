@@ -150,7 +150,8 @@ func noTemps(t *testing.T, s server) {
 
 // TestLossyNetwork: with many lost messages in between, several writers get everything done, once.
 func TestLossyNetwork(t *testing.T) {
-	onEach(t, func(t *testing.T, s server) {
+	t.Run("Ganesha", func(t *testing.T) {
+		s := ganesha(t)
 		ctx := t.Context()
 		p := before(t, s.nfs)
 		store := openStore(t, s.url(p.address()))

@@ -12,7 +12,7 @@ import (
 
 const (
 	lastFragment = 1 << 31 // in the head of a piece of a record (RFC 5531, section 11)
-	maxReply     = 2 << 20
+	maxReply     = 4 << 20
 	callHead     = 24 // bytes up to the procedure of a call
 	replyHead    = 20 // bytes that every reply has
 )

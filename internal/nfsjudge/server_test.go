@@ -16,6 +16,7 @@ type server struct {
 	nfs, mount string // host:port
 	export     string
 	dir        string // of the export, as the server sees it
+	room       string // empty unless the server is locked into a room of its own, where nothing it does can hurt
 }
 
 // url is that of the export for our client, which asks for files at the address nfs.
