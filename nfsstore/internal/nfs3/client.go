@@ -157,10 +157,10 @@ func (c *Client) Create(ctx context.Context, name string, perm fs.FileMode) (f *
 		if err != nil {
 			return err
 		}
-		h, _, err := c.create(ctx, name, dir, elems[len(elems)-1], how, true)
+		h, err := c.createExclusive(ctx, name, dir, elems[len(elems)-1], how)
 		if statusOf(err) == Status(nfsv3.NFS3ERR_NOTSUPP) {
 			guarded := &nfsv3.Createhow3_GUARDED{ObjAttributes: attributes(setMode(perm), false)}
-			h, _, err = c.create(ctx, name, dir, elems[len(elems)-1], guarded, false)
+			h, _, err = c.create(ctx, name, dir, elems[len(elems)-1], guarded)
 		}
 		if err == nil {
 			f = &File{c: c, h: h, name: name}
@@ -179,12 +179,41 @@ func (c *Client) Create(ctx context.Context, name string, perm fs.FileMode) (f *
 	return f, nil
 }
 
+// Pauses and tries of an exclusive creation whose first reply was lost.
+const (
+	verifierPause = 10 * time.Millisecond
+	verifierTries = 8 // with doubled pauses: for 2.5 s
+)
+
+// createExclusive creates a file, and does so again when the reply is lost: the server knows the
+// creator by the verifier. It may still be at the first call, and have made the file but not yet noted
+// whose it is; so that it exists is believed after a while only.
+func (c *Client) createExclusive(ctx context.Context, name string, dir handle, base string, how *nfsv3.Createhow3_EXCLUSIVE) (h handle, err error) {
+	repeated := false
+	pause := verifierPause
+	for tries := 0; ; {
+		h, _, err = c.create(ctx, name, dir, base, how)
+		switch {
+		case errors.Is(err, ErrUnknownOutcome) && !errors.Is(err, ErrProtocol) && ctx.Err() == nil:
+			repeated = true
+			continue
+		case !repeated, statusOf(err) != Status(nfsv3.NFS3ERR_EXIST), tries == verifierTries:
+			return h, err
+		}
+		if wait(ctx, pause) != nil {
+			return "", err
+		}
+		tries++
+		pause *= 2
+	}
+}
+
 // CreateGuarded is Create in one request in place of two, for a name that nobody else would make: it may
 // end with ErrUnknownOutcome, and then a file of that name that is there says nothing about its maker.
 func (c *Client) CreateGuarded(ctx context.Context, name string, perm fs.FileMode) (f *File, err error) {
 	err = c.change(ctx, "create", name, func(ctx context.Context, dir handle, base string) error {
 		how := &nfsv3.Createhow3_GUARDED{ObjAttributes: attributes(setMode(perm), false)}
-		h, attr, err := c.create(ctx, name, dir, base, how, false)
+		h, attr, err := c.create(ctx, name, dir, base, how)
 		if err != nil {
 			return err
 		}

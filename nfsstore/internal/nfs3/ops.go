@@ -180,9 +180,8 @@ func (c *Client) lookup(ctx context.Context, op, name string, dir handle, base s
 }
 
 // create returns the attributes only if the server gave them at once.
-func (c *Client) create(ctx context.Context, name string, dir handle, base string, how nfsv3.Createhow3, repeat bool) (handle, *nfsv3.Fattr3, error) {
+func (c *Client) create(ctx context.Context, name string, dir handle, base string, how nfsv3.Createhow3) (handle, *nfsv3.Fattr3, error) {
 	p := procCreate
-	p.repeat = repeat
 	res, err := call(ctx, c, p, name, sequence{dirop{dir, base}, how}, nfsv3.ReadCreate3res)
 	if err != nil {
 		return "", nil, err
