@@ -150,8 +150,7 @@ func noTemps(t *testing.T, s server) {
 
 // TestLossyNetwork: with many lost messages in between, several writers get everything done, once.
 func TestLossyNetwork(t *testing.T) {
-	t.Run("Ganesha", func(t *testing.T) {
-		s := ganesha(t)
+	onEach(t, func(t *testing.T, s server) {
 		ctx := t.Context()
 		p := before(t, s.nfs)
 		store := openStore(t, s.url(p.address()))
