@@ -56,7 +56,7 @@ func TestRetransmission(t *testing.T) {
 			}
 			tt.before()
 			c := nfsCall(tt.proc, tt.args)
-			p.set(func(m message) bool { return m.n == 0 && m.reply })
+			p.set(func(m message) bool { return m.n == 0 && m.when == beforeReply })
 			if r, err := connect(t, p.address(), "").do(c); !errors.Is(err, errClosed) {
 				t.Fatalf("%s: the first time: %v, %v", tt.what, r, err)
 			}

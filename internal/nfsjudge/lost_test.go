@@ -51,8 +51,8 @@ func holds(ctx context.Context, s *nfsstore.Store, name string, want []byte) err
 	return errors.Join(err, f.Close())
 }
 
-// TestLostMessages: whichever message of an operation is lost with its connection, be it a call or a
-// reply, the operation succeeds, and is done once.
+// TestLostMessages: at whichever moment of an operation the connection breaks, before the server has a
+// call, while it is at it, or before the reply comes, the operation succeeds, and is done once.
 func TestLostMessages(t *testing.T) {
 	onEach(t, func(t *testing.T, s server) {
 		ctx := t.Context()
@@ -120,13 +120,9 @@ func TestLostMessages(t *testing.T) {
 			// What the store does the first time only, such as making folders, is lost on the way too.
 			calls := once(op.what+"-whole", nil)
 			for i := range calls {
-				for _, reply := range []bool{false, true} {
-					kind := "call"
-					if reply {
-						kind = "reply"
-					}
-					once(fmt.Sprintf("%s-without-%s-%d-of-%d", op.what, kind, i, calls[i]), func(m message) bool {
-						return m.n == i && m.reply == reply
+				for _, when := range []moment{beforeCall, afterCall, beforeReply} {
+					once(fmt.Sprintf("%s-broken-%s-%d-of-procedure-%d", op.what, when, i, calls[i]), func(m message) bool {
+						return m.n == i && m.when == when
 					})
 				}
 			}
@@ -154,7 +150,9 @@ func TestLossyNetwork(t *testing.T) {
 		ctx := t.Context()
 		p := before(t, s.nfs)
 		store := openStore(t, s.url(p.address()))
-		p.set(func(m message) bool { return m.n%31 == 17 && m.reply || m.n%43 == 29 && !m.reply })
+		p.set(func(m message) bool {
+			return m.n%31 == 17 && m.when == beforeReply || m.n%43 == 29 && m.when == beforeCall || m.n%37 == 11 && m.when == afterCall
+		})
 		const writers, each = 4, 40
 		var wg sync.WaitGroup
 		var failed atomic.Int32

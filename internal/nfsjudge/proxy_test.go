@@ -19,13 +19,22 @@ const (
 
 // A message is a call or the reply to one, as a proxy sees it go by.
 type message struct {
-	proc  uint32
-	n     int  // how many calls were made before it
-	reply bool // and not the call itself
+	proc uint32
+	n    int // how many calls were made before it
+	when moment
 }
 
+// A moment is when a connection can break.
+type moment string
+
+const (
+	beforeCall  moment = "before-call"  // the server does not get it
+	afterCall   moment = "after-call"   // the server is at it
+	beforeReply moment = "before-reply" // the server has done it
+)
+
 // A proxy stands between clients and a server, and loses what it is told to lose: it closes the
-// connection in place of passing a message on.
+// connection at that moment.
 type proxy struct {
 	l      net.Listener
 	server string
@@ -117,38 +126,50 @@ func (p *proxy) serve(near net.Conn) {
 		delete(p.conns, far)
 	})
 	var mu sync.Mutex
-	pending := make(map[uint32]message) // by xid
+	pending := make(map[uint32]message) // by xid; a reply to what is not in it is lost
 	var wg sync.WaitGroup
-	pass := func(to, from net.Conn, least int, find func(rec []byte) message) {
+	pass := func(to, from net.Conn, least int, see func(rec []byte) (on, last bool)) {
 		defer shut()
 		for {
 			rec, raw, err := readRaw(from)
-			if err != nil || len(rec) < least || p.loses(find(rec)) {
+			if err != nil || len(rec) < least {
 				return
 			}
-			if _, err := to.Write(raw); err != nil {
+			on, last := see(rec)
+			if on {
+				if _, err := to.Write(raw); err != nil {
+					return
+				}
+			}
+			if last {
 				return
 			}
 		}
 	}
 	wg.Go(func() {
-		pass(far, near, callHead, func(rec []byte) message {
+		pass(far, near, callHead, func(rec []byte) (on, last bool) {
 			m := p.note(binary.BigEndian.Uint32(rec[20:]))
+			if p.loses(m, beforeCall) {
+				return false, true
+			}
+			if p.loses(m, afterCall) {
+				return true, true
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			pending[binary.BigEndian.Uint32(rec)] = m
-			return m
+			return true, false
 		})
 	})
 	wg.Go(func() {
-		pass(near, far, replyHead, func(rec []byte) message {
+		pass(near, far, replyHead, func(rec []byte) (on, last bool) {
 			mu.Lock()
 			defer mu.Unlock()
 			xid := binary.BigEndian.Uint32(rec)
-			m := pending[xid]
+			m, ok := pending[xid]
 			delete(pending, xid)
-			m.reply = true
-			return m
+			on = ok && !p.loses(m, beforeReply)
+			return on, !on
 		})
 	})
 	wg.Wait()
@@ -162,9 +183,10 @@ func (p *proxy) note(proc uint32) message {
 	return message{proc: proc, n: len(p.calls) - 1}
 }
 
-func (p *proxy) loses(m message) bool {
+func (p *proxy) loses(m message, when moment) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	m.when = when
 	if p.lose == nil || !p.lose(m) {
 		return false
 	}
