@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sugarlabs/beamrider/internal/cluster"
+	"github.com/sugarlabs/beamrider/internal/filestore"
 	"github.com/sugarlabs/beamrider/internal/httpserver"
 	"github.com/sugarlabs/beamrider/internal/keeper"
 	"github.com/sugarlabs/beamrider/internal/metrics"
@@ -58,7 +59,7 @@ func newFrontend(c *config, st *site.Site, h *house, monitor http.Handler, log *
 	if err != nil {
 		return nil, err
 	}
-	machines, err := sugar.New(sugar.Config{Library: library, Files: h.files, Site: st, Counter: f.downloads, Recolor: xo.Recolor, Next: pages,
+	machines, err := sugar.New(sugar.Config{Library: library, Files: h.files, OpenSum: h.openSum, Site: st, Counter: f.downloads, Recolor: xo.Recolor, Next: pages,
 		Languages: pages.Languages(), Language: pages.LanguageOf, Logger: log})
 	if err != nil {
 		return nil, err
@@ -83,6 +84,10 @@ func newFrontend(c *config, st *site.Site, h *house, monitor http.Handler, log *
 	if err != nil {
 		return nil, err
 	}
+	mirrored, err := h.files.Handler(func(id int64) *remora.Activity { return library.View().Activity(id) }, log)
+	if err != nil {
+		return nil, err
+	}
 	m := metrics.New(library)
 	mux := http.NewServeMux()
 	f.probes.Handle(mux)
@@ -92,6 +97,7 @@ func newFrontend(c *config, st *site.Site, h *house, monitor http.Handler, log *
 		mux.Handle("POST "+keeper.VotePath, monitor)
 	}
 	mux.Handle("/internal/", probe.Inside(st, peers))
+	mux.Handle(filestore.MirrorPath, probe.Inside(st, mirrored))
 	mux.Handle(peer.ImportPath, st.Guard(peers)) // whoever has the token may
 	guarded := sessions.Handler(st.Guard(machines))
 	f.handler = httpserver.Observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

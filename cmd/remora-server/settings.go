@@ -43,6 +43,7 @@ type config struct {
 	dataDir  string
 	filesURL string // "": files in dataDir
 	copyDir  string // "": no local copy
+	mirrors  []settings.Named
 
 	nodes       []mariaurl.Server // none: catalog.sqlite in dataDir
 	maxLag      time.Duration
@@ -88,6 +89,14 @@ func (c *config) files() string {
 		return c.filesURL
 	}
 	return filepath.Join(c.dataDir, "files")
+}
+
+// mirrorURLs returns where files of other machines are read.
+func (c *config) mirrorURLs() (list []string) {
+	for _, m := range c.mirrors {
+		list = append(list, m.URL)
+	}
+	return list
 }
 
 func yesNo(of func(*config) *bool) func(*config, string) error {
@@ -181,6 +190,9 @@ var table = settings.Table[config]{
 	{Key: "files.copy", Env: "REMORA_FILES_COPY", Example: `"/var/lib/remora-copy"`,
 		Doc: "A folder on this machine for a copy of everything that is offered. The role files keeps it; front ends read it first, so that downloads go on while files.url is away. Unset: no copy.",
 		Set: text(func(c *config) *string { return &c.copyDir })},
+	{Key: "files.mirrors", Env: "REMORA_FILES_MIRRORS", List: true, Example: `["second=http://10.0.0.13:8081/internal/files/"]`,
+		Doc: "Front ends on other machines that are asked, in this order, for a file which neither files.copy nor files.url can give, or which is damaged there. They answer with their own copy, or from their own files.url, at /internal/files/; this machine must be in their site.proxies.",
+		Set: func(c *config, v string) error { return settings.SetNamed(&c.mirrors, v) }},
 	{Key: "database.url", Env: "REMORA_DATABASE_URL", Secret: true, Example: `"mysql://remora:password@127.0.0.1:3306/remora"`,
 		Doc: "A MariaDB database. Unset, and database.nodes too: the embedded SQLite database catalog.sqlite in data.dir.",
 		Set: func(c *config, v string) error { return setNodes(c, v, false) }},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -77,6 +78,9 @@ func openHouse(ctx context.Context, c *config, lock datalock.Mode, log *slog.Log
 		return nil, err
 	}
 	if h.files, err = filestore.Open(ctx, c.files(), c.copyDir, log); err != nil {
+		return nil, err
+	}
+	if err := h.files.ReadAlso(log, c.mirrorURLs()...); err != nil {
 		return nil, err
 	}
 	if err := h.connect(log); err != nil {
@@ -194,6 +198,11 @@ func (h *house) Close() error {
 		errs = append(errs, h.lock.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// openSum opens a file that the catalog offers.
+func (h *house) openSum(ctx context.Context, name string, size int64, sum remora.Digest) (fs.File, error) {
+	return h.files.OpenSum(ctx, name, size, sum[:])
 }
 
 func (h *house) importer(history bool) (*intake.Importer, error) {

@@ -29,6 +29,8 @@ type Files struct {
 	copy *nfsstore.Store   // nil: none
 	left []*nfsstore.Store // moved away from
 
+	reading reading
+
 	moving sync.Mutex
 	moved  chan struct{} // closed at the next move
 	stats  atomic.Pointer[nfsstore.MirrorStats]
@@ -108,18 +110,6 @@ func (f *Files) Try(ctx context.Context) error {
 // Put implements [remora.Files].
 func (f *Files) Put(ctx context.Context, name string, r io.Reader, size int64, sum []byte) error {
 	return kindOfFile(f.main.Load().Put(ctx, name, r, size, sum), name)
-}
-
-// Open implements [remora.Files]. It prefers the copy, which is on this machine. What is not there yet, or not to be found in it,
-// is where everything is.
-func (f *Files) Open(ctx context.Context, name string) (fs.File, error) {
-	if f.copy != nil && !strings.HasPrefix(name, "uploads/") {
-		if file, err := f.copy.Open(ctx, name); err == nil {
-			return file, nil
-		}
-	}
-	file, err := f.main.Load().Open(ctx, name)
-	return file, kindOfFile(err, name)
 }
 
 // Link implements [remora.Files].
@@ -214,7 +204,7 @@ func (f *Files) change(ctx context.Context, from *nfsstore.Store, c published.Ch
 
 // Close closes every place; what is under way fails.
 func (f *Files) Close() error {
-	err := f.main.Load().Close()
+	err := errors.Join(f.main.Load().Close(), f.reading.close())
 	for _, store := range f.left {
 		err = errors.Join(err, store.Close())
 	}

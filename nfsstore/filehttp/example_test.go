@@ -63,15 +63,14 @@ func ExampleNew() {
 func ExampleNewVerifier() {
 	s, remove := openStore(context.Background())
 	defer remove()
-	v, err := filehttp.NewVerifier(nil)
+	v, err := filehttp.NewVerifier(&filehttp.VerifierOptions{Damaged: func(name string, _ error) { fmt.Println("damaged:", name[:17]) }})
 	if err != nil {
 		log.Fatal(err)
 	}
 	h, err := filehttp.New(filehttp.Options{
 		Store: s, Verifier: v,
 		// Pretend that the file should have another sum, which is as if its bytes were others.
-		Sum:     func(context.Context, string) ([]byte, error) { return make([]byte, 32), nil },
-		Damaged: func(name string, _ error) { fmt.Println("damaged:", name[:17]) },
+		Sum: func(context.Context, string) ([]byte, error) { return make([]byte, 32), nil },
 	})
 	if err != nil {
 		log.Fatal(err)

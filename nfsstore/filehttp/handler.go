@@ -38,8 +38,6 @@ type Options struct {
 	Disposition func(name string) string
 	// Verifier compares each file that has a sum with it before a byte of it is sent; nil: nobody does.
 	Verifier *Verifier
-	// Damaged is told of each file that is not served because it holds something else than it should.
-	Damaged func(name string, err error)
 	// Accel is where an nginx in front has the folder of the store as an internal location, such as
 	// "/accel/": it sends the bytes then. "": the handler does.
 	Accel string
@@ -87,10 +85,15 @@ func New(o Options) (*Handler, error) {
 }
 
 // NamedSum returns the SHA-256 that a name holds, as in "uploads/sha256/ab/ab12…" (64 digits, of which
-// the folder repeats the first two), or nil.
+// the folder repeats the first two, perhaps with an extension such as ".svg"), or nil.
 func NamedSum(name string) []byte {
+	const digits = 2 * sha256.Size
 	dir, base := path.Split(name)
-	if len(base) != 2*sha256.Size || base != strings.ToLower(base) || !strings.HasSuffix("/"+dir, "/sha256/"+base[:2]+"/") {
+	if len(base) < digits || len(base) > digits && base[digits] != '.' {
+		return nil
+	}
+	base = base[:digits]
+	if base != strings.ToLower(base) || !strings.HasSuffix("/"+dir, "/sha256/"+base[:2]+"/") {
 		return nil
 	}
 	sum, err := hex.DecodeString(base)
@@ -151,9 +154,6 @@ func (h *Handler) check(ctx context.Context, name string, f fs.File, sum []byte)
 	}
 	if h.o.Verifier != nil && sum != nil {
 		if err := h.o.Verifier.Verify(ctx, name, f, sum); err != nil {
-			if errors.Is(err, nfsstore.ErrCorrupt) && h.o.Damaged != nil {
-				h.o.Damaged(name, err)
-			}
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package filehttp
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -113,13 +114,22 @@ func (r *Remote) Close() error {
 // The error of Open matches [fs.ErrNotExist] when all mirrors say so, [nfsstore.ErrName], or
 // [nfsstore.ErrUnavailable].
 func (r *Remote) Open(ctx context.Context, name string) (fs.File, error) {
+	return r.OpenSum(ctx, name, NamedSum(name))
+}
+
+// OpenSum is Open for a file that must have that SHA-256; nil: it is not known. A mirror whose tag says
+// that it has another one is passed over.
+func (r *Remote) OpenSum(ctx context.Context, name string, sum []byte) (fs.File, error) {
 	if err := nfsstore.CheckName(name); err != nil {
 		return nil, err
+	}
+	if sum != nil && len(sum) != sha256.Size {
+		return nil, fmt.Errorf("filehttp: read %s: a SHA-256 of %d bytes: %w", name, len(sum), fs.ErrInvalid)
 	}
 	var errs []error
 	absent := 0
 	for _, m := range r.order() {
-		f, err := r.openAt(ctx, m, name)
+		f, err := r.openAt(ctx, m, name, sum)
 		if err == nil {
 			return f, nil
 		}
@@ -137,13 +147,12 @@ func (r *Remote) Open(ctx context.Context, name string) (fs.File, error) {
 	return nil, &unavailable{errs}
 }
 
-// unavailable is that no mirror could give a file, though some may have said that there is none.
+// unavailable is that no mirror could give a file. It matches that alone: some may have said that there
+// is none.
 type unavailable struct{ errs []error }
 
-func (u *unavailable) Error() string { return errors.Join(u.errs...).Error() }
-func (u *unavailable) Is(target error) bool {
-	return target == nfsstore.ErrUnavailable
-}
+func (u *unavailable) Error() string        { return errors.Join(u.errs...).Error() }
+func (u *unavailable) Is(target error) bool { return target == nfsstore.ErrUnavailable }
 
 // order returns the mirrors, those last that did not answer lately.
 func (r *Remote) order() []*mirror {
@@ -160,7 +169,7 @@ func (r *Remote) order() []*mirror {
 }
 
 // openAt asks a mirror about a file.
-func (r *Remote) openAt(ctx context.Context, m *mirror, name string) (*remoteFile, error) {
+func (r *Remote) openAt(ctx context.Context, m *mirror, name string, sum []byte) (*remoteFile, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	resp, err := r.ask(ctx, m, http.MethodHead, name, nil)
@@ -173,7 +182,7 @@ func (r *Remote) openAt(ctx context.Context, m *mirror, name string) (*remoteFil
 	if resp.StatusCode != http.StatusOK || resp.ContentLength < 0 {
 		return nil, m.refusal(name, resp)
 	}
-	f := &remoteFile{r: r, name: name, size: resp.ContentLength, from: m, sum: NamedSum(name)}
+	f := &remoteFile{r: r, name: name, size: resp.ContentLength, from: m, sum: sum}
 	f.ctx, f.end = context.WithCancel(context.WithoutCancel(ctx))
 	f.made, _ = http.ParseTime(resp.Header.Get("Last-Modified")) // without a date there is none to show
 	if err := f.know(resp); err != nil {

@@ -323,8 +323,15 @@ func TestRemoteVerifies(t *testing.T) {
 		w.Header().Set("Content-Length", "3")
 		return true
 	})
-	if _, err := r.Open(t.Context(), name); !errors.Is(err, nfsstore.ErrCorrupt) && !errors.Is(err, nfsstore.ErrUnavailable) {
+	if _, err := r.Open(t.Context(), name); !errors.Is(err, nfsstore.ErrUnavailable) || !strings.Contains(err.Error(), "differs from what was declared") {
 		t.Errorf("another sum: %v", err)
+	}
+	g.set(nil)
+	if _, err := r.OpenSum(t.Context(), name, sumOf(nil)); !errors.Is(err, nfsstore.ErrUnavailable) {
+		t.Errorf("another sum is wanted: %v", err)
+	}
+	if _, err := r.OpenSum(t.Context(), name, []byte("short")); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("no sum: %v", err)
 	}
 	// Where the handler verifies, the mirror has none to give.
 	_, careful := elsewhere(t, Options{Store: s, Verifier: verifier(t, nil)})

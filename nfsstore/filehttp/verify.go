@@ -33,6 +33,8 @@ type VerifierOptions struct {
 	Concurrency int
 	// Remembered bounds of how many files results are kept, about 250 bytes each; 0: 16384.
 	Remembered int
+	// Damaged is told of a file that turned out to be damaged, once for each time it was read.
+	Damaged func(name string, err error)
 }
 
 // A Verifier compares files with the SHA-256 that they should have, and remembers the results for as
@@ -41,6 +43,7 @@ type VerifierOptions struct {
 // writing have to do. Its methods may be called concurrently.
 type Verifier struct {
 	every  time.Duration
+	told   func(name string, err error)
 	half   int // how many results a generation holds
 	slots  chan struct{}
 	now    func() time.Time // of results
@@ -86,7 +89,7 @@ func NewVerifier(o *VerifierOptions) (*Verifier, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	v := &Verifier{every: o.Every, now: time.Now, young: make(map[subject]result), atWork: make(map[subject]chan struct{})}
+	v := &Verifier{every: o.Every, told: o.Damaged, now: time.Now, young: make(map[subject]result), atWork: make(map[subject]chan struct{})}
 	if v.every == 0 {
 		v.every = defaultEvery
 	}
@@ -169,14 +172,19 @@ func (v *Verifier) finish(ctx context.Context, s subject, at io.ReaderAt) error 
 		r = result{v.now().Add(min(v.every, damagedFor)), fmt.Errorf("filehttp: %s is damaged: its SHA-256 is %x, not %x: %w", s.name, got, s.sum, nfsstore.ErrCorrupt)}
 	}
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	if err == nil {
 		v.remember(s, r)
-		err = r.err
 	}
 	close(v.atWork[s])
 	delete(v.atWork, s)
-	return err
+	v.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if r.err != nil && v.told != nil {
+		v.told(s.name, r.err)
+	}
+	return r.err
 }
 
 // remember keeps a result among the young.

@@ -117,7 +117,7 @@ func (h *Handler) serveLatest(id int64) http.HandlerFunc {
 // serveBundle sends the bytes of a version, or the parts of them that were asked for.
 func (h *Handler) serveBundle(w http.ResponseWriter, r *http.Request, a *remora.Activity, v *remora.Version, source string) {
 	name := remora.PublicName(a.ID, v.Filename)
-	f, content, err := h.open(r, name, v.Size)
+	f, content, err := h.open(r, name, v.Size, v.SHA256)
 	if err != nil {
 		h.log.ErrorContext(r.Context(), "a bundle cannot be served", "file", name, "version", v.ID, "error", err)
 		w.Header().Del("Content-Disposition")
@@ -160,9 +160,9 @@ func published(v *remora.Version) time.Time {
 	return v.Submitted.Time()
 }
 
-// open opens a stored file whose size is known.
-func (h *Handler) open(r *http.Request, name string, size int64) (fs.File, *sendfile.Content, error) {
-	f, err := h.files.Open(r.Context(), name)
+// open opens a stored file whose size and sum are known.
+func (h *Handler) open(r *http.Request, name string, size int64, sum remora.Digest) (fs.File, *sendfile.Content, error) {
+	f, err := h.openSum(r.Context(), name, size, sum)
 	if err != nil {
 		return nil, nil, err
 	}

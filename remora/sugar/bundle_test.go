@@ -344,7 +344,7 @@ func TestShortRead(t *testing.T) {
 func TestServedWhileRemoved(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	path := filepath.Join(string(r.files), "public/files/4024/log-41.xo")
-	f, content, err := r.open(httptest.NewRequest("GET", "/", nil), "public/files/4024/log-41.xo", 5000)
+	f, content, err := r.open(httptest.NewRequest("GET", "/", nil), "public/files/4024/log-41.xo", 5000, remora.Digest{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,10 @@
 package sugar
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -39,6 +41,10 @@ type Config struct {
 	Language func(*http.Request) string
 	// Recolor gives a stored icon other colours, each "#rrggbb". nil: icons are served as stored.
 	Recolor func(icon []byte, stroke, fill string) ([]byte, error)
+	// OpenSum opens a file that must have that SHA-256, and may refuse one that is damaged or look for it
+	// in more than one place. A size says that the catalog has it; -1: anybody may have made up the name.
+	// nil: Files.Open, which looks at neither.
+	OpenSum func(ctx context.Context, name string, size int64, sum remora.Digest) (fs.File, error)
 	// Logger hears of trouble with storage; nil: nobody does.
 	Logger *slog.Logger
 }
@@ -46,7 +52,6 @@ type Config struct {
 // A Handler answers Sugar clients. Make it with [New]; it may serve concurrently.
 type Handler struct {
 	library   *live.Library
-	files     remora.Files
 	site      *site.Site
 	counter   Counter
 	next      http.Handler
@@ -54,6 +59,7 @@ type Handler struct {
 	matcher   language.Matcher
 	choose    func(*http.Request) string
 	recolor   func(icon []byte, stroke, fill string) ([]byte, error)
+	openSum   func(ctx context.Context, name string, size int64, sum remora.Digest) (fs.File, error)
 	log       *slog.Logger
 
 	documents *otter.Cache[documentKey, *document]
@@ -74,8 +80,13 @@ func New(c Config) (*Handler, error) {
 		}
 	}
 	h := &Handler{
-		library: c.Library, files: c.Files, site: c.Site, counter: c.Counter, next: c.Next,
-		languages: slices.Clone(c.Languages), choose: c.Language, recolor: c.Recolor, log: c.Logger,
+		library: c.Library, site: c.Site, counter: c.Counter, next: c.Next,
+		languages: slices.Clone(c.Languages), choose: c.Language, recolor: c.Recolor, openSum: c.OpenSum, log: c.Logger,
+	}
+	if h.openSum == nil && c.Files != nil {
+		h.openSum = func(ctx context.Context, name string, _ int64, _ remora.Digest) (fs.File, error) {
+			return c.Files.Open(ctx, name)
+		}
 	}
 	if len(h.languages) == 0 {
 		h.languages = []string{"en"}

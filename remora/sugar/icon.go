@@ -85,7 +85,7 @@ func (h *Handler) serveIcon(sum remora.Digest, colors string) http.HandlerFunc {
 }
 
 func (h *Handler) readIcon(r *http.Request, key iconKey) (icon []byte, err error) {
-	f, err := h.files.Open(r.Context(), remora.IconName(key.sum))
+	f, err := h.openSum(r.Context(), remora.IconName(key.sum), -1, key.sum)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func (h *Handler) servePreview(sum remora.Digest, media string) http.HandlerFunc
 }
 
 func (h *Handler) readPreview(r *http.Request, sum remora.Digest) (picture []byte, err error) {
-	f, err := h.files.Open(r.Context(), remora.ImageName(sum))
+	f, err := h.openSum(r.Context(), remora.ImageName(sum), -1, sum)
 	if err != nil {
 		return nil, err
 	}
