@@ -37,6 +37,7 @@ var workloads = []workload{
 	{localPut16k8, putLocally(localPut16k8, small, 8)},
 	{localPut1m, putLocally(localPut1m, middle, 1)},
 	{localRead64m, readLocally},
+	{download10m, download},
 	{nfsPut16k, putOverNFS},
 	{nfsGet16k, getOverNFS},
 	{nfsWrite64m, writeOverNFS},
@@ -52,7 +53,12 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
+	var err error
+	if what := os.Getenv(serveEnv); what != "" {
+		err = serveFiles(ctx, what)
+	} else {
+		err = run(ctx, os.Args[1:])
+	}
 	stop()
 	if err != nil {
 		if !errors.Is(err, flag.ErrHelp) && !errors.Is(err, errInside) {
