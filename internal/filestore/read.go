@@ -16,10 +16,12 @@ import (
 )
 
 // When there is somebody else to ask, a place where everything is has this long to open a file, and is
-// asked last for a while when it failed to answer: each request would wait anew.
+// asked last for a while when it failed to answer: each request would wait anew. A large file over a slow
+// network takes longer to compare with its sum.
 const (
-	openPatience = 5 * time.Second
-	avoidFor     = 10 * time.Second
+	openPatience   = 5 * time.Second
+	verifyPatience = time.Minute
+	avoidFor       = 10 * time.Second
 )
 
 // reading is what [Files] knows for opening files.
@@ -110,7 +112,7 @@ func (f *Files) openFrom(ctx context.Context, sources []source, name string, siz
 			return nil, kindOfFile(err, name)
 		}
 		main := s.store != nil && s.store != f.copy
-		if main && errors.Is(err, nfsstore.ErrUnavailable) {
+		if main && (errors.Is(err, nfsstore.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)) {
 			f.reading.avoid.Store(time.Now().Add(avoidFor).UnixNano())
 		}
 		absent := errors.Is(err, fs.ErrNotExist) && !errors.Is(err, nfsstore.ErrUnavailable)
@@ -159,6 +161,11 @@ func (f *Files) openAt(ctx context.Context, s source, name string, sum []byte, o
 	}
 	if err != nil {
 		return nil, err
+	}
+	if others {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, verifyPatience)
+		defer cancel()
 	}
 	if err := f.check(ctx, s, name, file, sum); err != nil {
 		return nil, errors.Join(err, file.Close())

@@ -39,8 +39,8 @@ type VerifierOptions struct {
 
 // A Verifier compares files with the SHA-256 that they should have, and remembers the results for as
 // long as a file is the same to the file system: of the same device, inode, size, time of writing and
-// time of change. Where these are not known, as on an NFS export without a mount, size and time of
-// writing have to do. Its methods may be called concurrently.
+// time of change. Of what a volume does not tell, size and time of writing have to do. Its methods may be
+// called concurrently.
 type Verifier struct {
 	every  time.Duration
 	told   func(name string, err error)
@@ -64,6 +64,19 @@ type subject struct {
 type identity struct {
 	size, modified, changed int64
 	device, inode           uint64
+}
+
+func identityOf(info fs.FileInfo) identity {
+	id := identity{size: info.Size(), modified: info.ModTime().UnixNano()}
+	if i, ok := info.(interface {
+		Identity() (file uint64, changed time.Time) // as an NFS server tells it
+	}); ok {
+		var changed time.Time
+		id.inode, changed = i.Identity()
+		id.changed = changed.UnixNano()
+	}
+	identify(&id, info)
+	return id
 }
 
 type result struct {
@@ -124,8 +137,7 @@ func (v *Verifier) Verify(ctx context.Context, name string, f fs.File, sum []byt
 	if err != nil {
 		return err
 	}
-	s := subject{name: name, id: identity{size: info.Size(), modified: info.ModTime().UnixNano()}, sum: [sha256.Size]byte(sum)}
-	identify(&s.id, info)
+	s := subject{name: name, id: identityOf(info), sum: [sha256.Size]byte(sum)}
 	for {
 		known, busy, mine := v.begin(s)
 		switch {

@@ -237,3 +237,27 @@ func TestVerifierMistakes(t *testing.T) {
 }
 
 func sumOf(data []byte) []byte { sum := sha256.Sum256(data); return sum[:] }
+
+// TestIdentity: what a volume tells of a file besides its size and date counts.
+func TestIdentity(t *testing.T) {
+	at := time.Unix(1e9, 0)
+	same := identityOf(told{file: 1, changed: at})
+	for name, other := range map[string]told{"the file": {file: 2, changed: at}, "its change": {file: 1, changed: at.Add(1)}} {
+		if identityOf(other) == same {
+			t.Errorf("%s makes no difference", name)
+		}
+	}
+	if identityOf(told{file: 1, changed: at}) != same {
+		t.Error("a file is not the one it was")
+	}
+}
+
+type told struct {
+	faultyInfo
+	file    uint64
+	changed time.Time
+}
+
+func (i told) ModTime() time.Time                         { return time.Time{} }
+func (i told) Sys() any                                   { return nil }
+func (i told) Identity() (file uint64, changed time.Time) { return i.file, i.changed }

@@ -33,6 +33,12 @@ func (i *Info) IsDir() bool { return i.attr.Type == nfsv3.NF3DIR }
 // Sys returns nil.
 func (i *Info) Sys() any { return nil }
 
+// Identity returns the number of the file and the time when anything of it, attributes included, was
+// changed last: what tells another file in its place.
+func (i *Info) Identity() (file uint64, changed time.Time) {
+	return i.attr.Fileid, time.Unix(int64(i.attr.Ctime.Seconds), int64(i.attr.Ctime.Nseconds))
+}
+
 // Type returns the type bits of Mode.
 func (i *Info) Type() fs.FileMode { return i.Mode().Type() }
 
