@@ -21,6 +21,8 @@ type Env struct {
 	// configuration.
 	Place      string
 	Overridden bool
+	// DataDir is the data folder.
+	DataDir string
 	// CopyDir is the folder with a copy of the published files; "": there is none.
 	CopyDir string
 	// Told is how long servers may take to see what Override has changed.
@@ -42,6 +44,7 @@ type Library struct {
 // Commands are they, for kong.
 type Commands struct {
 	Move  moveCmd  `cmd:"" help:"Keep bundles and icons elsewhere from now on."`
+	NFSD  nfsdCmd  `cmd:"" name:"nfsd" help:"Serve folders to other machines by NFS (experimental)."`
 	Sweep sweepCmd `cmd:"" help:"Remove what nobody wants any more."`
 }
 

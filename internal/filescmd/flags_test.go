@@ -1,0 +1,76 @@
+package filescmd
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sugarlabs/beamrider/nfsstore/nfsd"
+)
+
+func TestClients(t *testing.T) {
+	for text, want := range map[string]nfsd.Client{
+		"10.0.0.0/24":                        {Net: netip.MustParsePrefix("10.0.0.0/24")},
+		"10.0.0.12":                          {Net: netip.MustParsePrefix("10.0.0.12/32")},
+		"fd00::/8,ro":                        {Net: netip.MustParsePrefix("fd00::/8"), ReadOnly: true},
+		"10.0.0.0/24,squash=root":            {Net: netip.MustParsePrefix("10.0.0.0/24")},
+		"10.0.0.0/24,squash=none,ro":         {Net: netip.MustParsePrefix("10.0.0.0/24"), Squash: nfsd.SquashNone, ReadOnly: true},
+		"10.0.0.0/24,squash=all,uid=1,gid=2": {Net: netip.MustParsePrefix("10.0.0.0/24"), Squash: nfsd.SquashAll, UID: 1, GID: 2},
+	} {
+		var got client
+		if err := got.UnmarshalText([]byte(text)); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if diff := cmp.Diff(want, nfsd.Client(got), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
+	}
+	for _, text := range []string{"", "everybody", "10.0.0.0/33", "10.0.0.0/24,", "10.0.0.0/24,rw", "10.0.0.0/24,squash", "10.0.0.0/24,squash=some", "10.0.0.0/24,uid=-1", "10.0.0.0/24,gid=4294967296", "10.0.0.0/24 ro"} {
+		var got client
+		if err := got.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is taken for %+v", text, got)
+		}
+	}
+}
+
+func TestExports(t *testing.T) {
+	for text, want := range map[string]export{
+		"/srv/remora":                {"/srv/remora", "/srv/remora"},
+		"/srv/remora=/var/lib/files": {"/srv/remora", "/var/lib/files"},
+		"/srv/remora=/a=b":           {"/srv/remora", "/a=b"},
+	} {
+		var got export
+		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+			t.Errorf("%s is taken for %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "srv", "=/srv", "/srv="} {
+		var got export
+		if err := got.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is taken for %+v", text, got)
+		}
+	}
+}
+
+func TestPrivateAddresses(t *testing.T) {
+	for listen, want := range map[string]bool{
+		"127.0.0.1:2049": true, "10.0.0.11:2049": true, "192.168.1.1:0": true, "[fd00::1]:2049": true, "[::1]:2049": true, "169.254.1.1:2049": true,
+		"0.0.0.0:2049": false, ":2049": false, "[::]:2049": false, "203.0.113.7:2049": false, "100.64.0.1:2049": false, "localhost:2049": false, "10.0.0.11": false, "": false,
+	} {
+		if err := checkPrivate(listen); (err == nil) != want {
+			t.Errorf("%q: %v", listen, err)
+		}
+	}
+}
+
+func TestNumbersForPeople(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 bytes", 999: "999 bytes", 1000: "1.0 kB", 1_234_567: "1.2 MB", 5e9: "5.0 GB"} {
+		if got := bytesText(n); got != want {
+			t.Errorf("%d is %q, want %q", n, got, want)
+		}
+	}
+	if got := several(1, "file") + several(2, "file"); got != "1 file2 files" {
+		t.Errorf("got %q", got)
+	}
+}
