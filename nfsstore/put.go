@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"sync"
 	"time"
 
 	"github.com/sugarlabs/beamrider/nfsstore/vol"
@@ -117,7 +118,7 @@ func (s *Store) publish(ctx context.Context, temp, name string, size int64, sum 
 		// Somebody was faster; or the reply to our own link was lost and the client sent it
 		// again, in which case name is the temporary file.
 		if err := s.same(ctx, name, size, sum); err != nil {
-			return err
+			return s.absentOrNotFile(ctx, name, err)
 		}
 		s.discard(ctx, temp)
 		return s.settle(ctx, "put", name)
@@ -150,11 +151,24 @@ func (s *Store) report(what, name string, err error) {
 	}
 }
 
+// buffers are those of large files.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
 // fill copies exactly size bytes from r to f and returns their SHA-256.
 func (s *Store) fill(ctx context.Context, f vol.Writer, r io.Reader, size int64) (sum []byte, err error) {
 	h := sha256.New()
-	// One byte more than size, to notice that there is more.
-	buf := make([]byte, int(min(size, bufferSize-1))+1)
+	var buf []byte
+	if size < bufferSize {
+		buf = make([]byte, size+1) // to notice that there is more
+	} else {
+		pooled := buffers.Get().(*[bufferSize]byte)
+		buf = pooled[:]
+		defer func() {
+			if err == nil { // else a write that was given up may still be reading it
+				buffers.Put(pooled)
+			}
+		}()
+	}
 	var total int64
 	for {
 		n, rerr := readChunk(ctx, r, buf)
@@ -163,11 +177,10 @@ func (s *Store) fill(ctx context.Context, f vol.Writer, r io.Reader, size int64)
 			return nil, &failure{op: "put", kind: ErrCorrupt, sentence: fmt.Sprintf("the content is longer than the %d bytes that were declared", size)}
 		}
 		if n > 0 {
-			h.Write(buf[:n])
-			// After a write that was given up the buffer is still in use, but not by us.
 			if err := s.gate.do(ctx, func() error { return f.Write(ctx, buf[:n]) }); err != nil {
 				return nil, err
 			}
+			h.Write(buf[:n]) // in the time that a disk or a server needs for the same bytes
 		}
 		if rerr == io.EOF {
 			break
@@ -218,7 +231,7 @@ func (s *Store) same(ctx context.Context, name string, size int64, sum []byte) e
 func (s *Store) compare(ctx context.Context, name string, size int64, sum []byte) error {
 	f, info, err := s.open(ctx, name)
 	if err != nil {
-		return s.absentOrNotFile(ctx, name, err)
+		return err
 	}
 	other := func(what string) error {
 		return &failure{op: "compare", name: name, kind: fs.ErrExist, sentence: "the name is taken by a file of other content, " + what +
