@@ -75,7 +75,12 @@ func (x *Vol) Link(ctx context.Context, from, to string) error {
 	}
 	return x.change(ctx, "link", to, func(c *nfs3.Client) (err error) {
 		for range tryTimes {
-			if err = c.Link(ctx, from, to); !lost(ctx, err) {
+			if f := x.temps.get(from); f != nil {
+				err = f.Link(ctx, to)
+			} else {
+				err = c.Link(ctx, from, to)
+			}
+			if !lost(ctx, err) {
 				return err
 			}
 			there, serr := c.Stat(ctx, to)
@@ -104,6 +109,7 @@ func (x *Vol) Rename(ctx context.Context, from, to string) error {
 	if err := vol.Invalid("rename", from); err != nil {
 		return err
 	}
+	x.temps.drop(from)
 	return x.change(ctx, "rename", to, func(c *nfs3.Client) error {
 		source, err := c.Stat(ctx, from)
 		if err != nil {
@@ -127,6 +133,7 @@ func (x *Vol) Rename(ctx context.Context, from, to string) error {
 
 // Remove implements [vol.Vol]. When the reply is lost, a name that is gone was removed.
 func (x *Vol) Remove(ctx context.Context, name string) error {
+	x.temps.drop(name)
 	return x.change(ctx, "remove", name, func(c *nfs3.Client) error {
 		err := again(ctx, func() error { return c.Remove(ctx, name) })
 		if errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.EPERM) {
@@ -168,9 +175,9 @@ func (x *Vol) change(ctx context.Context, op, name string, f func(*nfs3.Client) 
 	return told(err)
 }
 
-// Persist raises the fence, unless names are safe by the server, and looks whether the server still
-// knows of the change after it: it may have lost its power, and the newest of its names, between the
-// change and the fence.
+// Persist raises the fence, and looks whether the server still knows of the change after it: it may have
+// lost its power, and the newest of its names, between the change and the fence. It has nothing to do
+// where the server makes names safe before it acknowledges them.
 func (x *Vol) Persist(ctx context.Context, name string, there bool) error {
 	if err := vol.Invalid("persist", name); err != nil {
 		return err
@@ -179,10 +186,11 @@ func (x *Vol) Persist(ctx context.Context, name string, there bool) error {
 	if err != nil {
 		return told(err)
 	}
-	if x.names == vol.NamesByFence {
-		if err := x.fence.Raise(ctx); err != nil {
-			return told(err)
-		}
+	if x.names == vol.NamesByServer {
+		return nil
+	}
+	if err := x.fence.Raise(ctx); err != nil {
+		return told(err)
 	}
 	_, err = c.Stat(ctx, name)
 	absent := vol.Absent(err)

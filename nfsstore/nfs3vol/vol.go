@@ -21,6 +21,7 @@ type Vol struct {
 	config Config
 	names  vol.Names
 	fence  *fence.Fence
+	temps  temps
 	ahead  chan struct{} // bounds the chunks that are read ahead, of all files
 
 	life context.Context // until close

@@ -3,10 +3,13 @@ package nfs3vol
 import (
 	"context"
 	"errors"
-	"io"
+	"io/fs"
+	"path"
+	"sync"
 
 	"github.com/sugarlabs/beamrider/nfsstore/internal/fence"
 	"github.com/sugarlabs/beamrider/nfsstore/internal/nfs3"
+	"github.com/sugarlabs/beamrider/nfsstore/internal/tempname"
 	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
@@ -31,11 +34,66 @@ func (x *Vol) Create(ctx context.Context, name string) (vol.Writer, error) {
 	if err != nil {
 		return nil, told(err)
 	}
-	f, err := c.Create(ctx, name, 0o444)
+	if _, is := tempname.Time(path.Base(name)); !is {
+		f, err := c.Create(ctx, name, 0o444)
+		if err != nil {
+			return nil, told(err)
+		}
+		return &writer{f: f}, nil
+	}
+	f, err := createTemp(ctx, c, name)
 	if err != nil {
 		return nil, told(err)
 	}
+	x.temps.put(name, f)
 	return &writer{f: f}, nil
+}
+
+// createTemp makes a file whose name nobody else would make, which takes one request. When the reply is
+// lost, a file of that name is ours.
+func createTemp(ctx context.Context, c *nfs3.Client, name string) (f *nfs3.File, err error) {
+	for try := range tryTimes {
+		f, err = c.CreateGuarded(ctx, name, 0o444)
+		if try > 0 && errors.Is(err, fs.ErrExist) {
+			return c.Open(ctx, name)
+		}
+		if !lost(ctx, err) {
+			break
+		}
+	}
+	return f, err
+}
+
+// maxTemps is how many temporary files are known; of more the server is asked.
+const maxTemps = 1024
+
+// temps holds the temporary files of this volume, whose names never become those of others: to give one
+// another name it need not be looked up.
+type temps struct {
+	mu sync.Mutex
+	m  map[string]*nfs3.File
+}
+
+func (m *temps) put(name string, f *nfs3.File) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.m == nil || len(m.m) >= maxTemps {
+		m.m = make(map[string]*nfs3.File)
+	}
+	m.m[name] = f
+}
+
+// get returns nil for a file that is not known.
+func (m *temps) get(name string) *nfs3.File {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.m[name]
+}
+
+func (m *temps) drop(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.m, name)
 }
 
 func (t *writer) Write(ctx context.Context, p []byte) error {
@@ -60,7 +118,7 @@ func (t *writer) Sync(ctx context.Context) error {
 
 func (t *writer) flush(ctx context.Context) (err error) {
 	for range tryTimes {
-		if err = writeSync(ctx, t.f, t.window, t.at); !errors.Is(err, nfs3.ErrRewrite) {
+		if err = t.f.WriteSync(ctx, t.window, t.at); !errors.Is(err, nfs3.ErrRewrite) {
 			break
 		}
 	}
@@ -70,18 +128,6 @@ func (t *writer) flush(ctx context.Context) (err error) {
 	t.at += int64(len(t.window))
 	t.window, t.flushed = t.window[:0], true
 	return nil
-}
-
-// writeSync writes and flushes; [nfs3.ErrRewrite] asks for doing it again.
-func writeSync(ctx context.Context, f *nfs3.File, p []byte, at int64) error {
-	n, err := f.WriteAt(ctx, p, at)
-	switch {
-	case err != nil:
-		return err
-	case n < len(p):
-		return io.ErrShortWrite
-	}
-	return f.Sync(ctx)
 }
 
 func (t *writer) Close(context.Context) error {
@@ -110,7 +156,7 @@ func (g ground) Remove(ctx context.Context, name string) error { return g.x.Remo
 type pale struct{ f *nfs3.File }
 
 func (p pale) Grow(ctx context.Context, at int64) error {
-	err := writeSync(ctx, p.f, []byte{'\n'}, at)
+	err := p.f.WriteSync(ctx, []byte{'\n'}, at)
 	if errors.Is(err, nfs3.ErrRewrite) {
 		return errors.Join(fence.ErrAgain, err)
 	}

@@ -65,10 +65,6 @@ func (c *Client) Close() error {
 // Limits returns what the server allowed when the client was made.
 func (c *Client) Limits() Limits { return c.limits }
 
-// Connections returns how many connections have been made. While it stays the same, all was answered
-// by one run of the server: none outlives its machine, or its process.
-func (c *Client) Connections() uint64 { return c.rpc.made.Load() }
-
 // Ping asks the server for the attributes of the export, and so whether it is alive.
 func (c *Client) Ping(ctx context.Context) error {
 	_, err := c.Stat(ctx, ".")

@@ -259,13 +259,9 @@ func (f *File) commit(ctx context.Context) (verf [8]byte, err error) {
 }
 
 // Link is [Client.Link] from the file itself, which need not be looked up by its name: it is linked
-// also when that name has gone, unless it was the last.
+// also when that name has gone, unless it was the last, and after Close.
 func (f *File) Link(ctx context.Context, to string) error {
-	const op = "link"
-	if err := f.open(op); err != nil {
-		return err
-	}
-	return f.c.change(ctx, op, to, func(ctx context.Context, dir handle, base string) error {
+	return f.c.change(ctx, "link", to, func(ctx context.Context, dir handle, base string) error {
 		return f.c.link(ctx, to, f.h, dir, base)
 	})
 }

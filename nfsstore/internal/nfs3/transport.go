@@ -19,7 +19,6 @@ type transport struct {
 	dial  func(context.Context) (net.Conn, error)
 	slots chan struct{} // calls in flight
 	xid   atomic.Uint32
-	made  atomic.Uint64 // connections
 
 	life context.Context // ends with the client
 	end  context.CancelFunc
@@ -104,7 +103,6 @@ func (t *transport) connect(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	c := newConn(nc, t.cfg.Timeout, t.cfg.MaxInFlight)
-	t.made.Add(1)
 	t.mu.Lock()
 	t.cur = c
 	t.mu.Unlock()
