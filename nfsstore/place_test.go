@@ -219,6 +219,13 @@ var contract = map[string]func(*testing.T, place){
 	"LinkCopiesInstead":                  testLinkCopiesInstead,
 	"ErrorsOfOpen":                       testErrorsOfOpen,
 	"TempIsSweptMeanwhile":               testTempIsSweptMeanwhile,
+	"Stat":                               testStat,
+	"List":                               testList,
+	"ListWhileFilesGo":                   testListWhileFilesGo,
+	"FS":                                 testFS,
+	"Scrub":                              testScrub,
+	"ScrubExpected":                      testScrubExpected,
+	"Health":                             testHealth,
 }
 
 // TestContractOnExport runs the tests of the contract, which others run on a directory, on an export

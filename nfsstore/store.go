@@ -27,6 +27,7 @@ type Store struct {
 
 	readTimeout time.Duration // of one read where it may hang
 	probed      atomic.Bool   // the volume has shown that it can do what is needed
+	pulse       pulse
 
 	closing sync.Once
 	closed  error
