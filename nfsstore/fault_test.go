@@ -52,8 +52,16 @@ func (v *faultVolume) plan(op faultvol.Op) faultvol.Fault {
 	return faultvol.Fault{Err: v.err, Done: v.after}
 }
 
-// short replaces a temporary name by TEMP.
+// short replaces a temporary name by TEMP, one in the trash by what it was and the day by DAY.
 func short(name string) string {
+	if path.Dir(path.Dir(name)) == trashDir {
+		if _, ok := trashedAt(path.Base(name)); ok {
+			return path.Join(trashDir, "DAY", path.Base(name)[trashPrefix:])
+		}
+	}
+	if path.Dir(name) == trashDir {
+		return path.Join(trashDir, "DAY")
+	}
 	if _, ok := tempTime(path.Base(name)); ok {
 		return path.Join(path.Dir(name), "TEMP")
 	}
@@ -101,18 +109,29 @@ func testOrderOfOperations(t *testing.T, p place) {
 		"create a/b/TEMP", "sync a/b/TEMP", "close a/b/TEMP", "link a/b/TEMP → a/b/d", "open a/b/d", "remove a/b/TEMP", "persist a/b/d")
 	check("Link", s.Link(t.Context(), "a/b/c", "p/c"), "stat a/b/c", "mkdir p", "persist p", "link a/b/c → p/c", "persist p/c")
 	check("Link again", s.Link(t.Context(), "a/b/c", "p/c"), "stat a/b/c", "link a/b/c → p/c", "stat p/c", "persist p/c")
-	check("Remove", s.Remove(t.Context(), "p/c"), "stat p/c", "remove p/c", "persist the absence of p/c")
+	check("Remove", s.Remove(t.Context(), "p/c"), "stat p/c",
+		"mkdir .trash", "persist .trash", "mkdir .trash/DAY", "persist .trash/DAY",
+		"rename p/c → .trash/DAY/p,c", "persist .trash/DAY/p,c", "persist the absence of p/c")
 	if err := s.Remove(t.Context(), "p/c"); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
 	check("Remove again", nil, "stat p/c", "persist the absence of p/c")
+	check("Remove another", s.Remove(t.Context(), "a/b/d"), "stat a/b/d",
+		"rename a/b/d → .trash/DAY/a,b,d", "persist .trash/DAY/a,b,d", "persist the absence of a/b/d")
+	other := content(2, 3)
+	repaired := Expected{"a/b/c", 3, sumOf(other)}
+	check("Repair of what is damaged", s.Repair(t.Context(), repaired, bytes.NewReader(other)),
+		"open a/b/c", "create a/b/TEMP", "write a/b/TEMP", "sync a/b/TEMP", "close a/b/TEMP",
+		"open a/b/c", "rename a/b/c → .trash/DAY/a,b,c", "persist .trash/DAY/a,b,c", "persist the absence of a/b/c",
+		"link a/b/TEMP → a/b/c", "remove a/b/TEMP", "persist a/b/c")
+	check("Repair again", s.Repair(t.Context(), repaired, nil), "open a/b/c", "persist a/b/c")
+	b = other
 
 	// Another process has just been killed between making a folder and syncing it.
-	other := p.open(t, nil)
-	ov := newFaultVolume(other.vol, -1, nil, false)
-	other.vol = ov
-	v = ov
-	check("a store that does not know the folders", put(t.Context(), other, "a/b/c", b),
+	second := p.open(t, nil)
+	v = newFaultVolume(second.vol, -1, nil, false)
+	second.vol = v
+	check("a store that does not know the folders", put(t.Context(), second, "a/b/c", b),
 		"open a/b/c", "mkdir a", "persist a", "mkdir a/b", "persist a/b", "persist a/b/c")
 }
 
@@ -122,6 +141,7 @@ var calls = map[string]struct {
 	call    func(ctx context.Context, s *Store) error
 	name    string // what the call is about
 	gone    bool   // and whether it goes away
+	was     []byte // what it may hold before
 }{
 	"Put": {
 		call: func(ctx context.Context, s *Store) error { return put(ctx, s, "a/b", faultContent) },
@@ -161,9 +181,27 @@ var calls = map[string]struct {
 		name: "a/b",
 		gone: true,
 	},
+	"Repair": {
+		prepare: func(ctx context.Context, s *Store) error { return put(ctx, s, "a/b", damagedContent) },
+		call:    repairAB,
+		name:    "a/b",
+		was:     damagedContent,
+	},
+	"Repair of what is missing": {
+		call: repairAB,
+		name: "a/b",
+		was:  damagedContent,
+	},
 }
 
-var faultContent = content(3, bufferSize+100)
+func repairAB(ctx context.Context, s *Store) error {
+	return s.Repair(ctx, Expected{"a/b", int64(len(faultContent)), sumOf(faultContent)}, bytes.NewReader(faultContent))
+}
+
+var (
+	faultContent   = content(3, bufferSize+100)
+	damagedContent = content(4, 100)
+)
 
 // TestFaultAnywhere lets every single operation of every call fail in every way, before and after it
 // took effect. Nothing may be seen by half, no temporary file may stay, the error must tell what it
@@ -207,9 +245,13 @@ func testFaultAnywhere(t *testing.T, p place) {
 						tempStays := op == "create a/TEMP" && after
 						// What is tried again, or is found out in another way.
 						verb, _, _ := strings.Cut(op, " ")
-						mayPass := op == "remove a/TEMP" || name == "Link again" && op == "stat a/b"
+						mayPass := op == "remove a/TEMP" || name == "Link again" && op == "stat a/b" ||
+							c.was != nil && (verb == "open" || verb == "stat") || // what cannot be read is to be repaired
+							!errors.Is(fault.want, ErrUnavailable) && fault.errno != syscall.EROFS &&
+								(strings.HasSuffix(op, " .trash") || strings.HasSuffix(op, " .trash/DAY") || verb == "rename") // done without
 						if fault.errno == syscall.ESTALE { // looked at anew
-							mayPass = mayPass || op == "persist a" || slices.Contains([]string{"open", "stat", "mkdir", "create", "link"}, verb)
+							mayPass = mayPass || op == "persist a" || op == "persist .trash" || op == "persist .trash/DAY" ||
+								slices.Contains([]string{"open", "stat", "mkdir", "create", "link", "rename"}, verb)
 						}
 						switch {
 						case err != nil && !errors.Is(err, fault.want):
@@ -222,7 +264,7 @@ func testFaultAnywhere(t *testing.T, p place) {
 						v.mu.Lock()
 						v.at = -1
 						v.mu.Unlock()
-						if got, err := read(t.Context(), s, c.name); err == nil && !bytes.Equal(got, faultContent) {
+						if got, err := read(t.Context(), s, c.name); err == nil && !bytes.Equal(got, faultContent) && (c.was == nil || !bytes.Equal(got, c.was)) {
 							t.Errorf("%s: %d wrong bytes are visible", what, len(got))
 						} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 							t.Errorf("%s: %v", what, err)

@@ -87,10 +87,13 @@ func mustHold(t testing.TB, s *Store, name string, want []byte) {
 }
 
 // tree lists all files below dir, temporary ones in second place, but not that of a fence, which a
-// store of an export has for as long as it is open.
+// store of an export has for as long as it is open, nor the trash.
 func tree(t testing.TB, dir string) (files, temps []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && p == filepath.Join(dir, trashDir) {
+			return fs.SkipDir
+		}
 		if err != nil || d.IsDir() {
 			return err
 		}

@@ -29,6 +29,10 @@ type Options struct {
 	// ReadTimeout bounds one read of an open file where it may hang, as on a mount whose server is
 	// gone; 0: 30 s. A read that takes longer fails with ErrUnavailable.
 	ReadTimeout time.Duration
+	// Reserve is how many bytes are kept free: Put fails with ErrNoSpace when fewer would be left.
+	// ReserveFiles is the same for the number of files (inodes), where the file system counts them.
+	// 0: none. The room is asked for once a second.
+	Reserve, ReserveFiles int64
 	// Names is how names of files are made safe from a power cut, for [Open]; zero: by the kind of
 	// file system, see the package comment. [New] leaves it to its volume.
 	Names vol.Names
@@ -44,6 +48,9 @@ func (o *Options) check(name string) error {
 	}
 	if o.ReadTimeout < 0 {
 		refuse(fmt.Sprintf("the time-out of reads of %v is below 0", o.ReadTimeout))
+	}
+	if o.Reserve < 0 || o.ReserveFiles < 0 {
+		refuse(fmt.Sprintf("a reserve of %d bytes and %d files was asked for; neither may be below 0", o.Reserve, o.ReserveFiles))
 	}
 	if !o.Names.Valid() {
 		refuse("there is no such way to make names safe as " + o.Names.String())
@@ -61,7 +68,7 @@ func (o *Options) slots() int {
 
 func newStore(dir string, o *Options) *Store {
 	s := &Store{
-		dir: dir, readOnly: o.ReadOnly, log: o.Logger, readTimeout: o.ReadTimeout,
+		dir: dir, readOnly: o.ReadOnly, log: o.Logger, readTimeout: o.ReadTimeout, budget: newBudget(o),
 		known: make(map[string]struct{}), temps: make(map[string]struct{}),
 	}
 	if s.readTimeout == 0 {

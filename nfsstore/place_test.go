@@ -170,7 +170,7 @@ func (p place) tree(t testing.TB) (files, temps []string) {
 		switch {
 		case err != nil:
 			t.Fatal(err)
-		case info.IsDir():
+		case info.IsDir(), strings.HasPrefix(name, trashDir+"/"):
 		case strings.HasPrefix(info.Name(), "."):
 			temps = append(temps, name)
 		default:
@@ -226,6 +226,12 @@ var contract = map[string]func(*testing.T, place){
 	"Scrub":                              testScrub,
 	"ScrubExpected":                      testScrubExpected,
 	"Health":                             testHealth,
+	"Trash":                              testTrash,
+	"TrashTakesNothing":                  testTrashTakesNothing,
+	"TrashVanishes":                      testTrashVanishes,
+	"SweepOfTheTrash":                    testSweepOfTheTrash,
+	"SweepOfLeftovers":                   testSweepOfLeftovers,
+	"SweepLeavesWhatWasJustRemoved":      testSweepLeavesWhatWasJustRemoved,
 }
 
 // TestContractOnExport runs the tests of the contract, which others run on a directory, on an export

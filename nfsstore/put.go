@@ -50,13 +50,32 @@ func (s *Store) Put(ctx context.Context, name string, r io.Reader, size int64, s
 			return s.fail(op, name, writing, err)
 		}
 	}
-	if err := s.put(ctx, name, r, size, sum); err != nil {
+	if err := s.stow(ctx, name, r, size, sum, false, func() error { return nil }); err != nil {
 		return s.fail(op, name, writing, err)
 	}
 	return nil
 }
 
-func (s *Store) put(ctx context.Context, name string, r io.Reader, size int64, sum []byte) error {
+// stow is put within the limits of the space, unless it is free of them.
+func (s *Store) stow(ctx context.Context, name string, r io.Reader, size int64, sum []byte, free bool, ready func() error) error {
+	release := func(bool) {}
+	var err error
+	if !free {
+		release, err = s.budget.claim(ctx, s, size)
+	}
+	if err == nil {
+		err = s.put(ctx, name, r, size, sum, ready)
+		release(err == nil)
+	}
+	if err != nil && errors.Is(s.fail("put", name, writing, err), ErrNoSpace) {
+		s.budget.refused()
+	}
+	return err
+}
+
+// put stores what is not there. It calls ready when the content is complete and safe, and nobody sees
+// it yet.
+func (s *Store) put(ctx context.Context, name string, r io.Reader, size int64, sum []byte, ready func() error) error {
 	dir := path.Dir(name)
 	var temp string
 	defer func() { s.setTemp(temp, false) }()
@@ -90,6 +109,9 @@ func (s *Store) put(ctx context.Context, name string, r io.Reader, size int64, s
 	}
 	// NFS may report a full disk only here.
 	if err := s.gate.do(ctx, func() error { return errors.Join(f.Sync(ctx), f.Close(ctx)) }); err != nil {
+		return err
+	}
+	if err := ready(); err != nil {
 		return err
 	}
 	return s.publish(ctx, temp, name, size, got)
@@ -265,8 +287,10 @@ func (s *Store) absentOrNotFile(ctx context.Context, name string, err error) err
 	case info.Mode().IsRegular():
 		return err // it has come between the two looks; linking will tell
 	}
-	return &failure{op: "compare", name: name, kind: fs.ErrExist, sentence: "the name is taken by something that is not a regular file"}
+	return &failure{op: "compare", name: name, kind: fs.ErrExist, err: errNoFile, sentence: "the name is taken by something that is not a regular file"}
 }
+
+var errNoFile = errors.New("a folder or the like")
 
 func (s *Store) stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	return through(ctx, s.gate, func() (fs.FileInfo, error) { return s.vol.Stat(ctx, name) }, nil)

@@ -28,6 +28,7 @@ type Store struct {
 	readTimeout time.Duration // of one read where it may hang
 	probed      atomic.Bool   // the volume has shown that it can do what is needed
 	pulse       pulse
+	budget      *budget
 
 	closing sync.Once
 	closed  error
@@ -97,33 +98,33 @@ func (s *Store) open(ctx context.Context, name string) (vol.File, fs.FileInfo, e
 
 // Remove takes a name away. Other names of the same content stay. The error may match
 // [fs.ErrNotExist]; that too is then safe from a power cut.
+//
+// What is removed is moved to a folder of the day below .trash, under a name that begins with the
+// moment and ends with what it was called, and [Store.Sweep] takes it away for good after 24 hours; so
+// its space is not free before. It goes straight away when the disk is nearly full (less than a
+// twentieth is free, and less than 1 GiB or Options.Reserve), when a file did not fit in the last ten
+// minutes, and when it cannot be moved there.
 func (s *Store) Remove(ctx context.Context, name string) error {
 	if err := s.mayWrite("remove", name); err != nil {
 		return err
 	}
-	absent, err := through(ctx, s.gate, func() (absent bool, err error) {
-		info, err := s.vol.Stat(ctx, name)
-		if err == nil && info.IsDir() {
-			// Root.Remove would take an empty directory, which is no file of ours.
-			return true, nil
-		}
-		if err == nil {
-			err = s.vol.Remove(ctx, name)
-		}
-		absent = vol.Absent(err)
-		if err != nil && !absent {
-			return false, err
-		}
-		// Also when it was gone: whoever removed it may have been killed before this.
-		return absent, s.vol.Persist(ctx, name, false)
-	}, nil)
-	switch {
-	case err != nil:
-		return s.fail("remove", name, writing, err)
-	case absent:
-		return &failure{op: "remove", name: name, kind: fs.ErrNotExist, sentence: "there is no such file"}
+	gone := &failure{op: "remove", name: name, kind: fs.ErrNotExist, sentence: "there is no such file"}
+	info, err := s.stat(ctx, name)
+	if err == nil && info.IsDir() {
+		return gone // it is no file of ours
 	}
-	return nil
+	if err == nil {
+		if err = s.bury(ctx, name); err == nil {
+			return nil
+		}
+	}
+	if vol.Absent(err) {
+		// Whoever removed it may have been killed before this.
+		if err = s.gate.do(ctx, func() error { return s.vol.Persist(ctx, name, false) }); err == nil {
+			return gone
+		}
+	}
+	return s.fail("remove", name, writing, err)
 }
 
 // mayWrite checks what every writing call needs.

@@ -497,7 +497,7 @@ func testSweep(t *testing.T, p place) {
 		return name
 	}
 	old := now.Add(-25 * time.Hour)
-	for range sweepBatch + 3 {
+	for range dirBatch + 3 {
 		leave(newTemp("a/b", old))
 	}
 	leave(newTemp(".", old))
@@ -514,7 +514,7 @@ func testSweep(t *testing.T, p place) {
 		}
 	}
 	sweep(48*time.Hour, 0)
-	sweep(24*time.Hour, sweepBatch+4)
+	sweep(24*time.Hour, dirBatch+4)
 	sweep(24*time.Hour, 0)
 	s.setTemp(mine, false)
 	sweep(24*time.Hour, 1)

@@ -3,29 +3,28 @@ package nfsstore
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"path"
 	"strings"
 	"time"
-
-	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
-// sweepBatch is how many entries of a directory are held at a time.
-const sweepBatch = 512
-
-// Sweep removes the temporary files of calls that were killed, and returns how many. It looks at the
-// time that is part of their names, by the clock of the machine that made them, and removes those
-// made longer than olderThan ago; negative is 0. Files of calls that run in this store are left
-// alone; a call of another process that takes longer than olderThan fails with [ErrUnavailable], so
-// choose hours. Sweep walks all directories. After a fault it goes on with the others and returns
-// the first one.
+// Sweep removes what is left over, and returns how many files that were:
+//   - temporary files of calls that were killed, and old ones by which names were made safe, when
+//     they were made longer than olderThan ago (negative is 0) by the time that is part of their
+//     names, by the clock of the machine that made them. Files of calls that run in this store are
+//     left alone; a call of another process that takes longer than olderThan fails with
+//     [ErrUnavailable], so choose hours;
+//   - what [Store.Remove] moved to the trash longer than olderThan and 24 hours ago, likewise;
+//   - what clients of NFS in the kernel have left behind of files that were removed while open (.nfs and
+//     digits), when by the clock of the server 24 hours have gone over them since.
+//
+// Sweep walks all folders. After a fault it goes on with the others and returns the first one.
 func (s *Store) Sweep(ctx context.Context, olderThan time.Duration) (n int, err error) {
 	if s.readOnly {
 		return 0, &failure{op: "sweep", name: s.dir, kind: ErrReadOnly, sentence: "the store was opened read-only"}
 	}
-	w := sweep{s: s, before: time.Now().Add(-max(olderThan, 0))}
+	w := sweep{s: s, now: time.Now(), olderThan: max(olderThan, 0)}
 	if err := w.dir(ctx, ".", 0); err != nil {
 		w.note(".", err)
 	}
@@ -33,10 +32,12 @@ func (s *Store) Sweep(ctx context.Context, olderThan time.Duration) (n int, err 
 }
 
 type sweep struct {
-	s      *Store
-	before time.Time
-	n      int
-	first  error
+	s         *Store
+	now       time.Time
+	olderThan time.Duration
+	there     time.Time // the time of the server; zero: not yet asked for
+	n         int
+	first     error
 }
 
 func (w *sweep) note(name string, err error) {
@@ -47,52 +48,140 @@ func (w *sweep) note(name string, err error) {
 	w.first = w.s.fail("sweep", name, writing, err)
 }
 
-// dir sweeps one directory and those below; depth is bounded like that of names.
-func (w *sweep) dir(ctx context.Context, dir string, depth int) (err error) {
-	f, err := through(ctx, w.s.gate,
-		func() (vol.Dir, error) { return w.s.vol.OpenDir(ctx, dir) },
-		func(late vol.Dir) { w.s.report("closing a folder", dir, late.Close()) })
-	if errors.Is(err, fs.ErrPermission) && dir != "." {
+// dir sweeps one folder and those below; depth is bounded like that of names.
+func (w *sweep) dir(ctx context.Context, dir string, depth int) error {
+	return w.entries(ctx, dir, depth, func(e fs.DirEntry, name string) error {
+		switch {
+		case !e.IsDir():
+			at, ok := tempTime(e.Name())
+			if ok && w.before(at, 0) && !w.s.inUse(name) {
+				w.remove(ctx, name)
+			}
+			if isLeftover(e.Name()) {
+				w.leftover(ctx, name)
+			}
+		case name == trashDir:
+			return w.trash(ctx)
+		case depth < maxElements && !strings.HasPrefix(e.Name(), "."):
+			// Folders with a dot are those of others, such as .snapshot of a filer.
+			return w.dir(ctx, name, depth+1)
+		}
+		return nil
+	})
+}
+
+// entries calls f with all of a folder. What f says is noted, unless the time is over.
+func (w *sweep) entries(ctx context.Context, dir string, depth int, f func(e fs.DirEntry, name string) error) error {
+	err := w.s.readDir(ctx, dir, func(batch []fs.DirEntry) error {
+		for _, e := range batch {
+			name := path.Join(dir, e.Name())
+			if err := f(e, name); err != nil {
+				if ctx.Err() != nil {
+					return err
+				}
+				w.note(name, err)
+			}
+		}
+		return nil
+	})
+	if depth > 0 && errors.Is(err, fs.ErrPermission) {
 		return nil // such as lost+found
 	}
-	if err != nil {
-		return err
-	}
-	defer func() {
-		last, cancel := cleanup(ctx)
-		defer cancel()
-		err = errors.Join(err, w.s.gate.do(last, f.Close))
-	}()
-	for {
-		if err := ctx.Err(); err != nil {
+	return err
+}
+
+// before reports whether a moment was longer ago than it takes.
+func (w *sweep) before(at time.Time, atLeast time.Duration) bool {
+	return !at.After(w.now.Add(-max(w.olderThan, atLeast)))
+}
+
+// trash takes away what was removed long enough ago, and the folders of days that are over.
+func (w *sweep) trash(ctx context.Context) error {
+	return w.entries(ctx, trashDir, 1, func(e fs.DirEntry, name string) error {
+		day, err := time.Parse(trashDay, e.Name())
+		if err != nil || !e.IsDir() || !w.before(day, trashKeep) {
+			return nil // not ours, or not yet
+		}
+		kept := 0
+		err = w.entries(ctx, name, 2, func(e fs.DirEntry, name string) error {
+			at, ok := trashedAt(e.Name())
+			switch {
+			case ok && !e.IsDir() && w.before(at, trashKeep):
+				w.remove(ctx, name)
+			case isLeftover(e.Name()) && !e.IsDir():
+				kept++
+				w.leftover(ctx, name)
+			default:
+				kept++
+			}
+			return nil
+		})
+		// A day is over for all clocks two days after it has begun.
+		if err != nil || kept > 0 || !w.before(day, 2*trashKeep) {
 			return err
 		}
-		entries, rerr := through(ctx, w.s.gate, func() ([]fs.DirEntry, error) { return f.ReadDir(sweepBatch) }, nil)
-		for _, e := range entries {
-			name := path.Join(dir, e.Name())
-			if !e.IsDir() {
-				if at, ok := tempTime(e.Name()); ok && !at.After(w.before) && !w.s.inUse(name) {
-					w.remove(ctx, name)
-				}
-				continue
-			}
-			// Directories with a dot are those of others, such as .snapshot of a filer.
-			if depth < maxElements && !strings.HasPrefix(e.Name(), ".") {
-				if err := w.dir(ctx, name, depth+1); err != nil {
-					if ctx.Err() != nil {
-						return err
-					}
-					w.note(name, err)
-				}
-			}
+		err = w.s.gate.do(ctx, func() error { return w.s.vol.Remove(ctx, name) })
+		if errors.Is(err, fs.ErrExist) {
+			return nil // it is not empty: something was put there, or could not be removed
 		}
-		if rerr == io.EOF || dir != "." && errors.Is(rerr, fs.ErrPermission) {
-			return nil
-		}
-		if rerr != nil {
-			return rerr
+		return err
+	})
+}
+
+// isLeftover reports whether the kernel gave a file that base name, because somebody had it open when
+// it was removed.
+func isLeftover(base string) bool {
+	digits, ok := strings.CutPrefix(base, ".nfs")
+	return ok && len(digits) >= 16 && strings.Trim(digits, "0123456789abcdef") == ""
+}
+
+// leftover removes such a file unless it was renamed to that within a day. Its content may be older by
+// years, so what counts is when anything about it changed last. That moment is one of the server's
+// clock, and is compared with the same moment of a file that was just made there.
+func (w *sweep) leftover(ctx context.Context, name string) {
+	info, err := w.s.stat(ctx, name)
+	if err != nil {
+		w.note(name, err)
+		return
+	}
+	changed, ok := changedAt(info)
+	if !ok || !info.Mode().IsRegular() {
+		return
+	}
+	if w.there.IsZero() {
+		if w.there, err = w.clock(ctx); err != nil {
+			w.note(name, err)
+			return
 		}
 	}
+	if !changed.After(w.there.Add(-trashKeep)) {
+		w.remove(ctx, name)
+	}
+}
+
+// clock asks the server for its time.
+func (w *sweep) clock(ctx context.Context) (at time.Time, err error) {
+	s := w.s
+	name := newTemp(".", w.now)
+	s.setTemp(name, true)
+	defer s.setTemp(name, false)
+	err = s.gate.do(ctx, func() error {
+		f, err := s.vol.Create(ctx, name)
+		if err != nil {
+			return err
+		}
+		return f.Close(ctx)
+	})
+	if err != nil {
+		return at, err
+	}
+	defer s.discard(ctx, name)
+	info, err := s.stat(ctx, name)
+	if err != nil {
+		return at, err
+	}
+	at, _ = changedAt(info)
+	return at, nil
 }
 
 func (w *sweep) remove(ctx context.Context, name string) {

@@ -27,6 +27,11 @@ func (i *Info) ModTime() time.Time {
 	return time.Unix(int64(i.attr.Mtime.Seconds), int64(i.attr.Mtime.Nseconds))
 }
 
+// Changed returns the time of the last change of anything, the names and the permissions included.
+func (i *Info) Changed() time.Time {
+	return time.Unix(int64(i.attr.Ctime.Seconds), int64(i.attr.Ctime.Nseconds))
+}
+
 // IsDir reports whether it is a directory.
 func (i *Info) IsDir() bool { return i.attr.Type == nfsv3.NF3DIR }
 
