@@ -226,6 +226,8 @@ var contract = map[string]func(*testing.T, place){
 	"Scrub":                              testScrub,
 	"ScrubExpected":                      testScrubExpected,
 	"Health":                             testHealth,
+	"Repair":                             testRepair,
+	"ConcurrentRepairs":                  testConcurrentRepairs,
 	"Trash":                              testTrash,
 	"TrashTakesNothing":                  testTrashTakesNothing,
 	"TrashVanishes":                      testTrashVanishes,

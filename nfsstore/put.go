@@ -50,21 +50,24 @@ func (s *Store) Put(ctx context.Context, name string, r io.Reader, size int64, s
 			return s.fail(op, name, writing, err)
 		}
 	}
-	if err := s.stow(ctx, name, r, size, sum, false, func() error { return nil }); err != nil {
+	err := s.stow(ctx, name, r, size, sum, false, func(temp string, sum []byte) error {
+		return s.publish(ctx, temp, name, size, sum)
+	})
+	if err != nil {
 		return s.fail(op, name, writing, err)
 	}
 	return nil
 }
 
 // stow is put within the limits of the space, unless it is free of them.
-func (s *Store) stow(ctx context.Context, name string, r io.Reader, size int64, sum []byte, free bool, ready func() error) error {
+func (s *Store) stow(ctx context.Context, name string, r io.Reader, size int64, sum []byte, free bool, publish func(temp string, sum []byte) error) error {
 	release := func(bool) {}
 	var err error
 	if !free {
 		release, err = s.budget.claim(ctx, s, size)
 	}
 	if err == nil {
-		err = s.put(ctx, name, r, size, sum, ready)
+		err = s.put(ctx, name, r, size, sum, publish)
 		release(err == nil)
 	}
 	if err != nil && errors.Is(s.fail("put", name, writing, err), ErrNoSpace) {
@@ -73,9 +76,9 @@ func (s *Store) stow(ctx context.Context, name string, r io.Reader, size int64, 
 	return err
 }
 
-// put stores what is not there. It calls ready when the content is complete and safe, and nobody sees
-// it yet.
-func (s *Store) put(ctx context.Context, name string, r io.Reader, size int64, sum []byte, ready func() error) error {
+// put stores what is not there. It calls publish with the temporary file when that is complete and safe,
+// and its SHA-256.
+func (s *Store) put(ctx context.Context, name string, r io.Reader, size int64, sum []byte, publish func(temp string, sum []byte) error) error {
 	dir := path.Dir(name)
 	var temp string
 	defer func() { s.setTemp(temp, false) }()
@@ -111,10 +114,7 @@ func (s *Store) put(ctx context.Context, name string, r io.Reader, size int64, s
 	if err := s.gate.do(ctx, func() error { return errors.Join(f.Sync(ctx), f.Close(ctx)) }); err != nil {
 		return err
 	}
-	if err := ready(); err != nil {
-		return err
-	}
-	return s.publish(ctx, temp, name, size, got)
+	return publish(temp, got)
 }
 
 // How long a call tidies up after itself: briefly when its own time is over.

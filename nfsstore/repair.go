@@ -7,19 +7,18 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-
-	"github.com/sugarlabs/beamrider/nfsstore/vol"
+	"path"
+	"time"
 )
 
 // Repair makes a file hold what it should: it stores what r holds in place of a file that is missing,
 // has other content, or cannot be read. Size and SHA256 of e must be known. When the name holds the
 // right content already, Repair makes sure that it is safe and succeeds, without reading r.
 //
-// The new content is stored and compared with e first, and only then the old file goes to the trash (or
-// away, where that takes nothing; see [Store.Remove]). So name is the old file, then for a moment none,
-// and then the right one, but nothing by half. Errors are those of [Store.Put], and repeating is safe;
-// after a power cut between the last two steps the file is missing until then. A file up to a megabyte
-// may use the space that is kept free.
+// The new content is stored and compared with e first, and then takes the place of the old one in one
+// step: whoever opens the file meanwhile sees one or the other. The old file is kept in the trash, if that
+// takes it; see [Store.Remove]. Errors are those of [Store.Put], and repeating is safe. A file up to a
+// megabyte may use the space that is kept free.
 func (s *Store) Repair(ctx context.Context, e Expected, r io.Reader) error {
 	const op = "repair"
 	if err := s.mayWrite(op, e.Name); err != nil {
@@ -38,21 +37,50 @@ func (s *Store) Repair(ctx context.Context, e Expected, r io.Reader) error {
 	case is == sound:
 		return s.settle(ctx, op, e.Name)
 	}
-	err := s.stow(ctx, e.Name, r, e.Size, e.SHA256, e.Size <= repairSmall, func() error {
-		// Somebody else may have repaired it meanwhile.
-		is, err := s.condition(ctx, e)
-		if err == nil && is == broken {
-			err = s.bury(ctx, e.Name)
-		}
-		if vol.Absent(err) {
-			return nil
-		}
-		return err
+	err := s.stow(ctx, e.Name, r, e.Size, e.SHA256, e.Size <= repairSmall, func(temp string, _ []byte) error {
+		return s.replace(ctx, temp, e)
 	})
 	if err != nil {
 		return s.fail(op, e.Name, writing, err)
 	}
 	return nil
+}
+
+// replace gives a complete and synced temporary file the name of a file that is broken or missing.
+func (s *Store) replace(ctx context.Context, temp string, e Expected) error {
+	is, err := s.condition(ctx, e)
+	switch {
+	case err != nil:
+		return err
+	case is != broken: // it is missing, or somebody else has repaired it meanwhile
+		return s.publish(ctx, temp, e.Name, e.Size, e.SHA256)
+	}
+	if err := s.keep(ctx, e.Name); err != nil {
+		return err
+	}
+	if err := s.gate.do(ctx, func() error { return s.vol.Rename(ctx, temp, e.Name) }); err != nil {
+		return err
+	}
+	s.setTemp(temp, false)
+	return s.safe(ctx, e.Name)
+}
+
+// keep gives what is about to be replaced a name in the trash, if that takes it.
+func (s *Store) keep(ctx context.Context, name string) error {
+	if !s.trashTakes(ctx) {
+		return nil
+	}
+	to := newTrash(name, time.Now())
+	err := s.inDir(ctx, path.Dir(to), func() error {
+		return s.gate.do(ctx, func() error { return s.vol.Link(ctx, name, to) })
+	})
+	switch {
+	case err == nil, errors.Is(err, fs.ErrExist): // which then is an earlier try of this call
+		return s.safe(ctx, to)
+	case trashRefuses(err):
+		return nil
+	}
+	return err
 }
 
 // A condition of a file.

@@ -29,6 +29,12 @@ func (p place) flip(t testing.TB, name string, b []byte, at int) {
 	t.Helper()
 	b = bytes.Clone(b)
 	b[at] ^= 1
+	p.spoil(t, name, b)
+}
+
+// spoil makes a file hold something else; it stays the same file, where that can be done.
+func (p place) spoil(t testing.TB, name string, b []byte) {
+	t.Helper()
 	if p.mem != nil {
 		p.overwrite(t, name, b)
 		return

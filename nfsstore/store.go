@@ -114,17 +114,20 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 		return gone // it is no file of ours
 	}
 	if err == nil {
-		if err = s.bury(ctx, name); err == nil {
-			return nil
-		}
+		err = s.bury(ctx, name)
 	}
-	if vol.Absent(err) {
-		// Whoever removed it may have been killed before this.
-		if err = s.gate.do(ctx, func() error { return s.vol.Persist(ctx, name, false) }); err == nil {
-			return gone
-		}
+	absent := vol.Absent(err)
+	if err == nil || absent {
+		// Also when it was gone: whoever removed it may have been killed before this.
+		err = s.gate.do(ctx, func() error { return s.vol.Persist(ctx, name, false) })
 	}
-	return s.fail("remove", name, writing, err)
+	switch {
+	case err != nil:
+		return s.fail("remove", name, writing, err)
+	case absent:
+		return gone
+	}
+	return nil
 }
 
 // mayWrite checks what every writing call needs.

@@ -41,24 +41,15 @@ func trashedAt(base string) (time.Time, bool) {
 	return at, err == nil
 }
 
-// bury takes a name away, into the trash if that takes it, and makes sure that it stays away. Its
-// errors are those of the system.
+// bury takes a name away, into the trash if that takes it. That it is safe there does not mean that its
+// absence is. Errors are those of the system.
 func (s *Store) bury(ctx context.Context, name string) error {
-	moved := false
 	if s.trashTakes(ctx) {
-		var err error
-		if moved, err = s.toTrash(ctx, name); err != nil && (moved || !trashRefuses(err)) {
+		if moved, err := s.toTrash(ctx, name); err == nil || moved || !trashRefuses(err) {
 			return err
 		}
 	}
-	return s.gate.do(ctx, func() error {
-		if !moved {
-			if err := s.vol.Remove(ctx, name); err != nil {
-				return err
-			}
-		}
-		return s.vol.Persist(ctx, name, false)
-	})
+	return s.gate.do(ctx, func() error { return s.vol.Remove(ctx, name) })
 }
 
 // toTrash moves a name to the trash and reports whether that was done, also when it is not safe there.
