@@ -31,6 +31,23 @@
 // at most temporary files, which [Store.Sweep] removes. They carry the time of their making in their
 // names, because the times that an NFS server gives to files are those of another clock.
 //
+// # What is removed, and space
+//
+// Whoever reads a file over NFS loses it when another machine removes it. So what is removed, and what a
+// repair replaces, is moved to a folder of the day below .trash, from where an administrator can fetch
+// it back by hand: its name there begins with the moment and ends with the name that it had, with commas
+// for slashes. Store.Sweep takes it away for good when 24 hours are over; its space is not free before.
+// On a disk that is nearly full, or in which a file did not fit a moment ago, what is removed makes room at
+// once. A store may keep some space and some inodes free ([Options].Reserve): then uploads stop before the
+// disk is so full that nothing works, and tidying up goes on.
+//
+// # Looking after the files
+//
+// [Store.Scrub] reads all files and tells which are missing, damaged or unreadable; [Store.Repair] puts the
+// right content in place of a wrong one. [Store.Health] tells in time how the disk or the server is.
+//
+// # Mounts that hang
+//
 // A hard mount whose server is gone blocks inside the kernel, where no context reaches. On what may
 // be such a mount (every file system that is not a usual one of a local disk) a call is left behind
 // when its context ends. A store lets only a bounded number of calls get into that state; further

@@ -109,3 +109,78 @@ func ExampleMirror() {
 	// Output:
 	// 1 copied, 1 removed, <nil>
 }
+
+func ExampleStore_Scrub() {
+	dir, err := os.MkdirTemp("", "nfsstore")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	store, err := nfsstore.Open(ctx, dir, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+
+	bundle := []byte("the bytes of a bundle")
+	sum := sha256.Sum256(bundle)
+	for _, name := range []string{"files/1/dance-2.xo", "files/1/dance-3.xo"} {
+		if err := store.Put(ctx, name, bytes.NewReader(bundle), int64(len(bundle)), sum[:]); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := os.Truncate(dir+"/files/1/dance-3.xo", 10); err != nil { // a disk loses some bytes
+		log.Fatal(err)
+	}
+
+	// What should be there is known to a database, say.
+	expected := func(yield func(nfsstore.Expected, error) bool) {
+		for info, err := range store.List(ctx, "files") {
+			if !yield(nfsstore.Expected{Name: info.Name, Size: int64(len(bundle)), SHA256: sum[:]}, err) {
+				return
+			}
+		}
+	}
+	stats, err := store.Scrub(ctx, &nfsstore.ScrubOptions{
+		Expected: expected,
+		Found: func(p nfsstore.Problem) error {
+			fmt.Println(p)
+			e := nfsstore.Expected{Name: p.Name, Size: p.WantSize, SHA256: p.Want}
+			return store.Repair(ctx, e, bytes.NewReader(bundle)) // from a mirror, say
+		},
+	})
+	fmt.Printf("%d files, %d problems, %v\n", stats.Files, stats.Problems, err)
+	stats, err = store.Scrub(ctx, &nfsstore.ScrubOptions{Expected: expected})
+	fmt.Printf("%d files, %d problems, %v\n", stats.Files, stats.Problems, err)
+	// Output:
+	// files/1/dance-3.xo is damaged: it has 10 bytes where it should have 21
+	// 2 files, 1 problems, <nil>
+	// 2 files, 0 problems, <nil>
+}
+
+func ExampleStore_List() {
+	ctx := context.Background()
+	store, err := nfsstore.Open(ctx, "mem:", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	for _, name := range []string{"files/2/maze-7.xo", "files/1/dance-3.xo", "icons/dance"} {
+		if err := store.Put(ctx, name, bytes.NewReader([]byte(name)), int64(len(name)), nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for info, err := range store.List(ctx, "files") {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(info.Name, info.Size)
+	}
+	b, err := fs.ReadFile(store.FS(ctx), "icons/dance")
+	fmt.Printf("%s %v\n", b, err)
+	// Output:
+	// files/1/dance-3.xo 18
+	// files/2/maze-7.xo 17
+	// icons/dance <nil>
+}
