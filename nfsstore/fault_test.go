@@ -92,6 +92,9 @@ func testOrderOfOperations(t *testing.T, p place) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if p.export() { // a fence makes all safe that came before
+			want = slices.DeleteFunc(want, func(op string) bool { return strings.HasPrefix(op, "persist .trash/DAY/") })
+		}
 		if diff := cmp.Diff(want, take()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}

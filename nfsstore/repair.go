@@ -76,7 +76,7 @@ func (s *Store) keep(ctx context.Context, name string) error {
 	})
 	switch {
 	case err == nil, errors.Is(err, fs.ErrExist): // which then is an earlier try of this call
-		return s.safe(ctx, to)
+		return s.safeInTrash(ctx, to)
 	case trashRefuses(err):
 		return nil
 	}

@@ -61,7 +61,17 @@ func (s *Store) toTrash(ctx context.Context, name string) (moved bool, err error
 	if err != nil {
 		return false, err
 	}
-	return true, s.safe(ctx, to)
+	return true, s.safeInTrash(ctx, to)
+}
+
+// safeInTrash makes a name in the trash safe, before something else is about the name that it had. Where
+// a server or a fence makes all names safe that were changed before, the next call about that one does.
+func (s *Store) safeInTrash(ctx context.Context, name string) error {
+	switch s.vol.Caps().Names {
+	case vol.NamesByFence, vol.NamesByServer:
+		return nil
+	}
+	return s.safe(ctx, name)
 }
 
 // trashRefuses reports whether a fault is one that a plain removal need not share: no room for a new
