@@ -227,7 +227,11 @@ func (s *Store) probe(ctx context.Context) (err error) {
 		last, cancel := cleanup(ctx)
 		defer cancel()
 		for _, name := range []string{a, b} {
-			if rerr := s.vol.Remove(last, name); err == nil && rerr != nil {
+			rerr := s.vol.Remove(last, name)
+			if s.moves.Load() && errors.Is(rerr, fs.ErrNotExist) {
+				rerr = nil // it has moved
+			}
+			if err == nil && rerr != nil {
 				err = step("removing a file", rerr)
 			}
 		}
@@ -250,9 +254,17 @@ func (s *Store) probe(ctx context.Context) (err error) {
 		if ctx.Err() != nil {
 			return step("linking a file", err)
 		}
-		return refuse(ErrReadOnly, err, "its file system makes no hard links, without which nothing can be stored safely; choose a folder on another (ext4, XFS, Btrfs, NFS)")
-	}
-	if err := s.vol.Link(ctx, a, b); !errors.Is(err, fs.ErrExist) {
+		none := err
+		switch err := s.tryMove(ctx, a, b); {
+		case errors.Is(err, errors.ErrUnsupported):
+			return refuse(ErrReadOnly, none, "its file system makes no hard links, and cannot rename without replacing either; without one of them nothing can be stored safely; choose a folder on another (ext4, XFS, Btrfs, NFS)")
+		case errors.Is(err, errReplaces):
+			return refuse(ErrUnavailable, nil, "its file system lets a rename replace a file that must not be replaced; choose a folder on another")
+		case err != nil:
+			return step("moving a file", err)
+		}
+		s.moves.Store(true)
+	} else if err := s.vol.Link(ctx, a, b); !errors.Is(err, fs.ErrExist) {
 		if err != nil {
 			return step("linking a file again", err)
 		}
@@ -270,4 +282,31 @@ func (s *Store) probe(ctx context.Context) (err error) {
 		return refuse(ErrUnavailable, nil, "its file system gives other bytes than were written")
 	}
 	return nil
+}
+
+var errReplaces = errors.New("a file was replaced")
+
+// tryMove tries out what a store without links does in place of them, and moves a to b.
+func (s *Store) tryMove(ctx context.Context, a, b string) error {
+	m, ok := s.vol.(vol.Mover)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	f, err := s.vol.Create(ctx, b)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(ctx); err != nil {
+		return err
+	}
+	switch err := m.Move(ctx, a, b); {
+	case err == nil:
+		return errReplaces
+	case !errors.Is(err, fs.ErrExist):
+		return err
+	}
+	if err := s.vol.Remove(ctx, b); err != nil {
+		return err
+	}
+	return m.Move(ctx, a, b)
 }

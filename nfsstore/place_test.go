@@ -1,6 +1,7 @@
 package nfsstore
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -12,7 +13,9 @@ import (
 	"testing"
 
 	"github.com/sugarlabs/beamrider/internal/testnfs"
+	"github.com/sugarlabs/beamrider/nfsstore/faultvol"
 	"github.com/sugarlabs/beamrider/nfsstore/memvol"
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
 // A place is a directory of the test and the url by which a store reaches it, or a memory.
@@ -246,6 +249,58 @@ func TestContractOnExport(t *testing.T) {
 		t.Run(name, func(t *testing.T) { test(t, all.sub(t)) })
 	}
 }
+
+// TestContractWithoutLinks runs those that do not count names on a file system where files have one.
+func TestContractWithoutLinks(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"PutAndOpen", "PutAgain", "PutRefuses", "PutIsGivenUp", "Remove", "DirectoryVanishes", "ConcurrentPutsOfOneName", "NameComesMeanwhile",
+		"ReadersSeeNothingByHalf", "ReadOnlyStore", "Close", "Sweep", "TempIsSweptMeanwhile", "DamagedFileIsNotTakenForTheContent",
+	} {
+		t.Run(name, func(t *testing.T) { contract[name](t, place{mem: memvol.New(&memvol.Options{NoLinks: true})}) })
+	}
+	p := place{mem: memvol.New(&memvol.Options{NoLinks: true})}
+	s := p.open(t, nil)
+	mustPut(t, s, "uploads/a", []byte("x"))
+	for range 2 {
+		if err := s.Link(t.Context(), "uploads/a", "public/a"); err != nil {
+			t.Error(err)
+		}
+	}
+	mustHold(t, s, "public/a", []byte("x"))
+	p.noTemps(t)
+	// What can neither link nor move without replacing is refused.
+	for _, c := range []struct {
+		err  error
+		says string
+	}{{errors.ErrUnsupported, "no hard links"}, {nil, "lets a rename replace"}} {
+		v := faultvol.New(memvol.New(&memvol.Options{NoLinks: true}), func(op faultvol.Op) faultvol.Fault {
+			if op.Verb == "move" {
+				return faultvol.Fault{Err: c.err}
+			}
+			return faultvol.Fault{}
+		})
+		var on vol.Vol = v
+		if c.err == nil {
+			on = replacer{v}
+		}
+		s, err := New(on, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := put(t.Context(), s, "a", nil); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("got %v, want %q", err, c.says)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A replacer is one whose Move replaces.
+type replacer struct{ *faultvol.Vol }
+
+func (r replacer) Move(ctx context.Context, from, to string) error { return r.Rename(ctx, from, to) }
 
 // TestContractInMemory runs them on a volume in memory.
 func TestContractInMemory(t *testing.T) {

@@ -134,7 +134,12 @@ func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // publish gives a complete and synced temporary file its name.
 func (s *Store) publish(ctx context.Context, temp, name string, size int64, sum []byte) error {
-	err := s.gate.do(ctx, func() error { return s.vol.Link(ctx, temp, name) })
+	err := s.gate.do(ctx, func() error {
+		if m, ok := s.vol.(vol.Mover); ok && s.moves.Load() {
+			return m.Move(ctx, temp, name)
+		}
+		return s.vol.Link(ctx, temp, name)
+	})
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		// Somebody was faster; or the reply to our own link was lost and the client sent it

@@ -26,6 +26,7 @@ type Store struct {
 	readOnly bool
 
 	readTimeout time.Duration // of one read where it may hang
+	moves       atomic.Bool   // files get their names by moving, for want of links
 	probed      atomic.Bool   // the volume has shown that it can do what is needed
 	pulse       pulse
 	budget      *budget

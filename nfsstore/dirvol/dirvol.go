@@ -56,6 +56,7 @@ type kind struct {
 
 var _ interface {
 	vol.Vol
+	vol.Mover
 	vol.Keeper
 } = (*Vol)(nil)
 
@@ -269,23 +270,48 @@ func (v *Vol) Remove(ctx context.Context, name string) error {
 	return v.root.Remove(name)
 }
 
-// Persist syncs the directory of the name, and raises the fence where that is how names become safe.
-// When the directory is gone, with the name that was to be absent, there is nothing to sync.
+// Persist syncs the directory of the name. Where names become safe by a fence, it raises that, and
+// looks whether the server still knows of the change after it: it may have lost its power, and the
+// newest of its names, between the change and the fence. When the directory is gone, with the name
+// that was to be absent, there is nothing to sync.
 func (v *Vol) Persist(ctx context.Context, name string, there bool) error {
 	if err := begin(ctx, "persist", name); err != nil {
 		return err
 	}
-	f, err := v.open(path.Dir(name))
-	switch {
-	case err == nil:
-		err = errors.Join(f.Sync(), f.Close())
-	case !there && vol.Absent(err):
-		err = nil
+	dir, err := v.open(path.Dir(name))
+	if !there && vol.Absent(err) {
+		if v.names != vol.NamesByFence {
+			return nil
+		}
+		return v.fence.Raise(ctx)
 	}
-	if err != nil || v.names != vol.NamesByFence {
+	if err != nil {
 		return err
 	}
-	return v.fence.Raise(ctx)
+	err = dir.Sync()
+	if err == nil && v.names == vol.NamesByFence {
+		if err = v.fence.Raise(ctx); err == nil {
+			err = v.still(dir, name, there)
+		}
+	}
+	return errors.Join(err, dir.Close())
+}
+
+// still reports that a change is undone.
+func (v *Vol) still(dir *os.File, name string, there bool) error {
+	if err := look(dir); err != nil {
+		return err
+	}
+	_, err := v.root.Lstat(name)
+	absent := vol.Absent(err)
+	switch {
+	case err != nil && !absent:
+		return err
+	case absent == there:
+		return &vol.Error{Sentence: "the change is undone already: " +
+			"the file server was restarted meanwhile, or somebody else has changed the same name; try again"}
+	}
+	return nil
 }
 
 // closeWait is how long Close waits for the file of the fence to be removed.

@@ -15,9 +15,9 @@ import (
 // An Op is one operation, in the order in which they begin.
 type Op struct {
 	N    int    // from 0, since the last Plan
-	Verb string // create, write, sync, close (of a new file), open, read, opendir, readdir, stat, mkdir, link, rename, remove, persist, space
-	Name string // that it is about; of link and rename the old one
-	To   string // of link and rename
+	Verb string // create, write, sync, close (of a new file), open, read, opendir, readdir, stat, mkdir, link, rename, move, remove, persist, space
+	Name string // that it is about; of link, rename and move the old one
+	To   string // of link, rename and move
 	Gone bool   // of persist: the absence is to be made safe
 }
 
@@ -62,6 +62,7 @@ type Vol struct {
 
 var _ interface {
 	vol.Vol
+	vol.Mover
 	vol.Keeper
 } = (*Vol)(nil)
 
@@ -198,6 +199,17 @@ func (v *Vol) Link(ctx context.Context, from, to string) error {
 // Rename implements [vol.Vol].
 func (v *Vol) Rename(ctx context.Context, from, to string) error {
 	return v.do(ctx, Op{Verb: "rename", Name: from, To: to}, func() error { return v.inner.Rename(ctx, from, to) })
+}
+
+// Move implements [vol.Mover], where the volume without faults does.
+func (v *Vol) Move(ctx context.Context, from, to string) error {
+	return v.do(ctx, Op{Verb: "move", Name: from, To: to}, func() error {
+		m, ok := v.inner.(vol.Mover)
+		if !ok {
+			return errors.ErrUnsupported
+		}
+		return m.Move(ctx, from, to)
+	})
 }
 
 // Remove implements [vol.Vol].

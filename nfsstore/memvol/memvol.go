@@ -20,6 +20,8 @@ type Options struct {
 	// Bytes and Files bound what can be stored, with directories counted as files; 0: 1 GiB, and a
 	// million.
 	Bytes, Files int64
+	// NoLinks makes a file system without hard links, as FAT is one.
+	NoLinks bool
 }
 
 // A Vol is one way to the files in a memory; [Vol.Again] gives others. Its methods may be called
@@ -31,6 +33,7 @@ type Vol struct {
 
 type memory struct {
 	bytes, files int64 // bounds
+	noLinks      bool
 
 	mu        sync.Mutex
 	root      *node
@@ -54,7 +57,10 @@ type node struct {
 
 const maxElement = 255 // bytes of one element of a name
 
-var _ vol.Vol = (*Vol)(nil)
+var _ interface {
+	vol.Vol
+	vol.Mover
+} = (*Vol)(nil)
 
 // New returns an empty volume.
 func New(o *Options) *Vol {
@@ -65,6 +71,7 @@ func New(o *Options) *Vol {
 	if o != nil && o.Files > 0 {
 		m.files = o.Files
 	}
+	m.noLinks = o != nil && o.NoLinks
 	return &Vol{memory: m}
 }
 
@@ -111,7 +118,9 @@ func (v *Vol) PowerLoss() {
 func (v *Vol) String() string { return "mem:" }
 
 // Caps implements [vol.Vol].
-func (v *Vol) Caps() vol.Caps { return vol.Caps{Link: true, Deadline: true, Names: vol.NamesBySync} }
+func (v *Vol) Caps() vol.Caps {
+	return vol.Caps{Link: !v.noLinks, Deadline: true, Names: vol.NamesBySync}
+}
 
 // Close ends this way to the files. Open files stay usable.
 func (v *Vol) Close() error {
@@ -258,7 +267,7 @@ func (v *Vol) Link(ctx context.Context, from, to string) error {
 			return err
 		case dir.entries[base] != nil:
 			return syscall.EEXIST
-		case n.entries != nil:
+		case n.entries != nil, v.noLinks:
 			return syscall.EPERM
 		}
 		n.links++
@@ -269,10 +278,19 @@ func (v *Vol) Link(ctx context.Context, from, to string) error {
 
 // Rename implements [vol.Vol].
 func (v *Vol) Rename(ctx context.Context, from, to string) error {
-	if err := vol.Invalid("rename", from); err != nil {
+	return v.rename(ctx, "rename", from, to, true)
+}
+
+// Move implements [vol.Mover].
+func (v *Vol) Move(ctx context.Context, from, to string) error {
+	return v.rename(ctx, "move", from, to, false)
+}
+
+func (v *Vol) rename(ctx context.Context, op, from, to string, replace bool) error {
+	if err := vol.Invalid(op, from); err != nil {
 		return err
 	}
-	return v.in(ctx, "rename", to, func() error {
+	return v.in(ctx, op, to, func() error {
 		oldDir, oldBase, err := v.parent(from)
 		if err != nil {
 			return err
@@ -290,6 +308,8 @@ func (v *Vol) Rename(ctx context.Context, from, to string) error {
 		}
 		switch there := dir.entries[base]; {
 		case there == nil:
+		case !replace:
+			return syscall.EEXIST
 		case there == n:
 			return nil
 		case there.entries != nil && n.entries == nil:

@@ -132,6 +132,14 @@ type Writer interface {
 	Close(ctx context.Context) error
 }
 
+// A Mover is a volume that can rename without replacing. Where there are no links, nfsstore gives files
+// their names by it.
+type Mover interface {
+	// Move is a Rename that never replaces: a name that is taken is fs.ErrExist. It fails with
+	// [errors.ErrUnsupported] where the file system cannot do that.
+	Move(ctx context.Context, from, to string) error
+}
+
 // A Keeper is a volume that keeps files of its own among those of its user, with names that are those
 // of temporary files; a sweeper asks before it removes one.
 type Keeper interface {

@@ -71,6 +71,49 @@ func testRename(b *bench) {
 	}
 }
 
+func testMove(b *bench) {
+	m, ok := b.v.(vol.Mover)
+	if !ok {
+		b.Skip("this volume cannot move")
+	}
+	ctx := b.Context()
+	b.must(b.v.Mkdir(ctx, "d"))
+	b.must(b.create("a", []byte("first")))
+	b.must(b.create("d/taken", []byte("second")))
+	err := m.Move(ctx, "a", "d/taken")
+	if errors.Is(err, errors.ErrUnsupported) {
+		b.Skip("this file system cannot move")
+	}
+	b.want("Move to what is taken", err, fs.ErrExist)
+	b.want("Move to a directory", m.Move(ctx, "a", "d"), fs.ErrExist)
+	b.want("Move to itself", m.Move(ctx, "a", "a"), fs.ErrExist)
+	b.want("Move of an absent name", m.Move(ctx, "nowhere", "x"), fs.ErrNotExist)
+	b.want("Move to an absent directory", m.Move(ctx, "a", "nowhere/x"), fs.ErrNotExist)
+	b.want("Move out of the volume", m.Move(ctx, "a", "../x"), fs.ErrInvalid)
+	b.holds("a", []byte("first"))
+	b.holds("d/taken", []byte("second"))
+	b.must(m.Move(ctx, "a", "d/free"))
+	b.absent("a")
+	b.holds("d/free", []byte("first"))
+	for i := range 8 {
+		b.must(b.create(fmt.Sprint("from-", i), []byte{byte(i)}))
+	}
+	name := "goal"
+	var wins atomic.Int32
+	b.all(8, 8, func(i int) error {
+		err := m.Move(ctx, fmt.Sprint("from-", i), name)
+		if err == nil {
+			wins.Add(1)
+		} else if errors.Is(err, fs.ErrExist) {
+			err = nil
+		}
+		return err
+	})
+	if n := wins.Load(); n != 1 {
+		b.Errorf("Move: %d have won", n)
+	}
+}
+
 func testRemove(b *bench) {
 	ctx := b.Context()
 	b.must(b.create("a", nil))

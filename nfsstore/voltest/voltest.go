@@ -30,6 +30,7 @@ func Run(t *testing.T, newVol func(t testing.TB) vol.Vol) {
 		{"Mkdir", testMkdir},
 		{"Link", testLink},
 		{"Rename", testRename},
+		{"Move", testMove},
 		{"Remove", testRemove},
 		{"OpenDir", testOpenDir},
 		{"OpenDirOfNone", testOpenDirOfNone},
