@@ -184,3 +184,23 @@ func ExampleStore_List() {
 	// files/2/maze-7.xo 17
 	// icons/dance <nil>
 }
+
+func ExampleProbe() {
+	dir, err := os.MkdirTemp("", "nfsstore")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	report, err := nfsstore.Probe(context.Background(), dir)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, trial := range report.Trials {
+		if trial.Err != nil {
+			fmt.Println(trial.What, trial.Err)
+		}
+	}
+	fmt.Println(report.Kind, report.Caps.Names)
+	// Output:
+	// directory sync
+}

@@ -130,8 +130,6 @@ func TestOpenFileIsForgottenByMany(t *testing.T) {
 	}
 }
 
-func second[T any](_ T, err error) error { return err }
-
 // On a mount that hangs, reads of open files come back in time, hold no more than their slots, and
 // work again when the mount does.
 func TestOpenFileOnHangingMount(t *testing.T) {
