@@ -26,7 +26,7 @@
 // # Faults
 //
 // Errors match (with [errors.Is]) [ErrNoSpace], [ErrReadOnly], [ErrUnavailable], [ErrCorrupt],
-// [ErrName], [fs.ErrExist] or [fs.ErrNotExist], and their text says what to do. NFS reports a full
+// [ErrName], [ErrChanged], [fs.ErrExist] or [fs.ErrNotExist], and their text says what to do. NFS reports a full
 // disk or a lost server as late as fsync or close: both are checked. A process that is killed leaves
 // at most temporary files, which [Store.Sweep] removes. They carry the time of their making in their
 // names, because the times that an NFS server gives to files are those of another clock.
@@ -51,9 +51,14 @@
 // A hard mount whose server is gone blocks inside the kernel, where no context reaches. On what may
 // be such a mount (every file system that is not a usual one of a local disk) a call is left behind
 // when its context ends. A store lets only a bounded number of calls get into that state; further
-// ones give up with [ErrUnavailable] or when their context ends. Reading a file that is open already
-// is not counted, and hangs. What is mounted below the directory of a store counts as its own file
-// system.
+// ones give up with [ErrUnavailable] or when their context ends, at once when all have hung for ten
+// seconds. Each read of an open file there is such a call too, and has the time of
+// [Options].ReadTimeout. When the server is back, the calls come back, and all works again. What is
+// mounted below the directory of a store counts as its own file system.
+//
+// A server that was restarted, or under which a file was removed, may know an open file no more. Then
+// it is opened once more, and reading goes on if the name has the same file still; [ErrChanged] says
+// that it has another.
 //
 // # NFS without a mount
 //
@@ -76,14 +81,16 @@
 // On a local file system the folder of a name is synced. An NFS server may acknowledge names before
 // they are safe: NFS-Ganesha does, it syncs files and never directories. Therefore a volume of NFS, by
 // itself or on a mount, ends each change with a fence: it makes a file of its own grow by a byte and has
-// that flushed. On file systems with one ordered journal (ext4, XFS) all changes before it are safe
+// that flushed. Then it looks whether the server still knows of the change. On file systems with one ordered journal (ext4, XFS) all changes before it are safe
 // then; on others of such a server the newest names may still be lost with its power. names=server in
 // the address, or [Options].Names, does without: for the NFS server of the Linux kernel, on an export
 // with sync, and others that make names safe before they acknowledge them.
 //
 // # What it needs
 //
-// The file system must have hard links; [Open] tries that and refuses one that has not. On a
+// The file system must have hard links, or be able to rename without replacing (renameat2 on Linux);
+// [Open] tries that and refuses one that has neither. Without links [Store.Link] copies. On a
 // kernel NFS client mount with lookupcache=positive, or a name that was absent a moment ago stays
-// invisible to that client for some seconds. The server must export with sync.
+// invisible to that client for some seconds. The server must export with sync. [Probe] tells what is
+// wrong with a place.
 package nfsstore

@@ -112,11 +112,11 @@ func (s *Store) on(v vol.Vol, o *Options) {
 // resolved.
 //
 // A directory is made when absent. Open tries out what the package needs: it writes, syncs, links,
-// reads back and removes a small file, so that a mount that is missing, read-only or has no hard
-// links is refused here and not at the first upload. A full disk is not refused: its files can
-// still be read. An export whose server does not answer (within 3 seconds, or the time of ctx) is
-// not refused either: calls fail with [ErrUnavailable] until it does, and the trial is made up for
-// at the first call that writes.
+// reads back and removes a small file, so that a mount that is missing, read-only or can neither link
+// nor rename without replacing is refused here and not at the first upload. A full disk is not
+// refused: its files can still be read. An export whose server does not answer (within 3 seconds, or
+// the time of ctx) is not refused either: calls fail with [ErrUnavailable] until it does, and the
+// trial is made up for at the first call that writes.
 func Open(ctx context.Context, url string, o *Options) (*Store, error) {
 	if o == nil {
 		o = new(Options)

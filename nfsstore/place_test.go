@@ -1,6 +1,7 @@
 package nfsstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sugarlabs/beamrider/internal/testnfs"
@@ -307,5 +309,42 @@ func TestContractInMemory(t *testing.T) {
 	t.Parallel()
 	for name, test := range contract {
 		t.Run(name, func(t *testing.T) { test(t, place{mem: memvol.New(nil)}) })
+	}
+}
+
+// On a file system without links, every operation of a Put fails in turn, before and after it took
+// effect. Doing the same again ends whole.
+func TestPutAgainWithoutLinks(t *testing.T) {
+	b := faultContent
+	for _, sum := range [][]byte{nil, sumOf(b)} {
+		put := func(s *Store) error { return s.Put(t.Context(), "a/b", bytes.NewReader(b), int64(len(b)), sum) }
+		for at, ops := 0, 1; at < ops; at++ {
+			for _, f := range []faultvol.Fault{{Err: syscall.EIO}, {Err: syscall.EIO, Done: true}, {Crash: true}, {Crash: true, Done: true}} {
+				p := place{mem: memvol.New(&memvol.Options{NoLinks: true})}
+				s := p.open(t, nil)
+				v := faultvol.New(s.vol, func(op faultvol.Op) faultvol.Fault {
+					ops = max(ops, op.N+1)
+					if op.N == at {
+						return f
+					}
+					return faultvol.Fault{}
+				})
+				s.vol = v
+				first := put(s)
+				if got, err := read(t.Context(), p.open(t, nil), "a/b"); err == nil && !bytes.Equal(got, b) || first == nil && err != nil {
+					t.Errorf("operation %d, %+v: after %v there are %d bytes, %v", at, f, first, len(got), err)
+				}
+				v.Plan(nil)
+				if err := put(s); err != nil {
+					t.Errorf("operation %d, %+v: again: %v", at, f, err)
+				}
+				p.mem.PowerLoss()
+				mustHold(t, p.open(t, nil), "a/b", b)
+				if _, err := s.Sweep(t.Context(), 0); err != nil {
+					t.Error(err)
+				}
+				p.noTemps(t)
+			}
+		}
 	}
 }

@@ -74,14 +74,14 @@ func (x *Vol) Link(ctx context.Context, from, to string) error {
 		return err
 	}
 	return x.change(ctx, "link", to, func(c *nfs3.Client) (err error) {
-		for range tryTimes {
+		for try := range tryTimes {
 			if f := x.temps.get(from); f != nil {
 				err = f.Link(ctx, to)
 			} else {
 				err = c.Link(ctx, from, to)
 			}
-			if !lost(ctx, err) {
-				return err
+			if late := try > 0 && errors.Is(err, fs.ErrExist); !late && !lost(ctx, err) {
+				return err // late: the one before may have been carried out meanwhile
 			}
 			there, serr := c.Stat(ctx, to)
 			if errors.Is(serr, fs.ErrNotExist) {
@@ -115,9 +115,10 @@ func (x *Vol) Rename(ctx context.Context, from, to string) error {
 		if err != nil {
 			return err
 		}
-		for range tryTimes {
-			if err = c.Rename(ctx, from, to); !lost(ctx, err) {
-				return err
+		for try := range tryTimes {
+			err = c.Rename(ctx, from, to)
+			if late := try > 0 && errors.Is(err, fs.ErrNotExist); !late && !lost(ctx, err) {
+				return err // late: the one before may have been carried out meanwhile
 			}
 			there, serr := c.Stat(ctx, to)
 			switch {
