@@ -193,6 +193,9 @@ func (c *Client) createExclusive(ctx context.Context, name string, dir handle, b
 		case errors.Is(err, ErrUnknownOutcome) && !errors.Is(err, ErrProtocol) && ctx.Err() == nil:
 			repeated = true
 			continue
+		case errors.Is(err, ErrUnknownOutcome) && !errors.Is(err, ErrProtocol):
+			// Who has no time to find out may still do it again, by another name.
+			return "", c.fail(procCreate.op, name, c.rpc.noAnswer(ctx, errors.New("its reply did not come")))
 		case !repeated, statusOf(err) != Status(nfsv3.NFS3ERR_EXIST), tries == verifierTries:
 			return h, err
 		}
