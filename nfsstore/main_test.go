@@ -24,6 +24,11 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashEnv); dir != "" {
 		putForever(dir)
 	}
+	if dirs := os.Getenv(killedMirrorEnv); dirs != "" {
+		if err := mirrorForever(dirs); err != nil {
+			panic(err)
+		}
+	}
 	goleak.VerifyTestMain(m)
 }
 

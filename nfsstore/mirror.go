@@ -1,20 +1,23 @@
 package nfsstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
+
+	"github.com/sugarlabs/beamrider/nfsstore/internal/pace"
 )
 
 // A Change says what a mirror has to have under a name: a file, or none.
 type Change struct {
 	Name   string
-	Size   int64  // bytes
+	Size   int64  // bytes; negative: not known, whatever has the SHA-256 will do
 	SHA256 []byte // of the content, 32 bytes
 	Gone   bool   // the name was withdrawn; Size and SHA256 mean nothing
 }
@@ -25,33 +28,50 @@ type MirrorOptions struct {
 	Logger *slog.Logger
 	// Concurrency bounds how many files are copied at a time; 0: 4.
 	Concurrency int
+	// Pending bounds how many changes are remembered that wait; 0: 4096. Withdrawals are remembered up
+	// to twice as many.
+	Pending int
+	// Bandwidth bounds how many bytes a second are read from the source, by all copies together; 0: any
+	// number. What the mirror has already costs nothing.
+	Bandwidth int64
 	// Verify compares the SHA-256 of files that are there already, and not only their size.
 	Verify bool
+	// Reconcile, unless nil, returns everything that the mirror has to have. It is called, twice each
+	// time, when the mirror begins, once a day, and after so many changes came that some could not be
+	// remembered. It must know of every change that was sent before it was called; those that come
+	// while it is at work count more than what it says. It may be consumed slowly, for as long as
+	// files are copied. When it ends with an error it is called again later.
+	Reconcile func(ctx context.Context) iter.Seq2[Change, error]
+	// Within are the folders that are the mirror's alone: files in them that Reconcile does not name
+	// are removed, unless it names nothing at all, which is rather a mistake. "." is everything.
+	Within []string
 	// Progress is called after every change that was dealt with, and when the source goes or comes
 	// back; never twice at a time. It must not block.
 	Progress func(MirrorStats)
 }
 
-// MirrorStats count what a [Mirror] has done since it began.
+// MirrorStats count what a [Mirror] has done since it began, and what it has to do.
 type MirrorStats struct {
-	Copied  int64 // files
-	Bytes   int64 // in them
-	Skipped int64 // files that were there
-	Removed int64 // names that were withdrawn, also when they were not there
-	Failed  int64 // changes that were given up after some tries, or make no sense
-	Behind  int   // changes that were received and are not dealt with
-	Away    bool  // the source does not answer; copying waits for it
+	Copied     int64 // files
+	Bytes      int64 // in them
+	Resumed    int64 // bytes of them that copies had which broke off, and were not read from the source again
+	Skipped    int64 // files that were there
+	Removed    int64 // names that were withdrawn, also when they were not there
+	Failed     int64 // changes that were given up after some tries, or make no sense
+	Reconciled int64 // times that everything was compared
+
+	Behind int       // changes that were received and are not dealt with
+	Left   int64     // bytes in those that are to be copied, as far as their sizes are known
+	Oldest time.Time // when the oldest of the changes that are not dealt with was received; zero: there is none
+	Away   bool      // the source does not answer; copying waits for it
 }
 
 const (
-	// mirrorPending bounds the changes that are remembered; when there are so many, no more are
-	// received.
-	mirrorPending = 4096
 	// mirrorTries bounds how often a file is tried whose source is there but does not have it, or
 	// not with the content that was named.
 	mirrorTries = 8
-	// How long a file waits for its next try, doubling.
-	mirrorFirstWait, mirrorLastWait = time.Second, 5 * time.Minute
+	// How long a file waits for its next try, doubling; a withdrawal that failed does not wait long.
+	mirrorFirstWait, mirrorLastWait, removalLastWait = time.Second, 5 * time.Minute, 15 * time.Second
 	// How long the mirror waits before it looks again for a source that is away, doubling.
 	awayFirstWait, awayLastWait = 250 * time.Millisecond, 5 * time.Second
 	// mirrorStall is how long a read of the source may take before the source counts as away.
@@ -67,6 +87,14 @@ const (
 // name the last one counts. A file that src does not have, or with other bytes than named, is tried
 // again some times, with growing pauses, and given up after some minutes (until the change comes
 // again). A file in dst of the wrong content is replaced, once the right one was copied.
+//
+// A copy that broke off, also because the process was killed, goes on where it stopped; dst keeps
+// what came of it in the folder .parts, until it is whole or [Store.Sweep] finds it too old. Nothing
+// is shown before all of it has the SHA-256 that was named.
+//
+// Withdrawals have a way of their own past the copies that wait, and end the copy of their name. When
+// as many changes wait as are remembered, further copies are forgotten, to be found again by Reconcile. Without it no
+// more changes are received then, and withdrawals behind them wait as well.
 //
 // That src is away, or dst full or away, is no error: the mirror waits for it, and withdrawals are
 // carried out meanwhile. An error that matches [fs.ErrInvalid] says that the arguments make no sense.
@@ -87,87 +115,128 @@ func Mirror(ctx context.Context, dst, src *Store, changes <-chan Change, o *Mirr
 	if o.Concurrency < 0 {
 		refuse(fmt.Sprintf("the concurrency of %d is below 0", o.Concurrency))
 	}
+	if o.Pending < 0 {
+		refuse(fmt.Sprintf("the bound of %d for changes that wait is below 0", o.Pending))
+	}
+	if o.Bandwidth < 0 {
+		refuse(fmt.Sprintf("the bandwidth of %d bytes a second is below 0", o.Bandwidth))
+	}
+	if o.Reconcile == nil && len(o.Within) > 0 {
+		refuse("what does not belong into the folders of Within only Reconcile can tell")
+	}
+	for _, dir := range o.Within {
+		if err := CheckName(dir); err != nil && dir != "." {
+			errs = append(errs, err)
+		}
+	}
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	m := &mirror{dst: dst, src: src, verify: o.Verify, log: o.Logger, progress: o.Progress, jobs: make(map[string]*mirrorJob)}
+	m := &mirror{
+		dst: dst, src: src, verify: o.Verify, pace: pace.New(o.Bandwidth), log: o.Logger, progress: o.Progress,
+		all: o.Reconcile, within: o.Within, pending: cmp.Or(o.Pending, 4096), jobs: make(map[string]*mirrorJob),
+		parts: parts{store: dst},
+	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	if m.progress == nil {
 		m.progress = func(MirrorStats) {}
 	}
-	workers := o.Concurrency
-	if workers == 0 {
-		workers = 4
-	}
-	return m.run(ctx, changes, workers)
+	return m.run(ctx, changes, cmp.Or(o.Concurrency, 4))
 }
 
-// A mirror plans in one goroutine, that of run, which alone touches it; others carry out.
+// A mirror plans in one goroutine, that of run, which alone touches what is below stats; others carry
+// out.
 type mirror struct {
 	dst, src *Store
 	verify   bool
+	pace     *pace.Pace
 	log      *slog.Logger
 	progress func(MirrorStats)
+	all      func(context.Context) iter.Seq2[Change, error] // nil: nobody knows
+	within   []string
+	pending  int
+	parts    parts // has a lock of its own
 
-	stats   MirrorStats
-	jobs    map[string]*mirrorJob // by name; all there are
-	ready   []*mirrorJob          // to be done now
-	later   []*mirrorJob          // to be done at their time
-	backoff time.Duration         // of looking for the source
-	look    time.Time             // when to look next; zero while somebody looks
-}
+	stats    MirrorStats
+	jobs     map[string]*mirrorJob // by name; all there are
+	order    []*mirrorJob          // as they were received, with some that are done
+	removals []*mirrorJob          // to be done now
+	copies   []*mirrorJob          // to be done now, while the source is there
+	later    []*mirrorJob          // to be done at their time
+	backoff  time.Duration         // of looking for the source
+	look     time.Time             // when to look next; zero while somebody looks
 
-// A mirrorJob is what is to be done about a name.
-type mirrorJob struct {
-	change  Change
-	next    *Change // came while change was carried out
-	running bool
-	tries   int // that count
-	waits   int // all of them, for the pause
-	due     time.Time
+	forgotten      int       // changes since the last time that everything was compared
+	forgottenSince time.Time // the first of them
+	comparing      *comparison
+	compareAt      time.Time     // when to compare everything next
+	compareBackoff time.Duration // after a comparison that failed
 }
 
 // A mirrorResult is what came of a job, or, without one, of looking for the source.
 type mirrorResult struct {
-	job    *mirrorJob
-	copied bool
-	away   bool // the source is not there
-	wait   bool // dst is not there, or full
-	err    error
+	job     *mirrorJob
+	copied  bool
+	bytes   int64
+	resumed int64
+	away    bool // the source is not there
+	wait    bool // dst is not there, or full
+	err     error
 }
 
 func (m *mirror) run(ctx context.Context, changes <-chan Change, workers int) error {
-	work, results := make(chan *mirrorJob), make(chan mirrorResult)
+	// A copy may take an hour, so one worker does withdrawals and nothing else.
+	copies, removals, results := make(chan *mirrorJob), make(chan *mirrorJob), make(chan mirrorResult)
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			for job := range work {
-				r := m.carryOut(ctx, job)
-				select {
-				case results <- r:
-				case <-ctx.Done():
-					return
-				}
+	work := func(jobs <-chan *mirrorJob) {
+		for job := range jobs {
+			r := m.carryOut(ctx, job)
+			select {
+			case results <- r:
+			case <-ctx.Done():
+				return
 			}
-		})
+		}
 	}
+	for range workers {
+		wg.Go(func() { work(copies) })
+	}
+	wg.Go(func() { work(removals) })
 	defer wg.Wait()
 	defer cancel() // somebody may still look for the source
-	defer close(work)
+	defer close(copies)
+	defer close(removals)
 
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	for changes != nil || len(m.jobs) > 0 {
+	if m.all != nil {
+		m.compareAt = time.Now()
+	}
+	for changes != nil || len(m.jobs) > 0 || m.comparing != nil || m.unknown() {
+		if m.timeToCompare() {
+			m.compare(ctx, &wg)
+		}
 		in := changes
-		if len(m.jobs) >= mirrorPending {
+		if m.all == nil && len(m.jobs) >= m.pending {
 			in = nil
 		}
-		job, out := m.pick(), work
+		job, toCopy := m.pick(ctx), copies
 		if job == nil && !m.looking() {
-			out = nil
+			toCopy = nil // nil as a job means to look for the source
+		}
+		removal, toRemove := m.pickRemoval(ctx), removals
+		if removal == nil {
+			toRemove = nil
+		}
+		var found <-chan Change
+		var compared <-chan error
+		if m.comparing != nil {
+			if compared = m.comparing.ended; len(m.jobs) < m.pending {
+				found = m.comparing.found
+			}
 		}
 		timer.Reset(m.pause())
 		select {
@@ -175,166 +244,28 @@ func (m *mirror) run(ctx context.Context, changes <-chan Change, workers int) er
 			return ctx.Err()
 		case c, ok := <-in:
 			if ok {
-				m.take(c)
+				m.receive(c)
 			} else {
 				changes = nil
 			}
-		case out <- job:
-			m.start(job)
+		case c := <-found:
+			m.hear(c)
+		case err := <-compared:
+			m.compared(err)
+		case toRemove <- removal:
+			m.removals = m.removals[1:]
+			removal.running = true
+		case toCopy <- job:
+			if job == nil {
+				m.look = time.Time{}
+				continue
+			}
+			m.copies = m.copies[1:]
+			job.running = true
 		case r := <-results:
 			m.finish(r)
 		case <-timer.C:
 		}
 	}
 	return nil
-}
-
-// take adds a change. A later one of the same name takes the place of an earlier.
-func (m *mirror) take(c Change) {
-	if why := c.fault(); why != nil {
-		m.log.Error("A change makes no sense.", "name", c.Name, "error", why)
-		m.stats.Failed++
-		m.report()
-		return
-	}
-	job := m.jobs[c.Name]
-	switch {
-	case job == nil:
-		job = &mirrorJob{change: c}
-		m.jobs[c.Name] = job
-		m.ready = append(m.ready, job)
-	case job.running:
-		job.next = &c
-	default:
-		job.change, job.tries, job.waits, job.due = c, 0, 0, time.Time{}
-	}
-}
-
-func (c Change) fault() error {
-	if err := CheckName(c.Name); err != nil || c.Gone {
-		return err
-	}
-	if c.Size < 0 || len(c.SHA256) != 32 {
-		return &failure{op: "mirror", name: c.Name, kind: fs.ErrInvalid, sentence: fmt.Sprintf(
-			"a size of %d and a SHA-256 of %d bytes were given; they must not be below 0, and 32", c.Size, len(c.SHA256))}
-	}
-	return nil
-}
-
-// pick returns a job that can be done now, or nil. While the source is away these are removals.
-func (m *mirror) pick() *mirrorJob {
-	now := time.Now()
-	m.later = slices.DeleteFunc(m.later, func(job *mirrorJob) bool {
-		if job.due.After(now) {
-			return false
-		}
-		m.ready = append(m.ready, job)
-		return true
-	})
-	if m.looking() {
-		return nil // nil as a job means to look for the source
-	}
-	for _, job := range m.ready {
-		if job.change.Gone || !m.stats.Away {
-			return job
-		}
-	}
-	return nil
-}
-
-// looking reports whether it is time to look for the source.
-func (m *mirror) looking() bool {
-	return m.stats.Away && !m.look.IsZero() && !m.look.After(time.Now())
-}
-
-// pause returns how long nothing will be due.
-func (m *mirror) pause() time.Duration {
-	at := time.Now().Add(time.Hour)
-	for _, job := range m.later {
-		if job.due.Before(at) {
-			at = job.due
-		}
-	}
-	if m.stats.Away && !m.look.IsZero() && m.look.Before(at) {
-		at = m.look
-	}
-	return max(time.Until(at), 0)
-}
-
-func (m *mirror) start(job *mirrorJob) {
-	if job == nil {
-		m.look = time.Time{}
-		return
-	}
-	i := slices.Index(m.ready, job)
-	m.ready = slices.Delete(m.ready, i, i+1)
-	job.running = true
-}
-
-func (m *mirror) finish(r mirrorResult) {
-	job := r.job
-	switch {
-	case job == nil && r.away, job != nil && r.away && !m.stats.Away:
-		if !m.stats.Away {
-			m.log.Warn("The source of the mirror does not answer; copying waits for it.", "source", m.src.dir, "error", r.err)
-			m.backoff = 0
-		}
-		m.backoff = min(max(2*m.backoff, awayFirstWait), awayLastWait)
-		m.stats.Away, m.look = true, time.Now().Add(m.backoff)
-	case job == nil:
-		m.log.Info("The source of the mirror answers again.", "source", m.src.dir)
-		m.stats.Away = false
-	}
-	if job == nil {
-		m.report()
-		return
-	}
-	job.running = false
-	m.count(r, job.change)
-	if job.next != nil {
-		// What became of the earlier change does not matter any more.
-		job.change, job.next, job.tries, job.waits = *job.next, nil, 0, 0
-		m.ready = append(m.ready, job)
-		m.report()
-		return
-	}
-	switch {
-	case r.err == nil:
-		delete(m.jobs, job.change.Name)
-	case r.away:
-		m.ready = append(m.ready, job)
-	case !r.wait && job.tries+1 >= mirrorTries:
-		m.log.Error("A file cannot be mirrored and is given up.", "name", job.change.Name, "tries", job.tries+1, "error", r.err)
-		m.stats.Failed++
-		delete(m.jobs, job.change.Name)
-	default:
-		if !r.wait {
-			job.tries++
-		}
-		if job.waits == 0 {
-			m.log.Warn("A file could not be mirrored and will be tried again.", "name", job.change.Name, "error", r.err)
-		}
-		job.due = time.Now().Add(min(mirrorFirstWait<<min(job.waits, 16), mirrorLastWait))
-		job.waits++
-		m.later = append(m.later, job)
-	}
-	m.report()
-}
-
-func (m *mirror) count(r mirrorResult, c Change) {
-	switch {
-	case r.err != nil:
-	case r.copied:
-		m.stats.Copied++
-		m.stats.Bytes += c.Size
-	case c.Gone:
-		m.stats.Removed++
-	default:
-		m.stats.Skipped++
-	}
-}
-
-func (m *mirror) report() {
-	m.stats.Behind = len(m.jobs)
-	m.progress(m.stats)
 }

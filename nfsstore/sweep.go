@@ -15,6 +15,7 @@ import (
 //     names, by the clock of the machine that made them. Files of calls that run in this store are
 //     left alone; a call of another process that takes longer than olderThan fails with
 //     [ErrUnavailable], so choose hours;
+//   - what came of copies of a [Mirror] that broke off, likewise;
 //   - what [Store.Remove] moved to the trash longer than olderThan and 24 hours ago, likewise;
 //   - what clients of NFS in the kernel have left behind of files that were removed while open (.nfs and
 //     digits), when by the clock of the server 24 hours have gone over them since.
@@ -62,6 +63,8 @@ func (w *sweep) dir(ctx context.Context, dir string, depth int) error {
 			}
 		case name == trashDir:
 			return w.trash(ctx)
+		case name == partsDir:
+			return w.parts(ctx)
 		case depth < maxElements && !strings.HasPrefix(e.Name(), "."):
 			// Folders with a dot are those of others, such as .snapshot of a filer.
 			return w.dir(ctx, name, depth+1)
