@@ -6,8 +6,12 @@ package published
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sugarlabs/beamrider/remora"
@@ -21,11 +25,41 @@ type Change struct {
 	Gone   bool          // nothing may be there any more; Size and SHA256 mean nothing
 }
 
+// A Follower knows what is offered, as far as the change feed has told. It may be run once.
+type Follower struct {
+	feed  remora.Feed
+	poll  time.Duration
+	log   *slog.Logger
+	tell  func(Change) error
+	quiet bool // what is offered in the beginning is not told
+	at    remora.Position
+
+	learnt sync.Once
+	known  chan struct{} // closed when everything was learnt for the first time
+
+	mu      sync.Mutex
+	offered map[int64][]Change // by activity; the lists do not change
+}
+
+// New returns a Follower of a feed, which it asks every poll.
+func New(feed remora.Feed, poll time.Duration, log *slog.Logger) *Follower {
+	return &Follower{feed: feed, poll: poll, log: log, quiet: true, known: make(chan struct{}), offered: map[int64][]Change{}}
+}
+
 // Follow passes every name that is offered to tell, and then, until ctx ends, what changes. It asks
 // the feed every poll, and goes on when that does not answer. An error of tell ends it; else it
 // returns the error of ctx. What was withdrawn before Follow began is not told.
 func Follow(ctx context.Context, feed remora.Feed, poll time.Duration, log *slog.Logger, tell func(Change) error) error {
-	f := &follower{feed: feed, tell: tell, names: map[int64]map[string]bool{}}
+	f := New(feed, poll, log)
+	f.quiet = false
+	return f.Run(ctx, tell)
+}
+
+// Run passes to tell what changes, until ctx ends; not what is offered when it begins, which
+// [Follower.Offered] knows. It goes on when the feed does not answer. An error of tell ends it; else it
+// returns the error of ctx.
+func (f *Follower) Run(ctx context.Context, tell func(Change) error) error {
+	f.tell = tell
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	trouble := false
@@ -40,25 +74,44 @@ func Follow(ctx context.Context, feed remora.Feed, poll time.Duration, log *slog
 			return told.error
 		}
 		if err != nil && !trouble && ctx.Err() == nil {
-			log.Warn("what is published cannot be learnt; trying again", "error", err)
+			f.log.Warn("what is published cannot be learnt; trying again", "error", err)
 		}
 		trouble = err != nil
-		timer.Reset(poll)
+		timer.Reset(f.poll)
+	}
+}
+
+// Offered returns every name that is offered, once that is known. Each is as new as what was told
+// before it was asked for, or newer. A name that several activities share comes several times. Its
+// only error is that of ctx.
+func (f *Follower) Offered(ctx context.Context) iter.Seq2[Change, error] {
+	return func(yield func(Change, error) bool) {
+		select {
+		case <-f.known:
+		case <-ctx.Done():
+			yield(Change{}, ctx.Err())
+			return
+		}
+		f.mu.Lock()
+		ids := slices.Sorted(maps.Keys(f.offered))
+		f.mu.Unlock()
+		for _, id := range ids {
+			f.mu.Lock()
+			list := f.offered[id]
+			f.mu.Unlock()
+			for _, c := range list {
+				if !yield(c, nil) {
+					return
+				}
+			}
+		}
 	}
 }
 
 // A tellError is an error of tell on its way out.
 type tellError struct{ error }
 
-// A follower is one call of Follow.
-type follower struct {
-	feed  remora.Feed
-	tell  func(Change) error
-	at    remora.Position
-	names map[int64]map[string]bool // told, by activity
-}
-
-func (f *follower) step(ctx context.Context) error {
+func (f *Follower) step(ctx context.Context) error {
 	if f.at == (remora.Position{}) {
 		return f.all(ctx)
 	}
@@ -86,8 +139,8 @@ func (f *follower) step(ctx context.Context) error {
 	return nil
 }
 
-// all tells everything, and that what was told before and is not offered any more is gone.
-func (f *follower) all(ctx context.Context) error {
+// all learns everything, and that what was offered before and is not any more is gone.
+func (f *Follower) all(ctx context.Context) error {
 	seen := map[int64]bool{}
 	header, err := f.feed.Load(ctx, func(a remora.Activity) error {
 		seen[a.ID] = true
@@ -96,7 +149,7 @@ func (f *follower) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for id := range f.names {
+	for id := range f.offered {
 		if !seen[id] {
 			if err := f.replace(id, nil); err != nil {
 				return err
@@ -104,10 +157,12 @@ func (f *follower) all(ctx context.Context) error {
 		}
 	}
 	f.at = header.Position
+	f.quiet = false
+	f.learnt.Do(func() { close(f.known) })
 	return nil
 }
 
-func (f *follower) activity(a *remora.Activity) error {
+func (f *Follower) activity(a *remora.Activity) error {
 	var list []Change
 	for i := range a.Versions {
 		v := &a.Versions[i]
@@ -123,39 +178,46 @@ func (f *follower) activity(a *remora.Activity) error {
 	return f.replace(a.ID, list)
 }
 
-// replace tells what is new of an activity, and what of it is gone: its bundles, and screenshots that no
+// replace knows first, so that who is told can ask for all there is. It tells what is new of an activity, and what of it is gone: its bundles, and screenshots that no
 // other activity has. Icons stay: many have the same.
-func (f *follower) replace(id int64, list []Change) error {
-	was, is := f.names[id], map[string]bool{}
-	for _, c := range list {
-		is[c.Name] = true
-		if was[c.Name] {
-			continue
-		}
-		if err := f.tell(c); err != nil {
-			return &tellError{err}
-		}
+func (f *Follower) replace(id int64, list []Change) error {
+	was := f.offered[id] // nobody else writes there
+	f.mu.Lock()
+	if len(list) == 0 {
+		delete(f.offered, id)
+	} else {
+		f.offered[id] = list
 	}
-	for name := range was {
-		if !is[name] && (strings.HasPrefix(name, "public/") || strings.HasPrefix(name, "previews/") && !f.others(id, name)) {
-			if err := f.tell(Change{Name: name, Gone: true}); err != nil {
+	f.mu.Unlock()
+	if f.quiet {
+		return nil
+	}
+	for _, c := range list {
+		if !has(was, c.Name) {
+			if err := f.tell(c); err != nil {
 				return &tellError{err}
 			}
 		}
 	}
-	if len(is) == 0 {
-		delete(f.names, id)
-	} else {
-		f.names[id] = is
+	for _, c := range was {
+		if !has(list, c.Name) && (strings.HasPrefix(c.Name, "public/") || strings.HasPrefix(c.Name, "previews/") && !f.others(c.Name)) {
+			if err := f.tell(Change{Name: c.Name, Gone: true}); err != nil {
+				return &tellError{err}
+			}
+		}
 	}
 	return nil
 }
 
-// others reports whether another activity than id has the name too. It looks at all of them: that a
-// screenshot is taken away is rare.
-func (f *follower) others(id int64, name string) bool {
-	for other, names := range f.names {
-		if other != id && names[name] {
+func has(list []Change, name string) bool {
+	return slices.ContainsFunc(list, func(c Change) bool { return c.Name == name })
+}
+
+// others reports whether any activity has the name. It looks at all of them: that a screenshot is taken
+// away is rare.
+func (f *Follower) others(name string) bool {
+	for _, list := range f.offered {
+		if has(list, name) {
 			return true
 		}
 	}

@@ -158,3 +158,58 @@ func TestTellEnds(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+// TestOffered: a Follower knows at least what it has told, and tells nothing of what was there before it.
+func TestOffered(t *testing.T) {
+	a, b, c := catalogtest.Activity(1), catalogtest.Activity(2), catalogtest.Activity(3)
+	feed := catalogtest.NewFeed(slices.Values([]remora.Activity{a, b}))
+	feed.Fail(errors.New("away"))
+	f := published.New(feed, time.Millisecond, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	bundles := func() (list []string) {
+		t.Helper()
+		for ch, err := range f.Offered(ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(ch.Name, "public/") {
+				list = append(list, ch.Name)
+			}
+		}
+		return list
+	}
+	told := make(chan published.Change)
+	ended := make(chan error)
+	go func() {
+		ended <- f.Run(ctx, func(ch published.Change) error {
+			select {
+			case told <- ch:
+			case <-ctx.Done():
+			}
+			return nil
+		})
+	}()
+	feed.Fail(nil) // until then it waits
+	if diff := cmp.Diff(append(names(a), names(b)...), bundles()); diff != "" {
+		t.Errorf("in the beginning (-want +got):\n%s", diff)
+	}
+	feed.Put(c)
+	first := <-told
+	if want := names(c)[0]; first.Name != want {
+		t.Errorf("%s was told first, want %s", first.Name, want)
+	}
+	// It is held up in telling, and knows already.
+	if diff := cmp.Diff(append(append(names(a), names(b)...), names(c)...), bundles()); diff != "" {
+		t.Errorf("with one more (-want +got):\n%s", diff)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+	for _, err := range published.New(feed, time.Millisecond, slog.New(slog.DiscardHandler)).Offered(ctx) {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("what nobody knows yet, without time: %v", err)
+		}
+	}
+}
