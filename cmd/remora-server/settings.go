@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -44,6 +45,9 @@ type config struct {
 	filesURL string // "": files in dataDir
 	copyDir  string // "": no local copy
 	mirrors  []settings.Named
+	copies   int    // of what is stored: 1, 2
+	another  string // where the second is; "": copyDir
+	copyRate int64  // bytes a second; 0: any number
 
 	nodes       []mariaurl.Server // none: catalog.sqlite in dataDir
 	maxLag      time.Duration
@@ -97,6 +101,14 @@ func (c *config) mirrorURLs() (list []string) {
 		list = append(list, m.URL)
 	}
 	return list
+}
+
+// second returns where everything is once more; "": nowhere.
+func (c *config) second() string {
+	if c.copies < 2 {
+		return ""
+	}
+	return cmp.Or(c.another, c.copyDir)
 }
 
 func yesNo(of func(*config) *bool) func(*config, string) error {
@@ -191,8 +203,17 @@ var table = settings.Table[config]{
 		Doc: "A folder on this machine for a copy of everything that is offered. The role files keeps it; front ends read it first, so that downloads go on while files.url is away. Unset: no copy.",
 		Set: text(func(c *config) *string { return &c.copyDir })},
 	{Key: "files.mirrors", Env: "REMORA_FILES_MIRRORS", List: true, Example: `["second=http://10.0.0.13:8081/internal/files/"]`,
-		Doc: "Front ends on other machines that are asked, in this order, for a file which neither files.copy nor files.url can give, or which is damaged there. They answer with their own copy, or from their own files.url, at /internal/files/; this machine must be in their site.proxies.",
+		Doc: "Front ends on other machines that are asked, in this order, for a file which no place of files.copy, files.url and files.second can give, or which is damaged there. They answer with their own copy, or from their own files.url, at /internal/files/; this machine must be in their site.proxies.",
 		Set: func(c *config, v string) error { return settings.SetNamed(&c.mirrors, v) }},
+	{Key: "files.copies", Env: "REMORA_FILES_COPIES", Default: "1", Example: `"2"`,
+		Doc: "In how many places a file is safe before it counts as stored. 2: in files.url and in files.second, so that the loss of one machine loses nothing; while one of both is away nothing can be stored, and downloads go on. What was stored before is brought over by the role files.",
+		Set: func(c *config, v string) error { return settings.SetNumber(&c.copies, v, 1, 2) }},
+	{Key: "files.second", Env: "REMORA_FILES_SECOND", Example: `"nfs://10.0.0.13/srv/remora"`,
+		Doc: "The second place of files.copies = 2, on another machine than files.url: a folder, a mount perhaps, or nfs://host/export. All machines that take bundles in must mean the same one. Unset: files.copy.",
+		Set: text(func(c *config) *string { return &c.another })},
+	{Key: "files.bandwidth", Env: "REMORA_FILES_BANDWIDTH", Default: "0", Example: `"2MB"`,
+		Doc: "How much a second the role files reads from files.url at most, to keep the copy of files.copy. What is withdrawn goes at once, whatever is to be copied. 0: any amount.",
+		Set: func(c *config, v string) error { return settings.SetSize(&c.copyRate, v) }},
 	{Key: "database.url", Env: "REMORA_DATABASE_URL", Secret: true, Example: `"mysql://remora:password@127.0.0.1:3306/remora"`,
 		Doc: "A MariaDB database. Unset, and database.nodes too: the embedded SQLite database catalog.sqlite in data.dir.",
 		Set: func(c *config, v string) error { return setNodes(c, v, false) }},
@@ -295,6 +316,9 @@ func (c *config) check() (errs []error) {
 	}
 	if !c.has(roleBalancer) && (c.tlsListen != "" || c.proxyProtocol || c.nodeFile != "" || c.kept != 0 || c.inFlight != 0 || c.requestLog != "") {
 		errs = append(errs, errors.New("http.tls_listen, http.proxy_protocol, balancer.nodes, balancer.kept, balancer.in_flight and balancer.log are the balancer's; server.roles has no balancer"))
+	}
+	if c.copies > 1 && (c.second() == "" || c.second() == c.files()) {
+		errs = append(errs, errors.New("files.copies = 2 needs a second place, in files.second or files.copy, which is not that of files.url"))
 	}
 	if c.trackFile != "" && !c.has(roleMonitor) {
 		errs = append(errs, errors.New("monitor.track_file is written by the monitor; server.roles has no monitor"))

@@ -44,7 +44,7 @@ func newMonitor(c *config, h *house, log *slog.Logger) (m *monitor.Monitor, k *k
 // watched is what the monitor and status look at.
 func watched(c *config, h *house) watchlist.Config {
 	return watchlist.Config{
-		Targets: c.targets, MaxLag: c.maxLag, DataDir: c.dataDir, Place: c.files(), CopyDir: c.copyDir, KeepsCopy: c.has(roleFiles),
+		Targets: c.targets, MaxLag: c.maxLag, DataDir: c.dataDir, Place: c.files(), CopyDir: c.copyDir, Second: c.second(), KeepsCopy: c.has(roleFiles),
 		Cluster: h.cluster, Mode: c.mode, WriteMode: h.store.WriteMode, Files: h.files,
 	}
 }

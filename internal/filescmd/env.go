@@ -25,6 +25,8 @@ type Env struct {
 	DataDir string
 	// CopyDir is the folder with a copy of the published files; "": there is none.
 	CopyDir string
+	// Second is where everything is once more; "": nowhere.
+	Second string
 	// Told is how long servers may take to see what Override has changed.
 	Told time.Duration
 	// Override sets settings for the servers of this data folder, and returns the file that holds them.

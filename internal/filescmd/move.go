@@ -1,6 +1,7 @@
 package filescmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,20 +71,26 @@ func (c *moveCmd) Run(ctx context.Context, e *Env) error {
 
 // keepIn makes the servers of this data folder keep files in another place, and says so.
 func (e *Env) keepIn(to string) error {
-	path, err := e.Override(map[string]string{"files.url": to})
+	values, also := map[string]string{"files.url": to}, ""
+	if to == e.Second {
+		values["files.copies"], also = "1", " They are in one place only now: find another for files.second, and set files.copies to 2 again."
+	}
+	path, err := e.Override(values)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.Stdout, "Files are kept in %s from now on; %s says so until you set files.url to it.\n", to, path)
+	_, err = fmt.Fprintf(e.Stdout, "Files are kept in %s from now on; %s says so until you set files.url to it.%s\n", to, path, also)
 	return err
 }
 
-// TakeCopy goes on with the copy of the published files, the place they came from being gone.
+// TakeCopy goes on with the second place of all files, or else with the copy of the published ones, the
+// place they came from being gone.
 func (e *Env) TakeCopy(ctx context.Context, l Library) error {
-	if !l.Files.Copied() {
+	if !l.Files.Copied() && !l.Files.Twofold() {
 		return nil // it was done already
 	}
-	copied, err := filestore.OpenPlain(ctx, e.CopyDir, false)
+	place := cmp.Or(e.Second, e.CopyDir)
+	copied, err := filestore.OpenPlain(ctx, place, false)
 	if err != nil {
 		return err
 	}
@@ -96,5 +103,5 @@ func (e *Env) TakeCopy(ctx context.Context, l Library) error {
 	for _, name := range missing {
 		fmt.Fprintf(e.Stdout, "missing      %s was stored, and is not in the copy.\n", name)
 	}
-	return e.keepIn(e.CopyDir)
+	return e.keepIn(place)
 }

@@ -1,33 +1,59 @@
 // Package filestore is a store of bundles as the catalog wants it: with the kinds of errors that pages
-// and commands understand, with a copy of what is offered beside it, and able to move while it is
-// used.
+// and commands understand, with a copy of what is offered beside it, in two places at once if that is
+// asked for, and able to move while it is used.
+//
+// # Where a file is read
+//
+// First in the copy on this machine, then where everything is, then in the second place, then in mirrors
+// on other machines, until one has the file as it should be and gives it. A mirror that lags may still
+// have what was withdrawn; that is no leak, because names are not given out by files: the catalog decides
+// what is offered before a file is opened, and who asks for what is withdrawn is answered without a look
+// at any place. For the same reason a file that the catalog has and the main place lacks was lost there,
+// and is looked for further; of other names the main place alone decides.
+//
+// # Two places
+//
+// With a second place nothing that is stored counts as stored before it is safe in both. Where that
+// fails nothing half is visible: bytes are stored under names that nobody knows yet, and a public name is
+// made in the second place first, and then where everything is. Doing the same again finishes it. What is
+// withdrawn goes from both, first from where it is offered.
 package filestore
 
 import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"io"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/sugarlabs/beamrider/internal/published"
 	"github.com/sugarlabs/beamrider/nfsstore"
 	"github.com/sugarlabs/beamrider/remora"
 )
 
-// Files are where bundles and icons are kept, and the copy of what is offered if there is one. It
-// turns the sentinels of nfsstore into kinds, which commands and pages understand.
+// Config says where files are. The zero value of what is optional means that there is none.
+type Config struct {
+	Main      string       // where everything is: a folder or a URL
+	Copy      string       // a folder on this machine for a copy of what is offered; Main itself: none
+	Second    string       // where everything is once more, Copy perhaps; what is stored waits for both
+	Bandwidth int64        // bytes a second that keeping the copies may take; 0: any number
+	Logger    *slog.Logger // nil discards
+}
+
+// Files are where bundles and icons are kept, and the copies of them. They turn the sentinels of
+// nfsstore into kinds, which commands and pages understand. All methods may be called concurrently,
+// but for Move and Close.
 type Files struct {
-	main atomic.Pointer[nfsstore.Store]
-	copy *nfsstore.Store   // nil: none
-	left []*nfsstore.Store // moved away from
+	config Config
+	log    *slog.Logger
+	homes  atomic.Pointer[homes]
+	copy   *nfsstore.Store   // nil: none
+	opened []*nfsstore.Store // all that are to be closed
 
 	reading reading
 
@@ -36,66 +62,118 @@ type Files struct {
 	stats  atomic.Pointer[nfsstore.MirrorStats]
 }
 
-// Open opens the place at main, a folder or a URL, and the folder of the copy; "" or main itself: there
-// is none. The caller closes it.
-func Open(ctx context.Context, at, copied string, log *slog.Logger) (_ *Files, err error) {
-	f := &Files{moved: make(chan struct{})}
-	main, err := openStore(ctx, at, false, log)
-	if err != nil {
+// homes are where everything is.
+type homes struct {
+	main   *nfsstore.Store
+	second *nfsstore.Store // nil: none; the copy perhaps
+}
+
+// Open opens all places. The caller closes them.
+func Open(ctx context.Context, c Config) (_ *Files, err error) {
+	f := &Files{config: c, log: c.Logger, moved: make(chan struct{})}
+	if f.log == nil {
+		f.log = slog.New(slog.DiscardHandler)
+	}
+	if c.Second != "" && samePath(c.Second, c.Main) {
+		return nil, sameError(c.Main)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	var h homes
+	if h.main, err = f.open(ctx, c.Main, false); err != nil {
 		return nil, err
 	}
-	f.main.Store(main)
-	if copied != "" && copied != at {
-		if f.copy, err = openStore(ctx, copied, false, log); err != nil {
-			return nil, errors.Join(err, main.Close())
+	if c.Copy != "" && !samePath(c.Copy, c.Main) {
+		if f.copy, err = f.open(ctx, c.Copy, false); err != nil {
+			return nil, err
 		}
 	}
+	switch {
+	case c.Second == "":
+	case f.copy != nil && samePath(c.Second, c.Copy):
+		h.second = f.copy
+	default:
+		if h.second, err = f.open(ctx, c.Second, false); err != nil {
+			return nil, err
+		}
+	}
+	f.homes.Store(&h)
 	return f, nil
 }
 
-func openStore(ctx context.Context, at string, readOnly bool, log *slog.Logger) (*nfsstore.Store, error) {
-	store, err := nfsstore.Open(ctx, at, &nfsstore.Options{Logger: log, ReadOnly: readOnly})
+// samePath reports whether two places are written alike, or are one folder.
+func samePath(a, b string) bool {
+	if a == b || filepath.Clean(a) == filepath.Clean(b) {
+		return true
+	}
+	one, aerr := os.Stat(a)
+	other, berr := os.Stat(b)
+	return aerr == nil && berr == nil && os.SameFile(one, other)
+}
+
+func sameError(place string) error {
+	return remora.Errorf(remora.KindInvalid, "files.same", "The second copy of the files is to be in %s, where the first is. Choose another place, on another machine or disk.", place)
+}
+
+func (f *Files) open(ctx context.Context, at string, readOnly bool) (*nfsstore.Store, error) {
+	store, err := nfsstore.Open(ctx, at, &nfsstore.Options{Logger: f.log, ReadOnly: readOnly})
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "The files folder " + at + " cannot be used.", Err: err}
 	}
+	f.opened = append(f.opened, store)
 	return store, nil
 }
 
 // OpenPlain opens one place without a copy, to write to or only to read.
 func OpenPlain(ctx context.Context, at string, readOnly bool) (*Files, error) {
-	store, err := openStore(ctx, at, readOnly, nil)
+	f := &Files{config: Config{Main: at}, log: slog.New(slog.DiscardHandler), moved: make(chan struct{})}
+	store, err := f.open(ctx, at, readOnly)
 	if err != nil {
 		return nil, err
 	}
-	f := &Files{moved: make(chan struct{})}
-	f.main.Store(store)
+	f.homes.Store(&homes{main: store})
 	return f, nil
 }
 
 // Copied reports whether there is a copy beside the place where everything is.
 func (f *Files) Copied() bool { return f.copy != nil }
 
-// Sweep removes what writers left behind that were killed; see [nfsstore.Store.Sweep].
-func (f *Files) Sweep(ctx context.Context, olderThan time.Duration) (int, error) {
-	return f.main.Load().Sweep(ctx, olderThan)
-}
+// Twofold reports whether there is a second place that what is stored waits for.
+func (f *Files) Twofold() bool { return f.homes.Load().second != nil }
 
-// Behind returns how many files the copy is known to lack, as far as [Files.KeepCopy] has got.
-func (f *Files) Behind() int {
-	if s := f.stats.Load(); s != nil {
-		return s.Behind
+// Sweep removes what writers left behind that were killed, in the places that all machines share; see
+// [nfsstore.Store.Sweep]. That of the copy is [Files.KeepCopy]'s.
+func (f *Files) Sweep(ctx context.Context, olderThan time.Duration) (n int, err error) {
+	h := f.homes.Load()
+	n, err = h.main.Sweep(ctx, olderThan)
+	if h.second != nil && h.second != f.copy {
+		more, serr := h.second.Sweep(ctx, olderThan)
+		n, err = n+more, errors.Join(err, serr)
 	}
-	return 0
+	return n, err
 }
 
-// Try stores a small file, and reads it past the copy.
-func (f *Files) Try(ctx context.Context) error {
+// Try stores a small file where everything is, and reads it.
+func (f *Files) Try(ctx context.Context) error { return try(ctx, f.homes.Load().main) }
+
+// TrySecond is Try for the second place; nil where there is none.
+func (f *Files) TrySecond(ctx context.Context) error {
+	if second := f.homes.Load().second; second != nil {
+		return try(ctx, second)
+	}
+	return nil
+}
+
+func try(ctx context.Context, store *nfsstore.Store) error {
 	const name, text = "canary/monitor", "alive\n"
 	sum := sha256.Sum256([]byte(text))
-	if err := f.Put(ctx, name, strings.NewReader(text), int64(len(text)), sum[:]); err != nil {
-		return err
+	if err := store.Put(ctx, name, strings.NewReader(text), int64(len(text)), sum[:]); err != nil {
+		return kindOfFile(err, name)
 	}
-	file, err := f.main.Load().Open(ctx, name)
+	file, err := store.Open(ctx, name)
 	if err != nil {
 		return kindOfFile(err, name)
 	}
@@ -107,28 +185,20 @@ func (f *Files) Try(ctx context.Context) error {
 	return nil
 }
 
-// Put implements [remora.Files].
-func (f *Files) Put(ctx context.Context, name string, r io.Reader, size int64, sum []byte) error {
-	return kindOfFile(f.main.Load().Put(ctx, name, r, size, sum), name)
-}
-
-// Link implements [remora.Files].
-func (f *Files) Link(ctx context.Context, from, to string) error {
-	return kindOfFile(f.main.Load().Link(ctx, from, to), to)
-}
-
-// Remove implements [remora.Files].
-func (f *Files) Remove(ctx context.Context, name string) error {
-	return kindOfFile(f.main.Load().Remove(ctx, name), name)
-}
-
 // Move makes another place the one where everything is. What is under way at the old one goes on there.
+// When it is the second place that everything moves to, there is no second from then on.
 func (f *Files) Move(ctx context.Context, to string, log *slog.Logger) error {
-	store, err := openStore(ctx, to, false, log)
+	store, err := f.open(ctx, to, false)
 	if err != nil {
 		return err
 	}
-	f.left = append(f.left, f.main.Swap(store))
+	h := homes{main: store, second: f.homes.Load().second}
+	if h.second != nil && samePath(f.config.Second, to) {
+		h.second = nil
+		log.Warn("the files are kept in one place only from now on", "url", to)
+	}
+	f.homes.Store(&h)
+	f.reading.avoid.Store(0)
 	f.moving.Lock()
 	close(f.moved)
 	f.moved = make(chan struct{})
@@ -137,81 +207,13 @@ func (f *Files) Move(ctx context.Context, to string, log *slog.Logger) error {
 	return nil
 }
 
-// feedPoll is how often the change feed is asked what is to be copied.
-const feedPoll = 100 * time.Millisecond
-
-// KeepCopy keeps in the copy what is published, until ctx ends.
-func (f *Files) KeepCopy(ctx context.Context, feed remora.Feed, log *slog.Logger) error {
-	for ctx.Err() == nil {
-		f.moving.Lock()
-		moved := f.moved
-		f.moving.Unlock()
-		from := f.main.Load()
-		until, cancel := context.WithCancel(ctx)
-		var work errgroup.Group
-		work.Go(func() error {
-			defer cancel()
-			select {
-			case <-moved:
-			case <-until.Done():
-			}
-			return nil
-		})
-		changes := make(chan nfsstore.Change)
-		work.Go(func() error {
-			return published.Follow(until, feed, feedPoll, log, func(c published.Change) error {
-				change, err := f.change(until, from, c)
-				if err != nil {
-					log.Warn("a file cannot be copied; it is tried again when it changes", "file", c.Name, "error", err)
-					return nil
-				}
-				select {
-				case changes <- change:
-					return nil
-				case <-until.Done():
-					return until.Err()
-				}
-			})
-		})
-		work.Go(func() error {
-			return nfsstore.Mirror(until, f.copy, from, changes, &nfsstore.MirrorOptions{Logger: log, Progress: func(s nfsstore.MirrorStats) { f.stats.Store(&s) }})
-		})
-		err := work.Wait()
-		cancel()
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return err
-		}
-	}
-	return nil
-}
-
-// change asks for the size of an icon, which the catalog does not know.
-func (f *Files) change(ctx context.Context, from *nfsstore.Store, c published.Change) (nfsstore.Change, error) {
-	n := nfsstore.Change{Name: c.Name, Size: c.Size, SHA256: c.SHA256[:], Gone: c.Gone}
-	if c.Gone || c.Size >= 0 {
-		return n, nil
-	}
-	file, err := from.Open(ctx, c.Name)
-	if err != nil {
-		return n, err
-	}
-	info, err := file.Stat()
-	if err = errors.Join(err, file.Close()); err == nil {
-		n.Size = info.Size()
-	}
-	return n, err
-}
-
 // Close closes every place; what is under way fails.
 func (f *Files) Close() error {
-	err := errors.Join(f.main.Load().Close(), f.reading.close())
-	for _, store := range f.left {
-		err = errors.Join(err, store.Close())
+	errs := []error{f.reading.close()}
+	for _, store := range f.opened {
+		errs = append(errs, store.Close())
 	}
-	if f.copy != nil {
-		err = errors.Join(err, f.copy.Close())
-	}
-	return err
+	return errors.Join(errs...)
 }
 
 func kindOfFile(err error, name string) error {

@@ -33,7 +33,7 @@ type reading struct {
 }
 
 // ReadAlso names the mirrors, by the addresses of their [Files.Handler], that are asked for files which
-// neither the copy nor the main place can give, in this order, and who is told of such files. It must not
+// no place of ours can give, in this order, and who is told of such files. It must not
 // be called when files are read already.
 func (f *Files) ReadAlso(log *slog.Logger, urls ...string) (err error) {
 	f.reading.log = log
@@ -58,23 +58,28 @@ func (r *reading) close() error {
 type source struct {
 	name  string
 	store *nfsstore.Store // nil: the mirrors
+	main  bool            // it decides what there is
 }
 
-// sources returns where to look for a file, in order: the copy on this machine, where everything is,
-// and, unless it is another machine that asks, the mirrors.
+// sources returns where to look for a file, in order: the copy on this machine, where everything is, where
+// everything is once more, and, unless it is another machine that asks, the mirrors.
 func (f *Files) sources(name string, mirrors bool) []source {
-	var list []source
-	if f.copy != nil && !strings.HasPrefix(name, "uploads/") {
-		list = append(list, source{"the copy", f.copy})
+	h := f.homes.Load()
+	var list, more []source
+	if f.copy != nil && (f.copy == h.second || !strings.HasPrefix(name, "uploads/")) {
+		list = append(list, source{name: "the copy", store: f.copy})
 	}
-	main := source{"the files folder", f.main.Load()}
-	switch {
-	case !mirrors || f.reading.remote == nil:
-		return append(list, main)
-	case time.Now().UnixNano() < f.reading.avoid.Load():
-		return append(list, source{name: "the mirrors"}, main)
+	if h.second != nil && h.second != f.copy {
+		more = append(more, source{name: "the second place", store: h.second})
 	}
-	return append(list, main, source{name: "the mirrors"})
+	if mirrors && f.reading.remote != nil {
+		more = append(more, source{name: "the mirrors"})
+	}
+	main := source{"the files folder", h.main, true}
+	if time.Now().UnixNano() < f.reading.avoid.Load() {
+		return append(append(list, more...), main)
+	}
+	return append(append(list, main), more...)
 }
 
 // Open implements [remora.Files]. It prefers the copy, which is on this machine. What is not there yet,
@@ -111,16 +116,15 @@ func (f *Files) openFrom(ctx context.Context, sources []source, name string, siz
 		if ctx.Err() != nil {
 			return nil, kindOfFile(err, name)
 		}
-		main := s.store != nil && s.store != f.copy
-		if main && (errors.Is(err, nfsstore.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)) {
+		if s.main && (errors.Is(err, nfsstore.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)) {
 			f.reading.avoid.Store(time.Now().Add(avoidFor).UnixNano())
 		}
 		absent := errors.Is(err, fs.ErrNotExist) && !errors.Is(err, nfsstore.ErrUnavailable)
 		switch more := i < len(sources)-1; {
-		case errors.Is(err, nfsstore.ErrName), absent && main && size < 0:
+		case errors.Is(err, nfsstore.ErrName), absent && s.main && size < 0:
 			return nil, kindOfFile(err, name)
 		case errors.Is(err, nfsstore.ErrCorrupt): // which is told already
-		case absent && main && more:
+		case absent && s.main && more:
 			f.report("a file is missing; another place is asked", s, name, err)
 		case !absent && more:
 			f.report("a file cannot be read; another place is asked", s, name, err)

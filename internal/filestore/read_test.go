@@ -25,7 +25,7 @@ const bundleName = "public/files/7/a-1.xo"
 func files(t testing.TB) (f *Files, main, copied string) {
 	t.Helper()
 	main, copied = t.TempDir(), t.TempDir()
-	f, err := Open(t.Context(), main, copied, slog.New(slog.DiscardHandler))
+	f, err := Open(t.Context(), Config{Main: main, Copy: copied})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,7 +120,7 @@ func newSmall(t testing.TB, scheme string) *rig {
 			t.Fatal(err)
 		}
 	}
-	files, err := filestore.Open(t.Context(), filepath.Join(dir, "files"), "", log)
+	files, err := filestore.OpenPlain(t.Context(), filepath.Join(dir, "files"), false)
 	must(err)
 	t.Cleanup(func() {
 		if err := files.Close(); err != nil {

@@ -25,6 +25,7 @@ type Config struct {
 	DataDir   string
 	Place     string           // where files are kept
 	CopyDir   string           // "": no copy
+	Second    string           // where everything is once more; "": nowhere
 	KeepsCopy bool             // this process keeps it
 	Cluster   *cluster.Cluster // nil: a single database
 	Mode      string           // of the database servers: available, strict
@@ -62,7 +63,7 @@ func (c Config) Checks() []monitor.Check {
 			f := judge(ctx)
 			soon, cancel := context.WithTimeout(ctx, filesWait)
 			defer cancel()
-			if strings.HasPrefix(f.Next, promote) && c.Files.Copied() && c.Files.Try(soon) != nil {
+			if strings.HasPrefix(f.Next, promote) && (c.Files.Copied() || c.Files.Twofold()) && c.Files.Try(soon) != nil {
 				f.Next += " --take-files" // they are as gone as the primary
 			}
 			return f
@@ -80,10 +81,17 @@ func (c Config) Checks() []monitor.Check {
 		monitor.Canary("files", "Storing and reading a file in "+c.Place, c.Files.Try, c.filesNext()),
 		monitor.Disk("data folder", c.DataDir, monitor.FolderSpace, monitor.Limits{}),
 	)
+	if c.Files.Twofold() {
+		list = append(list, monitor.Canary("second copy", "Storing and reading a file in "+c.Second, c.Files.TrySecond,
+			"Start the server, or the disk, behind "+c.Second+" again. Until then nothing can be stored; downloads go on. With files.copies = 1 it need not answer."))
+	}
 	if c.Files.Copied() && c.KeepsCopy {
 		list = append(list,
 			monitor.Disk("copy", c.CopyDir, monitor.FolderSpace, monitor.Limits{}),
-			monitor.CopyBehind("copy of the files", func(context.Context) (monitor.Copy, error) { return monitor.Copy{Missing: c.Files.Behind()}, nil }, 0, "Look at the log of the process with the role files."))
+			monitor.CopyBehind("copy of the files", func(context.Context) (monitor.Copy, error) {
+				missing, oldest := c.Files.Behind()
+				return monitor.Copy{Missing: missing, Oldest: oldest}, nil
+			}, 0, "Look at the log of the process with the role files."))
 	}
 	return list
 }
@@ -99,7 +107,10 @@ func (c Config) cluster(ctx context.Context) (monitor.Cluster, error) {
 
 func (c Config) filesNext() string {
 	next := "Start the NFS server, or the disk, behind " + c.Place + " again."
-	if c.CopyDir != "" && c.CopyDir != c.Place {
+	switch {
+	case c.Second != "":
+		next += " If it is gone for good, take the second copy in its place, by the flag --take-files of db promote."
+	case c.CopyDir != "" && c.CopyDir != c.Place:
 		next += " If it is gone for good, take the copy of this machine in its place, by the flag --take-files of db promote."
 	}
 	return next
