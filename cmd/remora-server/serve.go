@@ -199,6 +199,9 @@ func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 	if s.config.has(roleFiles) && s.house.files.Copied() {
 		g.Go(func() error { return s.house.files.KeepCopy(gctx, s.house.store, s.log) })
 	}
+	if s.config.has(roleFiles) && s.house.files.Twofold() {
+		g.Go(func() error { return s.house.files.KeepSecond(gctx, s.house.store, s.log) })
+	}
 	if s.monitor != nil {
 		later(func() error { return s.monitor.Run(gctx) })
 	}

@@ -1,0 +1,109 @@
+package filestore
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sugarlabs/beamrider/nfsstore"
+	"github.com/sugarlabs/beamrider/remora/sqlstore"
+)
+
+// A Catalog knows every file that has to be there; [sqlstore.Store] is one.
+type Catalog interface {
+	Kept(ctx context.Context) ([]sqlstore.KeptFile, error)
+}
+
+// How often the second place is compared with the catalog, and how soon again when that failed.
+const secondEvery, secondRetry = 24 * time.Hour, time.Minute
+
+// KeepSecond brings into the second place what it lacks of what the catalog speaks of: what was stored
+// before there was one, or while files.copies was 1. It does so now and once a day, until ctx ends.
+func (f *Files) KeepSecond(ctx context.Context, catalog Catalog, log *slog.Logger) error {
+	for ctx.Err() == nil {
+		f.moving.Lock()
+		moved := f.moved
+		f.moving.Unlock()
+		if err := f.keepSecond(ctx, f.homes.Load(), moved, catalog, log); err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepSecond is KeepSecond until the files move.
+func (f *Files) keepSecond(ctx context.Context, h *homes, moved <-chan struct{}, catalog Catalog, log *slog.Logger) error {
+	until, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var work errgroup.Group
+	work.Go(func() error {
+		defer cancel()
+		select {
+		case <-moved:
+		case <-until.Done():
+		}
+		return nil
+	})
+	work.Go(func() error {
+		defer cancel()
+		for h.second != nil {
+			wait := secondEvery
+			if err := f.fillSecond(until, h, catalog, log); err != nil && until.Err() == nil {
+				log.Warn("the second copy of the files could not be completed; it is tried again", "error", err)
+				wait = secondRetry
+			}
+			select {
+			case <-time.After(wait):
+			case <-until.Done():
+				return nil
+			}
+		}
+		<-until.Done()
+		return nil
+	})
+	return work.Wait()
+}
+
+// fillSecond copies what the second place lacks, under one name, and then gives it the others.
+func (f *Files) fillSecond(ctx context.Context, h *homes, catalog Catalog, log *slog.Logger) error {
+	kept, err := catalog.Kept(ctx)
+	if err != nil {
+		return err
+	}
+	none := make(chan nfsstore.Change)
+	close(none)
+	err = nfsstore.Mirror(ctx, h.second, h.main, none, &nfsstore.MirrorOptions{
+		Logger: log, Bandwidth: f.config.Bandwidth,
+		Reconcile: func(context.Context) iter.Seq2[nfsstore.Change, error] {
+			return func(yield func(nfsstore.Change, error) bool) {
+				for i := range kept {
+					k := &kept[i]
+					if !yield(nfsstore.Change{Name: k.Name, Size: k.Size, SHA256: k.SHA256[:]}, nil) {
+						return
+					}
+				}
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	var all error
+	for _, k := range kept {
+		for _, public := range k.Public {
+			err := h.second.Link(ctx, k.Name, public)
+			switch {
+			case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist):
+				all = errors.Join(all, err) // the others can have theirs
+			case err != nil:
+				return err
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,124 @@
+package filestore
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sugarlabs/beamrider/remora/sqlstore"
+)
+
+// A catalog of some offers.
+type catalog struct {
+	mu   sync.Mutex
+	kept []sqlstore.KeptFile
+	err  error
+}
+
+func (c *catalog) Kept(context.Context) ([]sqlstore.KeptFile, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kept, c.err
+}
+
+func (c *catalog) add(o offer) {
+	for name, b := range o.files() {
+		k := sqlstore.KeptFile{Name: name, Size: int64(len(b)), SHA256: sha256.Sum256(b)}
+		if name == o.public() {
+			k.Name, k.Public = uploadName(b), []string{name}
+		} else {
+			k.Size = -1
+		}
+		c.kept = append(c.kept, k)
+	}
+}
+
+// A second place that is new gets everything, and bundles in it are one file with two names.
+func TestKeepSecond(t *testing.T) {
+	main, second := t.TempDir(), t.TempDir()
+	one := openFiles(t, Config{Main: main})
+	a, b := newOffer(1), newOffer(2)
+	for _, o := range []offer{a, b} {
+		if err := o.store(t.Context(), one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var c catalog
+	c.add(a)
+	c.add(b)
+	f := openFiles(t, Config{Main: main, Second: second})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.KeepSecond(ctx, &c, slog.New(slog.DiscardHandler)) }()
+	until(t, second, nil, a, b)
+	for _, o := range []offer{a, b} {
+		public, perr := os.Stat(filepath.Join(second, o.public()))
+		upload, uerr := os.Stat(filepath.Join(second, uploadName(o.bundle)))
+		if err := errors.Join(perr, uerr); err != nil || !os.SameFile(public, upload) {
+			t.Errorf("%s is no link: %v", o.public(), err)
+		}
+	}
+	// There is no second any more when everything moves there.
+	if err := f.Move(t.Context(), second, f.log); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// One file that is nowhere keeps no other from its place, and is told of.
+func TestKeepSecondWithALoss(t *testing.T) {
+	dirs := [2]string{t.TempDir(), t.TempDir()}
+	synctest.Test(t, func(t *testing.T) {
+		f := openFiles(t, Config{Main: dirs[0], Second: dirs[1]})
+		a, lost := newOffer(1), newOffer(2)
+		if err := a.store(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(dirs[1]); err != nil {
+			t.Fatal(err)
+		}
+		f = openFiles(t, Config{Main: dirs[0], Second: dirs[1]})
+		var c catalog
+		c.add(lost)
+		c.add(a)
+		err := f.fillSecond(t.Context(), f.homes.Load(), &c, f.log)
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("got %v", err)
+		}
+		for name, b := range a.files() {
+			mustHold(t, dirs[1], name, b)
+		}
+	})
+}
+
+// A catalog that does not answer is asked again.
+func TestKeepSecondWithoutACatalog(t *testing.T) {
+	var log lockedBuffer
+	f := openFiles(t, Config{Main: t.TempDir(), Second: t.TempDir()})
+	c := &catalog{err: errors.New("away")}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.KeepSecond(ctx, c, slog.New(slog.NewTextHandler(&log, nil))) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for give := time.Now().Add(time.Minute); log.String() == ""; <-tick.C {
+		if time.Now().After(give) {
+			t.Fatal("nothing is logged")
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
