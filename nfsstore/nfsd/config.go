@@ -143,10 +143,10 @@ func below(name, dir string) bool {
 }
 
 // privateNets are the networks whose machines may be clients. The addresses of a listener are asked
-// the same.
+// the same. 100.64.0.0/10 is what providers, and private overlays, use inside (RFC 6598).
 var privateNets = []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
-	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"),
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"),
 	netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("fe80::/10"),
 }
 

@@ -66,6 +66,7 @@ func start(t testing.TB, change func(*Config), tune func(*Server)) *site {
 	if change != nil {
 		change(&s.cfg)
 	}
+	s.dir = s.cfg.Exports[0].Dir
 	s.up()
 	t.Cleanup(s.down)
 	return s

@@ -166,6 +166,12 @@ func (c *call) create(dir target, dirIno uint64, name string, how nfsv3.Createho
 	if err := dir.ex.files.room(); err != nil {
 		return target{}, err
 	}
+	if verf != nil {
+		// The same creation, sent again under another number, must not come between the file and its
+		// verifier.
+		dir.attrs.Lock()
+		defer dir.attrs.Unlock()
+	}
 	const attempts = 4 // others may make and remove the name meanwhile
 	for range attempts {
 		var fd int

@@ -23,7 +23,7 @@ type object struct {
 	mu       sync.Mutex
 	rfd, wfd int // for its content, -1: not open yet
 
-	attrs sync.Mutex  // one change of attributes at a time
+	attrs sync.Mutex  // one change of attributes, or exclusive creation in a directory, at a time
 	dirty atomic.Bool // written bytes may not be on disk
 	sync  flusher
 

@@ -18,7 +18,7 @@ import (
 func TestAddresses(t *testing.T) {
 	for addr, want := range map[string]bool{
 		"127.0.0.1:2049": true, "10.1.2.3:2049": true, "192.168.0.1:1": true, "[::1]:2049": true, "[fd00::1]:1": true, "[fe80::1%eth0]:1": true,
-		"0.0.0.0:2049": false, "[::]:2049": false, "192.0.2.1:2049": false, "[2001:db8::1]:1": false, "100.64.0.1:1": false,
+		"0.0.0.0:2049": false, "[::]:2049": false, "192.0.2.1:2049": false, "[2001:db8::1]:1": false, "100.64.0.1:1": true, "100.128.0.1:1": false,
 	} {
 		a, err := net.ResolveTCPAddr("tcp", addr)
 		if err != nil {
