@@ -204,10 +204,9 @@ func (p *page) add(e *dirent) (fits bool, err error) {
 			e.ino = uint64(p.dir.Ino) // what is above is not to be seen
 		}
 	case p.full && e.name != ".":
-		ch, err = p.t.ex.child(p.t.path, uint64(p.dir.Ino), e.name)
+		ch, err = p.child(e.name)
 		switch {
 		case err == nil:
-			defer unix.Close(ch.fd) // it only names the file
 		case errors.Is(err, unix.ENOENT):
 			return true, nil // it was removed meanwhile
 		case errors.Is(err, unix.EACCES): // something is mounted there
@@ -236,6 +235,21 @@ func (p *page) add(e *dirent) (fits bool, err error) {
 	p.names += 8 + 4 + name + 8
 	p.entries++
 	return true, nil
+}
+
+// child looks a name up, of which only what it tells is kept.
+func (p *page) child(name string) (ch child, err error) {
+	ex := p.t.ex
+	if k, is := ex.files.(kernelHandles); is {
+		if id, ok := k.glance(p.t.path, name, &ch.st); ok {
+			ch.fh = ex.sealed(k.kind(), id)
+			return ch, nil
+		}
+	}
+	if ch, err = ex.child(p.t.path, uint64(p.dir.Ino), name); err != nil {
+		return child{}, err
+	}
+	return ch, unix.Close(ch.fd)
 }
 
 // rest adds what only READDIRPLUS tells.

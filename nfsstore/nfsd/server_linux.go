@@ -243,8 +243,11 @@ func (ex *export) prepare(room *int) error {
 	if _, err := os.Stat(procName(ex.root)); err != nil {
 		return fmt.Errorf("/proc must be mounted: %w", err)
 	}
-	kernel := kernelHandles{ex.root}
-	id, err := kernel.of(ex.root, &st)
+	kernel, err := newKernelHandles(ex.root, ex.dev)
+	var id []byte
+	if err == nil {
+		id, err = kernel.of(ex.root, &st)
+	}
 	if err == nil && !ex.server.indexed {
 		var fd int
 		if fd, err = kernel.open(id); err == nil {
