@@ -174,7 +174,7 @@ func TestWhoDecidesThatThereIsNone(t *testing.T) {
 	open("what is offered, with the folder gone", nil, file, err)
 }
 
-// TestMirrorsDoNotGoInCircles: two that are each other's mirrors, and have the file both not.
+// TestMirrorsDoNotGoInCircles: two that are each other's mirrors, and have a file both damaged.
 func TestMirrorsDoNotGoInCircles(t *testing.T) {
 	data := []byte("data")
 	sum := sha256.Sum256(data)
@@ -190,7 +190,9 @@ func TestMirrorsDoNotGoInCircles(t *testing.T) {
 	}
 	var all [2]*Files
 	for i := range all {
-		all[i], _, _ = files(t)
+		var main string
+		all[i], main, _ = files(t)
+		write(t, main, bundleName, []byte("atad"))
 		if err := all[i].ReadAlso(nil, servers[1-i].URL+MirrorPath, servers[i].URL+MirrorPath); err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +202,8 @@ func TestMirrorsDoNotGoInCircles(t *testing.T) {
 		}
 		handlers[i].Store(&h)
 	}
-	if _, err := all[0].OpenSum(t.Context(), bundleName, 4, sum[:]); !errors.Is(err, fs.ErrNotExist) {
+	_, err := all[0].OpenSum(t.Context(), bundleName, 4, sum[:])
+	if e, _ := errors.AsType[*remora.Error](err); e == nil || e.Kind != remora.KindCorrupt {
 		t.Error(err)
 	}
 	if n := asked.Load(); n != 2 {

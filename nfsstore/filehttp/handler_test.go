@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -202,13 +203,15 @@ func (f faultyFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 type faultyInfo struct {
-	remoteInfo
-	size int64
+	fs.FileInfo // none
+	size        int64
 }
 
-func (i faultyInfo) Size() int64       { return i.size }
-func (i faultyInfo) Name() string      { return "faulty" }
-func (i faultyInfo) Mode() fs.FileMode { return 0o444 }
+func (i faultyInfo) Size() int64        { return i.size }
+func (i faultyInfo) Name() string       { return "faulty" }
+func (i faultyInfo) Mode() fs.FileMode  { return 0o444 }
+func (i faultyInfo) ModTime() time.Time { return time.Time{} }
+func (i faultyInfo) Sys() any           { return nil }
 
 // TestTrouble before the first byte is told apart; after it, the connection breaks off.
 func TestTrouble(t *testing.T) {
@@ -228,10 +231,16 @@ func TestTrouble(t *testing.T) {
 			t.Errorf("%s: status %d, %v", tt.name, w.Code, w.Header())
 		}
 	}
-	for _, secure := range []bool{false, true} {
+	for _, how := range []struct{ secure, sized bool }{{false, true}, {false, false}, {true, true}, {true, false}} {
 		for _, f := range []faulty{{size: 100_000, goodTo: 99_999, fault: io.EOF}, {size: 100_000, goodTo: 1, fault: errors.New("input/output error")}} {
-			s := httptest.NewUnstartedServer(handler(t, Options{Store: f}))
-			if secure {
+			h := handler(t, Options{Store: f})
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if !how.sized {
+					w = unsized{w}
+				}
+				h.ServeHTTP(w, r)
+			}))
+			if how.secure {
 				s.EnableHTTP2 = true
 				s.StartTLS()
 			} else {
@@ -241,9 +250,9 @@ func TestTrouble(t *testing.T) {
 			if err == nil {
 				var body []byte
 				if body, err = io.ReadAll(resp.Body); err == nil {
-					t.Errorf("http/2 %v: %d bytes of %d look whole", secure, len(body), f.size)
+					t.Errorf("%+v: %d bytes of %d look whole", how, len(body), f.size)
 				}
-				if resp.ProtoMajor == 2 != secure {
+				if resp.ProtoMajor == 2 != how.secure {
 					t.Errorf("the protocol is %s", resp.Proto)
 				}
 				resp.Body.Close()
@@ -251,6 +260,14 @@ func TestTrouble(t *testing.T) {
 			s.Close()
 		}
 	}
+}
+
+// unsized takes the length out of an answer, as what compresses does.
+type unsized struct{ http.ResponseWriter }
+
+func (u unsized) WriteHeader(status int) {
+	u.Header().Del("Content-Length")
+	u.ResponseWriter.WriteHeader(status)
 }
 
 // flip changes a byte of a file past the store, as a disk does: size and dates stay as they were.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sugarlabs/beamrider/nfsstore"
@@ -129,54 +130,43 @@ func TestVerifierIsBounded(t *testing.T) {
 
 // TestVerifierReadsOnce for many who ask at a time, and a few files at a time.
 func TestVerifierReadsOnce(t *testing.T) {
-	const files, clients = 6, 8
-	v := verifier(t, &VerifierOptions{Concurrency: 2})
+	const files, clients, most = 6, 8, 2
 	data := random(100_000)
 	sum := sha256.Sum256(data)
 	path := written(t, data)
-	var reads, at, most atomic.Int64
-	wait := func() {
-		if n := at.Add(1); n > most.Load() {
-			most.Store(n)
+	synctest.Test(t, func(t *testing.T) {
+		v := verifier(t, &VerifierOptions{Concurrency: most})
+		var reads atomic.Int64
+		goOn := make(chan struct{})
+		var work sync.WaitGroup
+		for i := range files {
+			for range clients {
+				work.Go(func() {
+					f, err := os.Open(path)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer f.Close()
+					if err := v.Verify(t.Context(), strings.Repeat("f", i+1), counted{File: f, reads: &reads, wait: func() { <-goOn }}, sum[:]); err != nil {
+						t.Error(err)
+					}
+				})
+			}
 		}
-	}
-	var work sync.WaitGroup
-	for i := range files {
-		for range clients {
-			work.Go(func() {
-				f, err := os.Open(path)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				defer f.Close()
-				if err := v.Verify(t.Context(), strings.Repeat("f", i+1), leaving{counted{File: f, reads: &reads, wait: wait}, &at}, sum[:]); err != nil {
-					t.Error(err)
-				}
-			})
+		for n := int64(most); n <= files; n++ {
+			synctest.Wait()
+			if got := reads.Load(); got != n {
+				t.Errorf("%d files are read, want %d", got, n)
+			}
+			goOn <- struct{}{}
 		}
-	}
-	work.Wait()
-	if n := reads.Load(); n != files {
-		t.Errorf("read %d times, want %d", n, files)
-	}
-	if n := most.Load(); n > 2 {
-		t.Errorf("%d at a time, want at most 2", n)
-	}
-}
-
-// leaving counts a reader out with the last piece.
-type leaving struct {
-	counted
-	at *atomic.Int64
-}
-
-func (l leaving) ReadAt(p []byte, off int64) (int, error) {
-	n, err := l.counted.ReadAt(p, off)
-	if off+int64(n) == 100_000 {
-		l.at.Add(-1)
-	}
-	return n, err
+		close(goOn)
+		work.Wait()
+		if n := reads.Load(); n != files {
+			t.Errorf("read %d times, want %d", n, files)
+		}
+	})
 }
 
 // TestVerifierThatIsLeft: who comes after one that gave up reads by itself, and so after a fault of the disk.
@@ -258,6 +248,4 @@ type told struct {
 	changed time.Time
 }
 
-func (i told) ModTime() time.Time                         { return time.Time{} }
-func (i told) Sys() any                                   { return nil }
 func (i told) Identity() (file uint64, changed time.Time) { return i.file, i.changed }
