@@ -107,7 +107,7 @@ func (r *Remote) Close() error {
 // The context bounds the opening only.
 //
 // Reads never mix two files: one that has another tag than at the opening is an error that matches
-// [ErrChanged]. When a machine fails, the rest comes from another that has the same file. Who reads all
+// [nfsstore.ErrChanged]. When a machine fails, the rest comes from another that has the same file. Who reads all
 // of a file whose SHA-256 is known, by its name or its tag, in order, does not get its last piece when
 // it is damaged, but an error that matches [nfsstore.ErrCorrupt].
 //

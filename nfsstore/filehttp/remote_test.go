@@ -294,7 +294,7 @@ func TestRemoteNeverMixes(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "a"), other, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := io.ReadAll(f); !errors.Is(err, ErrChanged) {
+		if got, err := io.ReadAll(f); !errors.Is(err, nfsstore.ErrChanged) {
 			t.Errorf("with tags %v: %d bytes, %v", tags, len(got), err)
 		}
 	}

@@ -19,9 +19,6 @@ import (
 	"github.com/sugarlabs/beamrider/nfsstore"
 )
 
-// ErrChanged: another file is there now than the one that was opened.
-var ErrChanged = errors.New("the file was replaced by another")
-
 const (
 	pieceSize  = 64 << 10 // read at once where a file is read here and there
 	streamSize = 8 << 20  // asked for at once where it is read in order
@@ -168,7 +165,7 @@ func (f *remoteFile) readAt(p []byte, off int64) (int, error) {
 		if err == nil {
 			continue
 		}
-		if first == nil || errors.Is(err, ErrChanged) {
+		if first == nil || errors.Is(err, nfsstore.ErrChanged) {
 			first = err
 		}
 		tries++
@@ -320,7 +317,7 @@ func (f *remoteFile) part(resp *http.Response, off, until int64) error {
 	default:
 		return f.from.refusal(f.name, resp)
 	}
-	return fmt.Errorf("filehttp: read %s from %s: %w", f.name, f.from.base.Host, ErrChanged)
+	return fmt.Errorf("filehttp: read %s from %s: %w", f.name, f.from.base.Host, nfsstore.ErrChanged)
 }
 
 func (f *remoteFile) sameDate(resp *http.Response) bool {
