@@ -39,7 +39,10 @@ var workloads = []workload{
 	{localRead64m, readLocally},
 	{download10m, download},
 	{nfsPut16k, putOverNFS},
+	{nfsWrite16k, writeAndRename},
 	{nfsGet16k, getOverNFS},
+	{nfsStat, statOverNFS},
+	{nfsReaddir, listOverNFS},
 	{nfsWrite64m, writeOverNFS},
 	{nfsRead64m, readOverNFS},
 }
@@ -55,7 +58,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	var err error
 	if what := os.Getenv(serveEnv); what != "" {
-		err = serveFiles(ctx, what)
+		err = serve(ctx, what)
 	} else {
 		err = run(ctx, os.Args[1:])
 	}

@@ -5,171 +5,258 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sugarlabs/beamrider/nfsstore"
+	"github.com/sugarlabs/beamrider/nfsstore/nfs3vol"
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
-// Workloads and subjects over NFS.
+// Workloads over NFS.
 const (
 	nfsPut16k   = "NFS put 16 KiB"
+	nfsWrite16k = "NFS write and rename 16 KiB"
 	nfsGet16k   = "NFS get 16 KiB"
-	nfsWrite64m = "NFS write 64 MiB"
+	nfsStat     = "NFS stat"
+	nfsReaddir  = "NFS list 10,000"
+	nfsWrite64m = "NFS put 64 MiB"
 	nfsRead64m  = "NFS read 64 MiB"
+)
 
-	storeAtGanesha   = "Store @ NFS-Ganesha"
-	storeAtGonfsd    = "Store @ go-nfs"
-	foreignAtGanesha = "go-nfs-client @ NFS-Ganesha"
+// Subjects over NFS: our client, unless another is named, at a server.
+const (
+	atGanesha        = "NFS-Ganesha"
+	atGaneshaFenced  = "NFS-Ganesha, fence"
+	atNfsd           = "nfsd"
+	atGonfsd         = "go-nfs"
+	foreignAtGanesha = "go-nfs-client at NFS-Ganesha"
 )
 
 // workers is how many work at a time over NFS, but for those that show the throughput of one.
 const workers = 8
 
-// A client is a store on a server.
+// A client is our client at a server, alone and under a store.
 type client struct {
 	name   string
 	server *server
+	vol    *nfs3vol.Vol
 	store  *nfsstore.Store
 }
 
-// clients opens stores on servers. Those that only show what reading costs are left out of the rest.
-func (b *bench) clients(ctx context.Context, reading bool) (list []client, closeAll func() error, err error) {
-	closeAll = func() error {
-		var errs []error
-		for _, c := range list {
-			errs = append(errs, c.store.Close())
-		}
-		return errors.Join(errs...)
-	}
-	for _, x := range []struct {
-		name  string
-		start func(context.Context) (*server, error)
-		reads bool // only
-	}{
-		{storeAtGanesha, b.ganesha, false},
-		{storeAtGonfsd, b.gonfsd, true},
-	} {
-		if x.reads && !reading {
-			continue
-		}
-		s, err := x.start(ctx)
-		if s == nil && err == nil {
-			continue
-		}
-		var c *nfsstore.Store
-		if err == nil {
-			c, err = nfsstore.Open(ctx, s.url(), &nfsstore.Options{ReadOnly: x.reads})
-		}
-		if err != nil {
-			return nil, nil, errors.Join(fmt.Errorf("%s: %w", x.name, err), closeAll())
-		}
-		list = append(list, client{x.name, s, c})
-	}
-	if len(list) == 0 {
-		return nil, nil, errors.New("there is no NFS server to measure")
-	}
-	return list, closeAll, nil
+// subject does something with the client.
+func (c *client) subject(do func(ctx context.Context, i int) error) subject {
+	return subject{name: c.name, server: c.server.pid, do: do}
 }
 
-// putOverNFS compares durable puts.
-func putOverNFS(ctx context.Context, b *bench) (err error) {
-	list, closeAll, err := b.clients(ctx, false)
+// path returns where something in the export is on the disk.
+func (c *client) path(name string) string { return filepath.Join(c.server.dir, name) }
+
+// dial makes a client of a server, whose names are safe in that way.
+func dial(ctx context.Context, name string, s *server, names vol.Names) (*client, error) {
+	u, err := url.Parse(s.url() + "&names=" + names.String())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, closeAll()) }()
-	data := content(small)
-	var subjects []subject
-	for _, c := range list {
-		s := putting(c.name, c.store, data, func() error { return empty(filepath.Join(c.server.dir, folder)) })
-		s.server = c.server.pid
-		subjects = append(subjects, s)
-		if c.name == storeAtGanesha {
-			subjects = append(subjects, b.foreign(foreignAtGanesha, c.server, func(r *foreignReport) foreignMeasure { return r.Put })...)
-		}
+	config, err := nfs3vol.ParseURL(u)
+	if err != nil {
+		return nil, err
 	}
-	return b.turns(ctx, nfsPut16k, subjects, puts(small, workers))
+	v, err := nfs3vol.New(config)
+	if err != nil {
+		return nil, err
+	}
+	st, err := nfsstore.Open(ctx, u.String(), nil)
+	if err != nil {
+		return nil, errors.Join(err, v.Close())
+	}
+	return &client{name, s, v, st}, nil
 }
 
-// written writes a file to the disk, below a server's folder, outside of what is measured.
-func written(name string, b []byte) (err error) {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
-}
+func (c *client) close() error { return errors.Join(c.store.Close(), c.vol.Close()) }
 
-// getOverNFS compares reading small files, each of which is opened by its name.
-func getOverNFS(ctx context.Context, b *bench) (err error) {
-	list, closeAll, err := b.clients(ctx, true)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeAll()) }()
-	const files = 200
-	data := content(small)
-	var subjects []subject
-	for _, c := range list {
-		if err := os.MkdirAll(filepath.Join(c.server.dir, "small"), 0o755); err != nil {
-			return err
-		}
-		for i := range files {
-			if err := written(filepath.Join(c.server.dir, "small", fmt.Sprint("f", i)), data); err != nil {
-				return err
+// overNFS runs a workload with clients of those servers that are there.
+func overNFS(workload string, w work, names []string, make func(ctx context.Context, b *bench, c *client) (subject, error), others ...func(*bench, *server) []subject) func(context.Context, *bench) error {
+	return func(ctx context.Context, b *bench) (err error) {
+		var subjects []subject
+		for _, name := range names {
+			start, way := b.ganesha, vol.NamesByServer
+			switch name {
+			case atGaneshaFenced:
+				way = vol.NamesByFence
+			case atNfsd:
+				start = b.nfsd
+			case atGonfsd:
+				start = b.gonfsd
+			}
+			s, err := start(ctx)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if s == nil {
+				continue
+			}
+			c, err := dial(ctx, name, s, way)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			defer func() { err = errors.Join(err, c.close()) }()
+			x, err := make(ctx, b, c)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			subjects = append(subjects, x)
+			if name == atGanesha {
+				for _, other := range others {
+					subjects = append(subjects, other(b, s)...)
+				}
 			}
 		}
-		subjects = append(subjects, subject{name: c.name, server: c.server.pid, do: func(ctx context.Context, i int) error {
-			f, err := c.store.Open(ctx, fmt.Sprintf("small/f%d", i%files))
-			return drain(f, err, small)
-		}})
-		if c.name == storeAtGanesha {
-			subjects = append(subjects, b.foreign(foreignAtGanesha, c.server, func(r *foreignReport) foreignMeasure { return r.Get })...)
+		if len(subjects) == 0 {
+			return errors.New("there is no NFS server to measure")
 		}
+		return b.turns(ctx, workload, subjects, w)
 	}
-	return b.turns(ctx, nfsGet16k, subjects, work{n: 400, turns: 4, workers: workers, rate: "gets/s", units: 1})
 }
 
-// writeOverNFS compares storing a large file, all of it safe at the end.
-func writeOverNFS(ctx context.Context, b *bench) (err error) {
-	list, closeAll, err := b.clients(ctx, false)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeAll()) }()
-	data := content(large)
-	var subjects []subject
-	for _, c := range list {
-		subjects = append(subjects, subject{
-			name: c.name, server: c.server.pid,
-			do: func(ctx context.Context, i int) error {
-				return c.store.Put(ctx, fmt.Sprintf("%s/large%d", folder, i), bytes.NewReader(data), large, nil)
-			},
-			tidy: func() error { return empty(filepath.Join(c.server.dir, folder)) },
+// putOverNFS is a durable put.
+var putOverNFS = overNFS(nfsPut16k, puts(small, workers), []string{atGanesha, atGaneshaFenced, atNfsd},
+	func(_ context.Context, _ *bench, c *client) (subject, error) {
+		s := putting(c.name, c.store, content(small), func() error { return empty(c.path(folder)) })
+		s.server = c.server.pid
+		return s, nil
+	})
+
+// writeAndRename is what every client can do: a file is written, synced and renamed.
+var writeAndRename = overNFS(nfsWrite16k, puts(small, workers), []string{atGanesha, atNfsd},
+	func(_ context.Context, _ *bench, c *client) (subject, error) {
+		if err := os.MkdirAll(c.path(folder), 0o755); err != nil {
+			return subject{}, err
+		}
+		data := content(small)
+		s := c.subject(func(ctx context.Context, i int) error {
+			temp := fmt.Sprintf("%s/.t%d", folder, i)
+			w, err := c.vol.Create(ctx, temp)
+			if err != nil {
+				return err
+			}
+			err = w.Write(ctx, data)
+			if err == nil {
+				err = w.Sync(ctx)
+			}
+			if err = errors.Join(err, w.Close(ctx)); err != nil {
+				return err
+			}
+			return c.vol.Rename(ctx, temp, fmt.Sprintf("%s/f%d", folder, i))
 		})
-	}
-	return b.turns(ctx, nfsWrite64m, subjects, work{n: 1, turns: 2, workers: 1, rate: "MB/s", units: large / 1e6})
-}
+		s.tidy = func() error { return empty(c.path(folder)) }
+		return s, nil
+	},
+	func(b *bench, s *server) []subject {
+		return b.foreign(foreignAtGanesha, s, func(r *foreignReport) foreignMeasure { return r.Put })
+	})
 
-// readOverNFS compares reading a large file, which the server has in memory.
-func readOverNFS(ctx context.Context, b *bench) (err error) {
-	list, closeAll, err := b.clients(ctx, true)
-	if err != nil {
+// How many small files there are to be read, and empty ones to be listed.
+const (
+	smallFiles = 2000
+	emptyFiles = 10_000
+)
+
+// getOverNFS opens a small file by its name and reads it.
+var getOverNFS = overNFS(nfsGet16k, work{n: 400, turns: 4, workers: workers, rate: "gets/s", units: 1}, []string{atGanesha, atNfsd, atGonfsd},
+	func(_ context.Context, _ *bench, c *client) (subject, error) {
+		if err := fill(c.path("small"), smallFiles, content(small)); err != nil {
+			return subject{}, err
+		}
+		return c.subject(func(ctx context.Context, i int) error {
+			f, err := c.store.Open(ctx, fmt.Sprintf("small/f%d", i%smallFiles))
+			return drain(f, err, small)
+		}), nil
+	},
+	func(b *bench, s *server) []subject {
+		return b.foreign(foreignAtGanesha, s, func(r *foreignReport) foreignMeasure { return r.Get })
+	})
+
+// statOverNFS asks for the attributes of one of many files by its name.
+var statOverNFS = overNFS(nfsStat, work{n: 4000, turns: 4, workers: workers, rate: "stats/s", units: 1}, []string{atGanesha, atNfsd},
+	func(_ context.Context, _ *bench, c *client) (subject, error) {
+		return c.subject(func(ctx context.Context, i int) error {
+			_, err := c.vol.Stat(ctx, fmt.Sprintf("many/f%d", i*7919%emptyFiles))
+			return err
+		}), fill(c.path("many"), emptyFiles, nil)
+	})
+
+// listOverNFS reads a folder with the attributes of all that is in it.
+var listOverNFS = overNFS(nfsReaddir, work{n: 4, turns: 4, workers: 1, rate: "names/s", units: emptyFiles}, []string{atGanesha, atNfsd},
+	func(_ context.Context, _ *bench, c *client) (subject, error) {
+		return c.subject(func(ctx context.Context, _ int) error {
+			d, err := c.vol.OpenDir(ctx, "many")
+			if err != nil {
+				return err
+			}
+			names := 0
+			for err == nil {
+				entries, e := d.ReadDir(1000)
+				names, err = names+len(entries), e
+			}
+			if err == io.EOF {
+				err = nil
+			}
+			if err == nil && names != emptyFiles {
+				err = fmt.Errorf("%d names were listed, not %d", names, emptyFiles)
+			}
+			return errors.Join(err, d.Close())
+		}), fill(c.path("many"), emptyFiles, nil)
+	})
+
+// writeOverNFS stores a large file, all of it safe at the end.
+var writeOverNFS = overNFS(nfsWrite64m, work{n: 1, turns: 2, workers: 1, rate: "MB/s", units: large / 1e6}, []string{atGanesha, atNfsd},
+	func(_ context.Context, _ *bench, c *client) (subject, error) {
+		data := content(large)
+		s := c.subject(func(ctx context.Context, i int) error {
+			return c.store.Put(ctx, fmt.Sprintf("%s/large%d", folder, i), bytes.NewReader(data), large, nil)
+		})
+		s.tidy = func() error { return empty(c.path(folder)) }
+		return s, nil
+	})
+
+// readOverNFS reads a large file, which the server has in memory.
+var readOverNFS = overNFS(nfsRead64m, work{n: 2, turns: 2, workers: 1, rate: "MB/s", units: large / 1e6}, []string{atGanesha, atNfsd},
+	func(_ context.Context, _ *bench, c *client) (subject, error) {
+		if err := fill(c.path("large"), 1, content(large)); err != nil {
+			return subject{}, err
+		}
+		return c.subject(func(ctx context.Context, _ int) error {
+			f, err := c.store.Open(ctx, "large/f0")
+			return drain(f, err, large)
+		}), nil
+	})
+
+// fill makes a folder on the disk with n files f0, f1, … of that content, unless it is there.
+func fill(dir string, n int, content []byte) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	// What is there has all its files, whoever is stopped in between.
+	part := dir + ".part"
+	if err := os.Mkdir(part, 0o755); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeAll()) }()
-	data := content(large)
-	var subjects []subject
-	for _, c := range list {
-		if err := written(filepath.Join(c.server.dir, "large"), data); err != nil {
+	for i := range n {
+		if err := os.WriteFile(filepath.Join(part, fmt.Sprint("f", i)), content, 0o644); err != nil {
 			return err
 		}
-		subjects = append(subjects, subject{name: c.name, server: c.server.pid, do: func(ctx context.Context, _ int) error {
-			f, err := c.store.Open(ctx, "large")
-			return drain(f, err, large)
-		}})
 	}
-	return b.turns(ctx, nfsRead64m, subjects, work{n: 2, turns: 2, workers: 1, rate: "MB/s", units: large / 1e6})
+	if err := os.Rename(part, dir); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close()) // so that no measurement has to write it
 }

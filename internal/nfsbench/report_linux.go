@@ -17,10 +17,13 @@ var tables = []benchtest.Table{
 	{Workload: localPut1m, Title: "In a directory: put 1 MiB, one at a time", Columns: putColumns, Base: bareRename, Metric: "puts/s"},
 	{Workload: localRead64m, Title: "In a directory: open and read 64 MiB", Columns: []string{"MB/s", "CPU ms"}, Base: osFile, Metric: "MB/s"},
 	{Workload: download10m, Title: "Over HTTP: download 10 MB, 2 at a time", Columns: []string{"MB/s", "p50 ms", "p99 ms", "CPU ms"}, Base: nginxFiles, Metric: "MB/s"},
-	{Workload: nfsPut16k, Title: "Over NFS: put 16 KiB, 8 at a time", Columns: putColumns, Base: storeAtGanesha, Metric: "puts/s"},
-	{Workload: nfsGet16k, Title: "Over NFS: open and read 16 KiB, 8 at a time", Columns: []string{"gets/s", "p50 ms", "p99 ms", "CPU ms"}, Base: storeAtGanesha, Metric: "gets/s"},
-	{Workload: nfsWrite64m, Title: "Over NFS: put 64 MiB", Columns: []string{"MB/s", "CPU ms"}, Base: storeAtGanesha, Metric: "MB/s"},
-	{Workload: nfsRead64m, Title: "Over NFS: open and read 64 MiB", Columns: []string{"MB/s", "CPU ms"}, Base: storeAtGanesha, Metric: "MB/s"},
+	{Workload: nfsPut16k, Title: "Over NFS: put 16 KiB, 8 at a time", Columns: putColumns, Base: atGanesha, Metric: "puts/s"},
+	{Workload: nfsWrite16k, Title: "Over NFS: write, sync and rename 16 KiB, 8 at a time", Columns: putColumns, Base: atGanesha, Metric: "puts/s"},
+	{Workload: nfsGet16k, Title: "Over NFS: open and read 16 KiB, 8 at a time", Columns: []string{"gets/s", "p50 ms", "p99 ms", "CPU ms"}, Base: atGanesha, Metric: "gets/s"},
+	{Workload: nfsStat, Title: "Over NFS: attributes of one of 10,000 files, 8 at a time", Columns: []string{"stats/s", "p50 ms", "p99 ms", "CPU ms"}, Base: atGanesha, Metric: "stats/s"},
+	{Workload: nfsReaddir, Title: "Over NFS: list 10,000 files with their attributes", Columns: []string{"names/s", "p50 ms", "CPU ms"}, Base: atGanesha, Metric: "names/s"},
+	{Workload: nfsWrite64m, Title: "Over NFS: put 64 MiB", Columns: []string{"MB/s", "CPU ms"}, Base: atGanesha, Metric: "MB/s"},
+	{Workload: nfsRead64m, Title: "Over NFS: open and read 64 MiB", Columns: []string{"MB/s", "CPU ms"}, Base: atGanesha, Metric: "MB/s"},
 }
 
 var putColumns = []string{"puts/s", "p50 ms", "p99 ms", "CPU ms"}
@@ -39,9 +42,16 @@ var bars = []bar{
 	{"read 64 MiB in a directory", "os.File", 0.95, localRead64m, store, osFile, "MB/s"},
 	{"download 10 MB from filehttp", "nginx", 0.9, download10m, filesHandler, nginxFiles, "MB/s"},
 	{"download 10 MB from remora-server", "nginx", 0.9, download10m, wholeServer, nginxFiles, "MB/s"},
-	{"put 16 KiB at NFS-Ganesha", "go-nfs-client", 1.5, nfsPut16k, storeAtGanesha, foreignAtGanesha, "puts/s"},
-	{"get 16 KiB at NFS-Ganesha", "go-nfs-client", 4, nfsGet16k, storeAtGanesha, foreignAtGanesha, "gets/s"},
-	{"get 16 KiB at NFS-Ganesha", "the same from go-nfs", 3, nfsGet16k, storeAtGanesha, storeAtGonfsd, "gets/s"},
+	{"read 64 MiB from nfsd", "from NFS-Ganesha", 0.9, nfsRead64m, atNfsd, atGanesha, "MB/s"},
+	{"put 64 MiB at nfsd", "at NFS-Ganesha", 0.85, nfsWrite64m, atNfsd, atGanesha, "MB/s"},
+	{"put 16 KiB at nfsd", "at NFS-Ganesha without a fence", 0.65, nfsPut16k, atNfsd, atGanesha, "puts/s"},
+	{"", "at NFS-Ganesha with a fence", 1, nfsPut16k, atNfsd, atGaneshaFenced, "puts/s"},
+	{"get 16 KiB from nfsd", "from NFS-Ganesha", 0.85, nfsGet16k, atNfsd, atGanesha, "gets/s"},
+	{"", "from go-nfs", 3, nfsGet16k, atNfsd, atGonfsd, "gets/s"},
+	{"stat at nfsd", "at NFS-Ganesha", 1, nfsStat, atNfsd, atGanesha, "stats/s"},
+	{"list 10,000 files at nfsd", "at NFS-Ganesha", 1, nfsReaddir, atNfsd, atGanesha, "names/s"},
+	{"write and rename 16 KiB by nfs3vol at NFS-Ganesha", "by go-nfs-client", 1.5, nfsWrite16k, atGanesha, foreignAtGanesha, "puts/s"},
+	{"get 16 KiB by nfs3vol from NFS-Ganesha", "by go-nfs-client", 4, nfsGet16k, atGanesha, foreignAtGanesha, "gets/s"},
 }
 
 // print writes what was found as Markdown.

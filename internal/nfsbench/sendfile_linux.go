@@ -14,10 +14,8 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/sugarlabs/beamrider/internal/httpserver"
@@ -47,17 +45,10 @@ const (
 	remoraPort   = 8104
 )
 
-// serveEnv makes this program serve a store over HTTP: its folder, and the port.
-const serveEnv = "NFSBENCH_SERVE"
-
 // serveFiles serves the store of a folder until it is told to stop, as the server of the library does:
 // with its limits, its record of requests, and files that are verified. How is "copied" where the kernel must not
 // copy files to sockets.
-func serveFiles(ctx context.Context, what string) (err error) {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
-	defer stop()
-	how, rest, _ := strings.Cut(what, ":")
-	port, dir, _ := strings.Cut(rest, ":")
+func serveFiles(ctx context.Context, how string, l net.Listener, dir string) (err error) {
 	s, err := nfsstore.Open(ctx, dir, nil)
 	if err != nil {
 		return err
@@ -71,16 +62,12 @@ func serveFiles(ctx context.Context, what string) (err error) {
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:"+port)
-	if err != nil {
-		return err
-	}
 	log := slog.New(slog.DiscardHandler)
 	var h http.Handler = files
 	if how == "copied" {
 		h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { files.ServeHTTP(struct{ http.ResponseWriter }{w}, r) })
 	}
-	return httpserver.Serve(ctx, ln, httpserver.Observe(h, func(*http.Request, int, int64, time.Duration) {}, log), time.Second, log)
+	return httpserver.Serve(ctx, l, httpserver.Observe(h, func(*http.Request, int, int64, time.Duration) {}, log), time.Second, log)
 }
 
 // download compares how a large file comes from nginx, which has the kernel copy it, and from here.
@@ -119,9 +106,7 @@ func download(ctx context.Context, b *bench) (err error) {
 		name, how string
 		port      int
 	}{{filesHandler, "sendfile", filehttpPort}, {copiedFiles, "copied", copiedPort}} {
-		cmd := exec.Command("/proc/self/exe")
-		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s:%d:%s", serveEnv, x.how, x.port, filepath.Join(dir, "files")))
-		p, err := b.servers.start(ctx, cmd, x.port)
+		p, err := b.servers.serving(ctx, x.how, x.port, filepath.Join(dir, "files"))
 		if err != nil {
 			return err
 		}
