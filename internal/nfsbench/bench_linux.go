@@ -19,6 +19,7 @@ import (
 // A bench is one run of all workloads.
 type bench struct {
 	rounds   int
+	brief    bool   // everything once, to see that it works
 	dir      string // on the disk that everything is written to
 	results  benchtest.Results
 	versions []string

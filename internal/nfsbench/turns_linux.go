@@ -38,6 +38,9 @@ type sample struct{ all, p50, p99, cpu time.Duration }
 // turns has subjects work by turns, each round beginning with another one: what else the machine does
 // falls upon all of them.
 func (b *bench) turns(ctx context.Context, workload string, subjects []subject, w work) error {
+	if b.brief {
+		w.n, w.turns = w.workers, 1
+	}
 	at := 0
 	step := func(s subject) (sample, error) {
 		before, err := cpu(s.server)
