@@ -100,7 +100,7 @@ func puts(size, workers int) work {
 	case small:
 		return work{n: 100, turns: 4, workers: workers, rate: "puts/s", units: 1}
 	default:
-		return work{n: 25, turns: 4, workers: workers, rate: "puts/s", units: 1}
+		return work{n: 25, turns: 4, workers: workers, rate: "puts/s", units: 1, tidy: true}
 	}
 }
 

@@ -214,7 +214,7 @@ var listOverNFS = overNFS(nfsReaddir, work{n: 4, turns: 4, workers: 1, rate: "na
 	})
 
 // writeOverNFS stores a large file, all of it safe at the end.
-var writeOverNFS = overNFS(nfsWrite64m, work{n: 1, turns: 2, workers: 1, rate: "MB/s", units: large / 1e6}, []string{atGanesha, atNfsd},
+var writeOverNFS = overNFS(nfsWrite64m, work{n: 1, turns: 2, workers: 1, rate: "MB/s", units: large / 1e6, tidy: true}, []string{atGanesha, atNfsd},
 	func(_ context.Context, _ *bench, c *client) (subject, error) {
 		data := content(large)
 		s := c.subject(func(ctx context.Context, i int) error {

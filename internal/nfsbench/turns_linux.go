@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,7 +16,7 @@ type subject struct {
 	name string
 	// do does it once; no two calls have the same i.
 	do func(ctx context.Context, i int) error
-	// tidy takes away what calls have left, outside of what is measured; nil when they leave nothing.
+	// tidy takes away what turns have left, outside of what is measured; nil when they leave nothing.
 	tidy func() error
 	// server is the process that is asked, whose processor time counts too; 0: none.
 	server int
@@ -30,6 +31,9 @@ type work struct {
 	workers int // at a time
 	rate    string
 	units   float64 // of the rate in each
+	// tidy is for large files, which are taken away after each turn. Others stay until the end, for ext4
+	// takes long to make a file where one was removed in the last seconds.
+	tidy bool
 }
 
 // A sample is what a turn took: all of it, and each of what was done in it, and processor time.
@@ -37,7 +41,14 @@ type sample struct{ all, p50, p99, cpu time.Duration }
 
 // turns has subjects work by turns, each round beginning with another one: what else the machine does
 // falls upon all of them.
-func (b *bench) turns(ctx context.Context, workload string, subjects []subject, w work) error {
+func (b *bench) turns(ctx context.Context, workload string, subjects []subject, w work) (err error) {
+	defer func() {
+		for _, s := range subjects {
+			if s.tidy != nil {
+				err = errors.Join(err, s.tidy())
+			}
+		}
+	}()
 	if b.brief {
 		w.n, w.turns = w.workers, 1
 	}
@@ -54,7 +65,7 @@ func (b *bench) turns(ctx context.Context, workload string, subjects []subject, 
 			after, err = cpu(s.server)
 			x.cpu = after - before
 		}
-		if err == nil && s.tidy != nil {
+		if err == nil && s.tidy != nil && (w.tidy || s.turn != nil) {
 			err = s.tidy()
 		}
 		if err != nil {
