@@ -89,8 +89,9 @@
 // # What it needs
 //
 // The file system must have hard links, or be able to rename without replacing (renameat2 on Linux);
-// [Open] tries that and refuses one that has neither. Without links [Store.Link] copies. On a
-// kernel NFS client mount with lookupcache=positive, or a name that was absent a moment ago stays
-// invisible to that client for some seconds. The server must export with sync. [Probe] tells what is
+// [Open] tries that and refuses one that has neither. Without links [Store.Link] copies. The server must
+// export with sync. The NFS client of the Linux kernel remembers for up to a minute which names were
+// absent, unless it mounts with lookupcache=positive, which is what other programs on the same mount
+// need. A store has it ask the server before it says that there is no such file. [Probe] tells what is
 // wrong with a place.
 package nfsstore

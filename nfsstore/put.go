@@ -256,7 +256,8 @@ func (s *Store) same(ctx context.Context, name string, size int64, sum []byte) e
 }
 
 func (s *Store) compare(ctx context.Context, name string, size int64, sum []byte) error {
-	f, info, err := s.open(ctx, name)
+	// A name that is free may be so by what a client remembers: linking will tell.
+	f, info, err := s.openCached(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -297,8 +298,14 @@ func (s *Store) absentOrNotFile(ctx context.Context, name string, err error) err
 
 var errNoFile = errors.New("a folder or the like")
 
+// stat tells of what has a name. That it is absent it does not take from a cache.
 func (s *Store) stat(ctx context.Context, name string) (fs.FileInfo, error) {
-	return through(ctx, s.gate, func() (fs.FileInfo, error) { return s.vol.Stat(ctx, name) }, nil)
+	look := func() (fs.FileInfo, error) { return s.vol.Stat(ctx, name) }
+	info, err := through(ctx, s.gate, look, nil)
+	if s.refresh(ctx, name, err) {
+		info, err = through(ctx, s.gate, look, nil)
+	}
+	return info, err
 }
 
 // closeFile closes a file that was read. When its time is over it may go on in its slot.

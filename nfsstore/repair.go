@@ -95,6 +95,9 @@ const (
 // condition looks at a file. Its errors are those of the system.
 func (s *Store) condition(ctx context.Context, e Expected) (condition, error) {
 	err := s.same(ctx, e.Name, e.Size, e.SHA256)
+	if s.refresh(ctx, e.Name, err) {
+		err = s.same(ctx, e.Name, e.Size, e.SHA256)
+	}
 	switch {
 	case err == nil:
 		return sound, nil

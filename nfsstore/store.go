@@ -68,8 +68,28 @@ func (s *Store) Open(ctx context.Context, name string) (fs.File, error) {
 	return s.handOut(name, f, info), nil
 }
 
-// open opens a regular file. Its errors are those of the system.
+// open opens a regular file. Its errors are those of the system. That there is none it does not take
+// from a cache.
 func (s *Store) open(ctx context.Context, name string) (vol.File, fs.FileInfo, error) {
+	f, info, err := s.openCached(ctx, name)
+	if s.refresh(ctx, name, err) {
+		f, info, err = s.openCached(ctx, name)
+	}
+	return f, info, err
+}
+
+// refresh reports whether it may be worth looking again for a name that was not found.
+func (s *Store) refresh(ctx context.Context, name string, err error) bool {
+	r, ok := s.vol.(vol.Refresher)
+	if !ok || !vol.Absent(err) {
+		return false
+	}
+	again, err := through(ctx, s.gate, func() (bool, error) { return r.Refresh(ctx, name), nil }, nil)
+	return err == nil && again
+}
+
+// openCached is open where a client may say for a while that a new file is absent.
+func (s *Store) openCached(ctx context.Context, name string) (vol.File, fs.FileInfo, error) {
 	type opened struct {
 		f    vol.File
 		info fs.FileInfo

@@ -58,6 +58,7 @@ var _ interface {
 	vol.Vol
 	vol.Mover
 	vol.Keeper
+	vol.Refresher
 } = (*Vol)(nil)
 
 // Open returns the volume of a directory. On a mount whose server is gone it hangs.
@@ -140,6 +141,29 @@ func (v *Vol) Caps() vol.Caps { return vol.Caps{Link: true, Deadline: !v.kind.ha
 
 // Keeps implements [vol.Keeper].
 func (v *Vol) Keeps(name string) bool { return v.fence.Keeps(name) }
+
+// Refresh implements [vol.Refresher].
+func (v *Vol) Refresh(ctx context.Context, name string) bool {
+	if !v.kind.nfs || begin(ctx, "refresh", name) != nil {
+		return false
+	}
+	asked := false
+	for i, c := range name + "/" {
+		if c != '/' {
+			continue
+		}
+		// One folder after the other: each may be one of those that the client thinks are absent.
+		dir := path.Dir(name[:i])
+		f, err := v.open(dir)
+		if err != nil {
+			break
+		}
+		// What is wrong shows when the name is looked for again.
+		asked = askServer(f) == nil || asked
+		_ = f.Close()
+	}
+	return asked
+}
 
 // begin is what every call does first.
 func begin(ctx context.Context, op, name string) error {

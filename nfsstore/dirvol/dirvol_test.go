@@ -221,3 +221,17 @@ func mount(t testing.TB, kind, options string) string {
 	})
 	return dir
 }
+
+// Where nothing is remembered there is nothing to refresh.
+func TestRefreshOfALocalDisk(t *testing.T) {
+	v, err := dirvol.Open(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Refresh(t.Context(), "a/b") {
+		t.Error("a local disk has been asked again")
+	}
+	if err := v.Close(); err != nil {
+		t.Error(err)
+	}
+}

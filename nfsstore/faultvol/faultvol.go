@@ -64,6 +64,7 @@ var _ interface {
 	vol.Vol
 	vol.Mover
 	vol.Keeper
+	vol.Refresher
 } = (*Vol)(nil)
 
 // New returns a volume that does what inner does, but for the faults of the plan; see [Vol.Plan].
@@ -237,6 +238,12 @@ func (v *Vol) String() string { return v.inner.String() }
 func (v *Vol) Keeps(name string) bool {
 	k, ok := v.inner.(vol.Keeper)
 	return ok && k.Keeps(name)
+}
+
+// Refresh implements [vol.Refresher]. It is no operation.
+func (v *Vol) Refresh(ctx context.Context, name string) bool {
+	r, ok := v.inner.(vol.Refresher)
+	return ok && r.Refresh(ctx, name)
 }
 
 // Close closes the volume without faults, also after a crash.

@@ -146,6 +146,16 @@ type Keeper interface {
 	Keeps(name string) bool
 }
 
+// A Refresher is a volume that may say of a name that it is absent although another machine has made it
+// meanwhile, as the NFS client of the kernel does: for as long as its attributes of the folder last (a
+// minute at most, by default) it remembers what it did not find there, unless lookupcache=positive is
+// among the options of the mount.
+type Refresher interface {
+	// Refresh asks the server about the folders that a name is in, and reports whether an answer that
+	// the name is absent may have been an old one.
+	Refresh(ctx context.Context, name string) bool
+}
+
 // Links returns how many names the file has; 0 where the volume does not tell.
 func Links(info fs.FileInfo) uint64 {
 	switch i := info.(type) {

@@ -30,6 +30,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"publish":  publish,
 	"check":    check,
 	"jobs":     jobs,
+	"look":     look,
 	"hang":     hang,
 	"serve":    serve,
 	"rename":   renamed,
