@@ -156,7 +156,7 @@ func (c *Client) Create(ctx context.Context, name string, perm fs.FileMode) (f *
 		h, err := c.createExclusive(ctx, name, dir, elems[len(elems)-1], how)
 		if statusOf(err) == Status(nfsv3.NFS3ERR_NOTSUPP) {
 			guarded := &nfsv3.Createhow3_GUARDED{ObjAttributes: attributes(setMode(perm), false)}
-			h, _, err = c.create(ctx, name, dir, elems[len(elems)-1], guarded)
+			h, _, err = c.create(ctx, procCreate, name, dir, elems[len(elems)-1], guarded)
 		}
 		if err == nil {
 			f = &File{c: c, h: h, name: name}
@@ -175,34 +175,24 @@ func (c *Client) Create(ctx context.Context, name string, perm fs.FileMode) (f *
 	return f, nil
 }
 
-// Pauses and tries of an exclusive creation whose first reply was lost.
+// Pauses and further tries of an exclusive creation whose first reply was lost.
 const (
 	verifierPause = 10 * time.Millisecond
-	verifierTries = 8 // with doubled pauses: for 2.5 s
+	verifierTries = 8 // with doubled pauses: within 2.5 s
 )
 
-// createExclusive creates a file, and does so again when the reply is lost: the server knows the
-// creator by the verifier. It may still be at the first call, and have made the file but not yet noted
-// whose it is; so that it exists is believed after a while only.
+// createExclusive creates a file, also when the call had to be made again: the server knows the creator
+// by the verifier. It may still be at the first call then, and have made the file but not yet noted whose
+// it is; so that it exists is believed after a while only.
 func (c *Client) createExclusive(ctx context.Context, name string, dir handle, base string, how *nfsv3.Createhow3_EXCLUSIVE) (h handle, err error) {
-	repeated := false
+	p := procCreate
+	p.repeat, p.repeated = true, new(bool)
 	pause := verifierPause
-	for tries := 0; ; {
-		h, _, err = c.create(ctx, name, dir, base, how)
-		switch {
-		case errors.Is(err, ErrUnknownOutcome) && !errors.Is(err, ErrProtocol) && ctx.Err() == nil:
-			repeated = true
-			continue
-		case errors.Is(err, ErrUnknownOutcome) && !errors.Is(err, ErrProtocol):
-			// Who has no time to find out may still do it again, by another name.
-			return "", c.fail(procCreate.op, name, c.rpc.noAnswer(ctx, errors.New("its reply did not come")))
-		case !repeated, statusOf(err) != Status(nfsv3.NFS3ERR_EXIST), tries == verifierTries:
+	for try := 1; ; try++ {
+		h, _, err = c.create(ctx, p, name, dir, base, how)
+		if !*p.repeated || statusOf(err) != Status(nfsv3.NFS3ERR_EXIST) || try > verifierTries || wait(ctx, pause) != nil {
 			return h, err
 		}
-		if wait(ctx, pause) != nil {
-			return "", err
-		}
-		tries++
 		pause *= 2
 	}
 }
@@ -212,7 +202,7 @@ func (c *Client) createExclusive(ctx context.Context, name string, dir handle, b
 func (c *Client) CreateGuarded(ctx context.Context, name string, perm fs.FileMode) (f *File, err error) {
 	err = c.change(ctx, "create", name, func(ctx context.Context, dir handle, base string) error {
 		how := &nfsv3.Createhow3_GUARDED{ObjAttributes: attributes(setMode(perm), false)}
-		h, attr, err := c.create(ctx, name, dir, base, how)
+		h, attr, err := c.create(ctx, procCreate, name, dir, base, how)
 		if err != nil {
 			return err
 		}

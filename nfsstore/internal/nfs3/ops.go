@@ -19,11 +19,12 @@ import (
 type proc struct {
 	prog, vers, num uint32
 	op              string
-	repeat          bool // twice is the same as once
+	repeat          bool  // twice is the same as once
+	repeated        *bool // set when a call may have come twice; may be nil
 }
 
 func nfsProc(num uint32, op string, repeat bool) proc {
-	return proc{nfsv3.NFS_PROGRAM_PROGRAM_NUMBER, 3, num, op, repeat}
+	return proc{nfsv3.NFS_PROGRAM_PROGRAM_NUMBER, 3, num, op, repeat, nil}
 }
 
 // The numbers are those of RFC 1813, section 3 and appendix I, and RFC 1833, section 3.
@@ -44,8 +45,8 @@ var (
 	procFsinfo      = nfsProc(19, "fsinfo", true)
 	procCommit      = nfsProc(21, "commit", true)
 
-	procMnt     = proc{mount.MOUNT_PROGRAM_PROGRAM_NUMBER, 3, 1, "mount", true}
-	procGetport = proc{100000, 2, 3, "getport", true}
+	procMnt     = proc{mount.MOUNT_PROGRAM_PROGRAM_NUMBER, 3, 1, "mount", true, nil}
+	procGetport = proc{100000, 2, 3, "getport", true, nil}
 )
 
 // as returns p with another name for messages.
@@ -180,8 +181,7 @@ func (c *Client) lookup(ctx context.Context, op, name string, dir handle, base s
 }
 
 // create returns the attributes only if the server gave them at once.
-func (c *Client) create(ctx context.Context, name string, dir handle, base string, how nfsv3.Createhow3) (handle, *nfsv3.Fattr3, error) {
-	p := procCreate
+func (c *Client) create(ctx context.Context, p proc, name string, dir handle, base string, how nfsv3.Createhow3) (handle, *nfsv3.Fattr3, error) {
 	res, err := call(ctx, c, p, name, sequence{dirop{dir, base}, how}, nfsv3.ReadCreate3res)
 	if err != nil {
 		return "", nil, err

@@ -161,6 +161,9 @@ func (t *transport) call(ctx context.Context, p proc, args io.WriterTo) ([]byte,
 			if sent && !p.repeat {
 				return nil, fmt.Errorf("%w: %w", ErrUnknownOutcome, t.noAnswer(ctx, err))
 			}
+			if sent && p.repeated != nil {
+				*p.repeated = true
+			}
 		}
 		// The last thing that happened, not that time was up while waiting to try again.
 		if last == nil || !errors.Is(err, ctx.Err()) {
