@@ -73,33 +73,14 @@ func (x *Vol) Link(ctx context.Context, from, to string) error {
 	if err := vol.Invalid("link", from); err != nil {
 		return err
 	}
-	return x.change(ctx, "link", to, func(c *nfs3.Client) (err error) {
-		for try := range tryTimes {
+	return x.change(ctx, "link", to, func(c *nfs3.Client) error {
+		link := func() error {
 			if f := x.temps.get(from); f != nil {
-				err = f.Link(ctx, to)
-			} else {
-				err = c.Link(ctx, from, to)
+				return f.Link(ctx, to)
 			}
-			if late := try > 0 && errors.Is(err, fs.ErrExist); !late && !lost(ctx, err) {
-				return err // late: the one before may have been carried out meanwhile
-			}
-			there, serr := c.Stat(ctx, to)
-			if errors.Is(serr, fs.ErrNotExist) {
-				continue
-			}
-			if serr != nil {
-				return err
-			}
-			source, serr := c.Stat(ctx, from)
-			switch {
-			case serr != nil:
-				return err
-			case source.Same(there):
-				return nil
-			}
-			return &fs.PathError{Op: "link", Path: to, Err: syscall.EEXIST}
+			return c.Link(ctx, from, to)
 		}
-		return err
+		return named(ctx, c, to, link, fs.ErrExist, func() (*nfs3.Info, error) { return c.Stat(ctx, from) })
 	})
 }
 
@@ -115,21 +96,31 @@ func (x *Vol) Rename(ctx context.Context, from, to string) error {
 		if err != nil {
 			return err
 		}
-		for try := range tryTimes {
-			err = c.Rename(ctx, from, to)
-			if late := try > 0 && errors.Is(err, fs.ErrNotExist); !late && !lost(ctx, err) {
-				return err // late: the one before may have been carried out meanwhile
-			}
-			there, serr := c.Stat(ctx, to)
-			switch {
-			case serr == nil && source.Same(there):
+		rename := func() error { return c.Rename(ctx, from, to) }
+		return named(ctx, c, to, rename, fs.ErrNotExist, func() (*nfs3.Info, error) { return source, nil })
+	})
+}
+
+// named gives a file another name by call until it is known that it has it. When a reply is lost, the file
+// of that name tells whether it was done. The server may be at the first call still when it is asked, and
+// have done it when the second comes, which then ends with the error undone.
+func named(ctx context.Context, c *nfs3.Client, to string, call func() error, undone error, source func() (*nfs3.Info, error)) (err error) {
+	for try := range tryTimes {
+		if err = call(); !lost(ctx, err) && (try == 0 || !errors.Is(err, undone)) {
+			return err
+		}
+		there, serr := c.Stat(ctx, to)
+		if serr == nil {
+			var want *nfs3.Info
+			if want, serr = source(); serr == nil && want.Same(there) {
 				return nil
-			case serr != nil && !errors.Is(serr, fs.ErrNotExist):
-				return err
 			}
 		}
-		return err
-	})
+		if !lost(ctx, err) || serr != nil && !errors.Is(serr, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return err
 }
 
 // Remove implements [vol.Vol]. When the reply is lost, a name that is gone was removed.
