@@ -51,8 +51,8 @@ func holds(ctx context.Context, s *nfsstore.Store, name string, want []byte) err
 	return errors.Join(err, f.Close())
 }
 
-// TestLostMessages: at whichever moment of an operation the connection breaks, before the server has a
-// call, while it is at it, or before the reply comes, the operation succeeds, and is done once.
+// TestLostMessages: at whichever moment of an operation the connection breaks, the operation succeeds, and
+// is done once.
 func TestLostMessages(t *testing.T) {
 	onEach(t, func(t *testing.T, s server) {
 		ctx := t.Context()
@@ -98,7 +98,8 @@ func TestLostMessages(t *testing.T) {
 				func(string) error { return nil },
 			},
 		} {
-			once := func(name string, lose func(m message) bool) []uint32 {
+			// once does it and returns whether something was lost.
+			once := func(name string, lose func(m message) bool) bool {
 				t.Helper()
 				if err := op.prepare(name); err != nil {
 					t.Fatalf("preparing %s: %v", name, err)
@@ -109,24 +110,22 @@ func TestLostMessages(t *testing.T) {
 				}
 				calls, lost := p.seen()
 				p.set(nil)
-				if lose != nil && lost != 1 {
-					t.Errorf("%s: %d messages were lost", name, lost)
+				if lost == 0 {
+					t.Logf("%s: procedures %d", name, calls)
 				}
 				if err := op.check(name); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
-				return calls
+				return lost > 0
 			}
 			// What the store does the first time only, such as making folders, is lost on the way too.
-			calls := once(op.what+"-whole", nil)
-			for i := range calls {
-				for _, when := range []moment{beforeCall, afterCall, beforeReply} {
-					once(fmt.Sprintf("%s-broken-%s-%d-of-procedure-%d", op.what, when, i, calls[i]), func(m message) bool {
-						return m.n == i && m.when == when
-					})
+			once(op.what+"-whole", nil)
+			for _, when := range []moment{beforeCall, afterCall, beforeReply, lateCall} {
+				for i := 0; once(fmt.Sprintf("%s-broken-%s-%d", op.what, when, i), func(m message) bool {
+					return m.n == i && m.when == when
+				}); i++ {
 				}
 			}
-			t.Logf("%s: procedures %d", op.what, calls)
 		}
 		noTemps(t, s)
 	})

@@ -31,7 +31,16 @@ const (
 	beforeCall  moment = "before-call"  // the server does not get it
 	afterCall   moment = "after-call"   // the server is at it
 	beforeReply moment = "before-reply" // the server has done it
+	lateCall    moment = "late-call"    // the server is slow, and does it just before the next one of its kind
 )
+
+// A late call is one that the server gets later.
+type late struct {
+	far  net.Conn
+	raw  []byte
+	proc uint32
+	done <-chan struct{} // closed when it has replied
+}
 
 // A proxy stands between clients and a server, and loses what it is told to lose: it closes the
 // connection at that moment.
@@ -44,6 +53,7 @@ type proxy struct {
 	lose   func(m message) bool // nil: nothing
 	calls  []uint32             // the procedures of all calls, in order
 	lost   int
+	late   *late
 	closed bool
 	conns  map[net.Conn]bool
 }
@@ -127,52 +137,81 @@ func (p *proxy) serve(near net.Conn) {
 	})
 	var mu sync.Mutex
 	pending := make(map[uint32]message) // by xid; a reply to what is not in it is lost
+	replied := make(chan struct{})
 	var wg sync.WaitGroup
-	pass := func(to, from net.Conn, least int, see func(rec []byte) (on, last bool)) {
+	wg.Go(func() {
+		for {
+			rec, raw, err := readRaw(near)
+			if err != nil || len(rec) < callHead {
+				break
+			}
+			m := p.note(binary.BigEndian.Uint32(rec[20:]))
+			if p.loses(m, beforeCall) {
+				break
+			}
+			if p.loses(m, lateCall) {
+				near.Close()
+				p.keep(&late{far, raw, m.proc, replied})
+				return // the other end goes with the reply
+			}
+			p.catchUp(m.proc)
+			last := p.loses(m, afterCall)
+			if !last {
+				mu.Lock()
+				pending[binary.BigEndian.Uint32(rec)] = m
+				mu.Unlock()
+			}
+			if _, err := far.Write(raw); err != nil || last {
+				break
+			}
+		}
+		shut()
+	})
+	wg.Go(func() {
+		defer close(replied)
 		defer shut()
 		for {
-			rec, raw, err := readRaw(from)
-			if err != nil || len(rec) < least {
+			rec, raw, err := readRaw(far)
+			if err != nil || len(rec) < replyHead {
 				return
 			}
-			on, last := see(rec)
-			if on {
-				if _, err := to.Write(raw); err != nil {
-					return
-				}
+			xid := binary.BigEndian.Uint32(rec)
+			mu.Lock()
+			m, ok := pending[xid]
+			delete(pending, xid)
+			mu.Unlock()
+			if !ok || p.loses(m, beforeReply) {
+				return
 			}
-			if last {
+			if _, err := near.Write(raw); err != nil {
 				return
 			}
 		}
-	}
-	wg.Go(func() {
-		pass(far, near, callHead, func(rec []byte) (on, last bool) {
-			m := p.note(binary.BigEndian.Uint32(rec[20:]))
-			if p.loses(m, beforeCall) {
-				return false, true
-			}
-			if p.loses(m, afterCall) {
-				return true, true
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			pending[binary.BigEndian.Uint32(rec)] = m
-			return true, false
-		})
-	})
-	wg.Go(func() {
-		pass(near, far, replyHead, func(rec []byte) (on, last bool) {
-			mu.Lock()
-			defer mu.Unlock()
-			xid := binary.BigEndian.Uint32(rec)
-			m, ok := pending[xid]
-			delete(pending, xid)
-			on = ok && !p.loses(m, beforeReply)
-			return on, !on
-		})
 	})
 	wg.Wait()
+}
+
+// keep has the server get a call later.
+func (p *proxy) keep(l *late) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late = l
+}
+
+// catchUp has the server carry out the call that is late, if it is of this kind.
+func (p *proxy) catchUp(proc uint32) {
+	p.mu.Lock()
+	l := p.late
+	if l != nil && l.proc == proc {
+		p.late = nil
+	}
+	p.mu.Unlock()
+	if l == nil || l.proc != proc {
+		return
+	}
+	if _, err := l.far.Write(l.raw); err == nil {
+		<-l.done
+	}
 }
 
 // note writes a call down.
