@@ -19,7 +19,7 @@ import (
 )
 
 // mostMemory is what a server may have had at most, whatever was done to it.
-const mostMemory = raceCost * 300 << 20
+const mostMemory = raceCost * 512 << 20
 
 // A worker is a good client that puts, reads and removes files without end.
 type worker struct {
@@ -214,7 +214,7 @@ func TestGreedy(t *testing.T) {
 	ask := record(nfsCall(procRead, enc(nil).opaque(f).u64(0).u32(1<<20)).message())
 	var asking sync.WaitGroup
 	for i := range 60 {
-		g := connect(t, s.nfs, fmt.Sprintf("127.0.5.%d", 1+i%3))
+		g := connect(t, s.nfs, fmt.Sprintf("127.0.5.%d", 1+i%60))
 		if err := g.Conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 			t.Fatal(err)
 		}
