@@ -85,6 +85,9 @@ func (c Config) Checks() []monitor.Check {
 		list = append(list, monitor.Canary("second copy", "Storing and reading a file in "+c.Second, c.Files.TrySecond,
 			"Start the server, or the disk, behind "+c.Second+" again. Until then nothing can be stored; downloads go on. With files.copies = 1 it need not answer."))
 	}
+	if c.apart() {
+		list = append(list, room(c.Place, c.Files.Health))
+	}
 	if c.Files.Copied() && c.KeepsCopy {
 		list = append(list,
 			monitor.Disk("copy", c.CopyDir, monitor.FolderSpace, monitor.Limits{}),
