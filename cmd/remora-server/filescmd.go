@@ -13,7 +13,7 @@ func (a *app) files() *filescmd.Env {
 	c := a.config
 	return &filescmd.Env{
 		Stdout: a.stdout, Stderr: a.stderr, Log: newLog(c, a.stderr),
-		Place: c.files(), Overridden: c.origins["files.url"].From == "overrides", DataDir: c.dataDir, CopyDir: c.copyDir, Second: c.second(),
+		Place: c.files(), Overridden: c.origins["files.url"].From == "overrides", DataDir: c.dataDir, CopyDir: c.copyDir, Second: c.second(), Mirrors: c.mirrorURLs(),
 		Told: 3 * overridesEvery,
 		Override: func(values map[string]string) (string, error) {
 			path := filepath.Join(c.dataDir, settings.OverridesFile)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sugarlabs/beamrider/internal/testnfs"
 	"github.com/sugarlabs/beamrider/nfsstore"
 )
 
@@ -100,5 +101,64 @@ func TestWhatIsServedByNFSToEverybody(t *testing.T) {
 		if code != exitUsage || out != "" {
 			t.Errorf("%v: exit status %d\n%s%s", args, code, out, errs)
 		}
+	}
+}
+
+// TestDamageIsRepairedOverHTTP from what another machine has, one that is named or one of files.mirrors.
+func TestDamageIsRepairedOverHTTP(t *testing.T) {
+	t.Parallel()
+	data, main, copied := t.TempDir(), filepath.Join(t.TempDir(), "main"), filepath.Join(t.TempDir(), "copy")
+	url := "REMORA_FILES_URL=" + main
+	mustRunIn(t, []string{url}, "import", "--data", data, writeBundle(t, t.TempDir(), "org.example.Dance", "1", ""))
+	s := startServer(t, []string{url, "REMORA_FILES_COPY=" + copied}, "--data", data)
+	s.ready()
+	name := "public/files/100001/dance-1.xo"
+	eventually(t, "it is in the copy", func() bool { _, err := os.Stat(filepath.Join(copied, name)); return err == nil })
+	mirror := s.url + "/internal/files/"
+	for from, c := range map[string]struct{ env, args []string }{
+		mirror:     {nil, []string{"--from", mirror}},
+		"a mirror": {[]string{"REMORA_FILES_MIRRORS=second=" + mirror}, nil},
+	} {
+		flipByte(t, filepath.Join(main, name))
+		args := append([]string{"files", "check", "--repair", "--data", data}, c.args...)
+		out, errs, code := runProgramIn(t, append(c.env, url), args...)
+		if code != 0 || !strings.Contains(out, "repaired from "+from) || !strings.Contains(out, "all of them repaired") {
+			t.Errorf("from %s: exit status %d\n%s%s", from, code, out, errs)
+		}
+	}
+	s.stop()
+}
+
+// TestFilesAreCheckedOverNFS: damage at the server is found, one that does not answer is no damage.
+func TestFilesAreCheckedOverNFS(t *testing.T) {
+	t.Parallel()
+	data, bundles := t.TempDir(), t.TempDir()
+	server := testnfs.Ganesha(t, nil)
+	mustRun(t, "import", "--data", data, writeBundle(t, bundles, "org.example.Dance", "1", ""))
+	mustRun(t, "files", "move", "--to", server.URL(), "--data", data)
+	if out := mustRun(t, "files", "check", "--data", data); !strings.Contains(out, "all are whole") {
+		t.Errorf("after a move: %s", out)
+	}
+	path := filepath.Join(server.Dir(), "public/files/100001/dance-1.xo")
+	bundle, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle[len(bundle)/2] ^= 1
+	if err := os.WriteFile(path, bundle, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := runProgram(t, "files", "check", "--json", "--data", data)
+	if code != 1 || !strings.Contains(out, `"damaged": 2,`) {
+		t.Errorf("a bit has turned: exit status %d\n%s%s", code, out, errs)
+	}
+	out, errs, code = runProgram(t, "files", "check", "--repair", "--from", filepath.Join(data, "files"), "--data", data)
+	if code != 0 || !strings.Contains(out, "all of them repaired") {
+		t.Errorf("repairing from the old place: exit status %d\n%s%s", code, out, errs)
+	}
+	server.Kill()
+	out, errs, code = runProgram(t, "files", "check", "--data", data)
+	if code != 4 || strings.Contains(out, "missing  ") || strings.Contains(out, "all are whole") {
+		t.Errorf("without the server: exit status %d\n%s%s", code, out, errs)
 	}
 }

@@ -27,6 +27,8 @@ type Env struct {
 	CopyDir string
 	// Second is where everything is once more; "": nowhere.
 	Second string
+	// Mirrors are the addresses of other machines' files.
+	Mirrors []string
 	// Told is how long servers may take to see what Override has changed.
 	Told time.Duration
 	// Override sets settings for the servers of this data folder, and returns the file that holds them.
@@ -45,6 +47,7 @@ type Library struct {
 
 // Commands are they, for kong.
 type Commands struct {
+	Check checkCmd `cmd:"" help:"Compare every file with what was stored, and repair what is damaged."`
 	Move  moveCmd  `cmd:"" help:"Keep bundles and icons elsewhere from now on."`
 	NFSD  nfsdCmd  `cmd:"" name:"nfsd" help:"Serve folders to other machines by NFS (experimental)."`
 	Sweep sweepCmd `cmd:"" help:"Remove what nobody wants any more."`

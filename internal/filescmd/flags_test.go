@@ -73,4 +73,11 @@ func TestNumbersForPeople(t *testing.T) {
 	if got := several(1, "file") + several(2, "file"); got != "1 file2 files" {
 		t.Errorf("got %q", got)
 	}
+	if got := plain("a\x1b[2Jb"); got != `"a\x1b[2Jb"` {
+		t.Errorf("a command to a terminal is shown as %s", got)
+	}
+	var s size
+	if err := s.UnmarshalText([]byte("20MB")); err != nil || s != 20e6 {
+		t.Errorf("20MB is %d, %v", s, err)
+	}
 }

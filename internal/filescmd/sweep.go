@@ -15,7 +15,7 @@ import (
 )
 
 type sweepCmd struct {
-	OlderThan time.Duration `help:"How old what is removed is at least, such as 24h or 1h; less than the longest upload takes is too little." default:"24h" placeholder:"TIME"`
+	OlderThan time.Duration `help:"How old what is removed is at least, such as 24h or 1h; less than the longest upload takes is too little. The trash and .nfs leftovers are kept for 24h in any case." default:"24h" placeholder:"TIME"`
 	JSON      bool          `help:"Write JSON."`
 }
 

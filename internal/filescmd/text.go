@@ -1,6 +1,15 @@
 package filescmd
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/sugarlabs/beamrider/internal/settings"
+)
+
+// size is a flag with a number of bytes, such as 20MB.
+type size int64
+
+func (s *size) UnmarshalText(b []byte) error { return settings.SetSize((*int64)(s), string(b)) }
 
 // bytesText is a number of bytes for people.
 func bytesText(n int64) string {
