@@ -37,7 +37,7 @@ func ManyName(n int) string { return fmt.Sprintf("name%06d", n) }
 // would take the longer part of a minute. The client makes the others.
 func (s *Service) Fill(ctx context.Context, names int) error {
 	_, err := s.Guest.Shell(ctx, fmt.Sprintf(`mkdir -p %[1]s/%[2]s; cd %[1]s/%[2]s
-seq -f 'name%%06.0f' 0 %[3]d | xargs touch; sync`, exported, ManyFolder, names-names/5-1))
+seq -f 'name%%06.0f' 0 %[3]d | xargs touch; sync`, exported, ManyFolder, names-names/20-1))
 	return err
 }
 
@@ -78,6 +78,33 @@ func (s *Service) Jobs(ctx context.Context, client *guest.Guest, names int) ([]J
 		return results, fmt.Errorf("%w\n%s", err, errs.String())
 	}
 	return results, nil
+}
+
+// Posix runs the test program of package posixjudge on the mount of a guest, and returns the verdict of
+// each test.
+func Posix(ctx context.Context, client *guest.Guest, program string) (map[string]string, error) {
+	var errs bytes.Buffer
+	verdicts := make(map[string]string)
+	cmd := client.Command(ctx, program, "-test.run", "TestPosix")
+	cmd.Env = []string{"BEAMRIDER_POSIX_DIR=/mnt/n"}
+	cmd.Dir = "/mnt/tmp"
+	cmd.Stderr = &errs
+	cmd.Stdout = &lineWriter{each: func(line []byte) error {
+		var v struct{ Posix, Result string }
+		if !bytes.HasPrefix(line, []byte("{")) {
+			return nil
+		}
+		if err := json.Unmarshal(line, &v); err != nil {
+			return err
+		}
+		verdicts[v.Posix] = v.Result
+		return nil
+	}}
+	// It ends badly when one of the tests has failed.
+	if err := cmd.Run(); err != nil && len(verdicts) == 0 {
+		return nil, fmt.Errorf("%w\n%s", err, errs.String())
+	}
+	return verdicts, nil
 }
 
 // A lineWriter calls each with whole lines.

@@ -114,7 +114,7 @@ func create(dir string, _ int) error {
 }
 
 func exclusive(dir string, _ int) error {
-	for i := range 50 {
+	for i := range 20 {
 		name := filepath.Join(dir, fmt.Sprint("f", i))
 		var won atomic.Int32
 		var all errgroup.Group
@@ -248,7 +248,7 @@ func large(dir string, _ int) error {
 // many works in the folder that the server has filled with most of the names: see Fill.
 func many(dir string, names int) error {
 	at := func(n int) string { return filepath.Join(dir, nfsproof.ManyName(n)) }
-	own := names / 5
+	own := names / 20
 	var all errgroup.Group
 	for w := range 4 {
 		all.Go(func() error {
@@ -304,7 +304,7 @@ func many(dir string, names int) error {
 	removed := make(map[int]bool)
 	turn := 0
 	seen, err = list(func(string) error {
-		if turn++; turn%8 != 0 {
+		if turn++; turn%20 != 0 {
 			return nil
 		}
 		n := (turn * 7919) % names
