@@ -71,20 +71,26 @@ type stream struct {
 
 // know takes over what a mirror says of the file when it is opened.
 func (f *remoteFile) know(resp *http.Response) error {
-	tag := resp.Header.Get("Etag")
-	if !strings.HasPrefix(tag, `"`) {
-		return nil
+	if tag := resp.Header.Get("Etag"); strings.HasPrefix(tag, `"`) {
+		f.tag = tag
+		sum, err := hex.DecodeString(strings.Trim(tag, `"`))
+		// Servers that make their tags otherwise say nothing about the sum.
+		if err == nil && len(sum) == sha256.Size {
+			if f.sum != nil && !bytes.Equal(f.sum, sum) {
+				return f.other(sum)
+			}
+			f.sum = sum
+		}
 	}
-	f.tag = tag
-	sum, err := hex.DecodeString(strings.Trim(tag, `"`))
-	if err != nil || len(sum) != sha256.Size {
-		return nil // of a server that makes its tags otherwise
+	if empty := sha256.Sum256(nil); f.size == 0 && f.sum != nil && !bytes.Equal(f.sum, empty[:]) {
+		return f.other(empty[:]) // there is nothing to read that could show it
 	}
-	if f.sum != nil && !bytes.Equal(f.sum, sum) {
-		return fmt.Errorf("filehttp: read %s from %s: its SHA-256 is %x there: %w", f.name, f.from.base.Host, sum, nfsstore.ErrCorrupt)
-	}
-	f.sum = sum
 	return nil
+}
+
+// other is that a mirror has something else than what is wanted.
+func (f *remoteFile) other(sum []byte) error {
+	return fmt.Errorf("filehttp: read %s from %s: its SHA-256 is %x, not %x: %w", f.name, f.from.base.Host, sum, f.sum, nfsstore.ErrCorrupt)
 }
 
 // Stat implements [fs.File].
@@ -203,7 +209,7 @@ func (f *remoteFile) digest(p []byte, off int64) error {
 		return nil
 	}
 	f.hash, f.hashed = nil, 0 // who reads it again gets the same answer
-	return fmt.Errorf("filehttp: read %s from %s: its SHA-256 is %x, not %x: %w", f.name, f.from.base.Host, got, f.sum, nfsstore.ErrCorrupt)
+	return f.other(got)
 }
 
 // turn goes on at another mirror, if others can be held to the same file, or anew at this one.

@@ -358,6 +358,37 @@ func TestServedWhileRemoved(t *testing.T) {
 	}
 }
 
+// What is opened is told by its sum; only of a bundle does the catalog know that it is there.
+func TestOpenSum(t *testing.T) {
+	type asked struct {
+		Name string
+		Size int64
+		Sum  string
+	}
+	var got []asked
+	var files folder
+	r := newRig(t, rigOptions{change: func(c *Config) {
+		c.OpenSum = func(ctx context.Context, name string, size int64, sum remora.Digest) (fs.File, error) {
+			got = append(got, asked{name, size, sum.String()})
+			return files.Open(ctx, name)
+		}
+	}})
+	files = r.files
+	sum := strings.Repeat("ab", 32)
+	bundle := sample()[0].Versions[2].SHA256.String()
+	for target, want := range map[string]asked{
+		"/b/" + bundle + "/log-41.xo":         {"public/files/4024/log-41.xo", 5000, bundle},
+		"/icon/" + sum + "/000000-ffffff.svg": {"icons/sha256/ab/" + sum + ".svg", -1, sum},
+		"/preview/" + sum + ".png":            {"previews/sha256/ab/" + sum, -1, sum},
+	} {
+		got = nil
+		r.do("GET", target)
+		if diff := cmp.Diff([]asked{want}, got); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", target, diff)
+		}
+	}
+}
+
 func TestPublishedDate(t *testing.T) {
 	v := version(1, "a-1.xo", "1", func(v *remora.Version) { v.Published = 0 })
 	if got := published(&v); !got.Equal(time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC)) {
