@@ -22,6 +22,8 @@ type Place struct {
 	// Renames makes the writers do without links, which the server has not: they write under another
 	// name, sync and rename.
 	Renames bool
+	// Patient lets the writers do again what failed because the server is away.
+	Patient bool
 }
 
 // Places are those that must lose nothing.
@@ -122,6 +124,9 @@ func (p Place) start(ctx context.Context, s *Service, out, errs io.Writer) (wait
 		verb = "rename"
 	}
 	args := []string{s.bench.Worker, verb, "-url", at}
+	if p.Patient {
+		args = append(args, "-patient")
+	}
 	ended := make(chan error, 1)
 	if strings.HasPrefix(at, "nfs:") {
 		cmd := s.bench.Lab.HostCommand(ctx, args...)

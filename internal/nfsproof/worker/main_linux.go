@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -18,6 +19,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -57,6 +59,7 @@ func publish(ctx context.Context, args []string) error {
 	url := flags.String("url", "", "the `place` to store in")
 	id := flags.String("id", "w", "the `name` of these writers, which no others have")
 	writers := flags.Int("writers", 4, "how many there are")
+	patient := flags.Bool("patient", false, "do again what failed because the server is away")
 	most := flags.Int64("files", 1<<40, "how many files they store in all")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -66,7 +69,7 @@ func publish(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	p := &publisher{store: store, left: &atomic.Int64{}}
+	p := &publisher{store: store, left: &atomic.Int64{}, patient: *patient}
 	p.left.Store(*most)
 	var all errgroup.Group
 	for w := range *writers {
@@ -79,6 +82,25 @@ type publisher struct {
 	store *nfsstore.Store
 	left  *atomic.Int64
 	mu    sync.Mutex
+
+	patient bool
+}
+
+// try makes a call, again and again while the server is away if that is wanted.
+func (p *publisher) try(ctx context.Context, call func() error) error {
+	pause := time.NewTicker(50 * time.Millisecond)
+	defer pause.Stop()
+	for {
+		err := call()
+		if !p.patient || !errors.Is(err, nfsstore.ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // size is mostly that of an icon, sometimes that of a small bundle.
@@ -97,7 +119,10 @@ func (p *publisher) write(ctx context.Context, id string) error {
 			return err
 		}
 		sum := sha256.Sum256(content)
-		if err := p.store.Put(ctx, name, bytes.NewReader(content), int64(len(content)), sum[:]); err != nil {
+		err = p.try(ctx, func() error {
+			return p.store.Put(ctx, name, bytes.NewReader(content), int64(len(content)), sum[:])
+		})
+		if err != nil {
 			return err
 		}
 		if err := p.ack(nfsproof.Ack{Name: name}); err != nil {
@@ -105,7 +130,7 @@ func (p *publisher) write(ctx context.Context, id string) error {
 		}
 		if n%4 == 3 {
 			linked := strings.Replace(name, "files/", "links/", 1)
-			if err := p.store.Link(ctx, name, linked); err != nil {
+			if err := p.try(ctx, func() error { return p.store.Link(ctx, name, linked) }); err != nil {
 				return err
 			}
 			if err := p.ack(nfsproof.Ack{Name: linked}); err != nil {
@@ -118,7 +143,8 @@ func (p *publisher) write(ctx context.Context, id string) error {
 			if err := p.ack(nfsproof.Ack{Name: old, Undecided: true}); err != nil {
 				return err
 			}
-			if err := p.store.Remove(ctx, old); err != nil {
+			err := p.try(ctx, func() error { return p.store.Remove(ctx, old) })
+			if err != nil && !(p.patient && errors.Is(err, fs.ErrNotExist)) {
 				return err
 			}
 			if err := p.ack(nfsproof.Ack{Name: old, Gone: true}); err != nil {
