@@ -84,6 +84,9 @@ func (p *parts) keep(sum []byte, names ...string) {
 // drop removes parts. What fails is for Sweep.
 func (p *parts) drop(ctx context.Context, names ...string) {
 	for _, name := range names {
+		if name == "" {
+			continue // it was not come to
+		}
 		p.store.setTemp(name, true) // it is ours, so it can be discarded
 		p.store.discard(ctx, name)
 		p.store.setTemp(name, false)

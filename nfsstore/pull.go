@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"time"
 
 	"github.com/sugarlabs/beamrider/nfsstore/internal/pace"
@@ -201,16 +202,39 @@ func (a *attempt) store(ctx context.Context) error {
 	if err == nil && !bytes.Equal(sum, a.c.SHA256) {
 		err = &failure{op: "mirror", name: a.c.Name, kind: ErrCorrupt, sentence: fmt.Sprintf("the content has the SHA-256 %x, not %x as announced", sum, a.c.SHA256)}
 	}
-	last, cancel := cleanup(ctx)
-	defer cancel()
-	// Also what is to be gone on with has to come to the server.
-	if cerr := s.gate.do(last, func() error { return errors.Join(f.Sync(last), f.Close(last)) }); err != nil || cerr != nil {
-		return errors.Join(err, cerr)
+	end := ctx
+	if err != nil {
+		// What is to be gone on with has to come to the server, too.
+		var cancel context.CancelFunc
+		end, cancel = cleanup(ctx)
+		defer cancel()
 	}
+	cerr := s.gate.do(end, func() error { return errors.Join(f.Sync(end), f.Close(end)) })
+	if err = errors.Join(err, cerr); err != nil {
+		return err
+	}
+	return a.publish(ctx)
+}
+
+// publish gives the whole its name.
+func (a *attempt) publish(ctx context.Context) error {
+	s, e := a.m.dst, Expected{Name: a.c.Name, Size: a.size, SHA256: a.c.SHA256}
+	err := s.inDir(ctx, path.Dir(e.Name), func() error {
+		if a.replace {
+			return s.replace(ctx, a.name, e)
+		}
+		return s.publish(ctx, a.name, e.Name, e.Size, e.SHA256)
+	})
+	if !vol.CopyInstead(err) {
+		return err
+	}
+	// Another file system is mounted where the name is.
 	if a.replace {
-		return s.replace(ctx, a.name, Expected{Name: a.c.Name, Size: a.size, SHA256: a.c.SHA256})
+		if err := s.Remove(ctx, e.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	if err := s.link(ctx, a.name, a.c.Name); err != nil {
+	if err := s.link(ctx, a.name, e.Name); err != nil {
 		return err
 	}
 	s.discard(ctx, a.name)

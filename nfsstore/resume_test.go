@@ -147,6 +147,58 @@ func TestMirrorOfADamagedPart(t *testing.T) {
 	}
 }
 
+// A whole that only lacks its name, because the process was killed before it had it, is not read again.
+func TestMirrorOfAWholePart(t *testing.T) {
+	src, dst := openStore(t, t.TempDir(), nil), openStore(t, t.TempDir(), nil)
+	b := content(1, 2<<20)
+	mustPut(t, src, "a/file", b)
+	part := filepath.Join(dst.dir, newPart(sumOf(b), time.Now()))
+	if err := errors.Join(os.Mkdir(filepath.Dir(part), 0o755), os.WriteFile(part, b, 0o444)); err != nil {
+		t.Fatal(err)
+	}
+	source := &breakingVolume{Vol: src.vol}
+	src.vol = source
+	stats := mirrored(t, dst, src, MirrorOptions{}, change("a/file", b))
+	if diff := cmp.Diff(MirrorStats{Copied: 1, Bytes: 2 << 20, Resumed: 2 << 20}, stats); diff != "" || source.read != 0 {
+		t.Errorf("%d bytes were read (-want +got):\n%s", source.read, diff)
+	}
+	mustHold(t, dst, "a/file", b)
+	noParts(t, dst)
+}
+
+// Where another file system is mounted in the mirror, what was copied beside it is copied once more.
+func TestMirrorAcrossFileSystems(t *testing.T) {
+	src, dst := openStore(t, t.TempDir(), nil), openStore(t, t.TempDir(), nil)
+	b := content(1, 1<<20)
+	mustPut(t, src, "a/file", b)
+	dst.vol = &apartVolume{dst.vol}
+	for i, want := range []MirrorStats{{Copied: 1, Bytes: 1 << 20}, {Copied: 1, Bytes: 1 << 20}} {
+		if diff := cmp.Diff(want, mirrored(t, dst, src, MirrorOptions{}, change("a/file", b))); diff != "" {
+			t.Errorf("%d (-want +got):\n%s", i, diff)
+		}
+		mustHold(t, dst, "a/file", b)
+		noParts(t, dst)
+		rot(t, dst.dir, "a/file", true)
+	}
+}
+
+// An apart volume has another file system in each folder.
+type apartVolume struct{ vol.Vol }
+
+func (v *apartVolume) Link(ctx context.Context, from, to string) error {
+	if filepath.Dir(from) != filepath.Dir(to) {
+		return &fs.PathError{Op: "link", Path: to, Err: syscall.EXDEV}
+	}
+	return v.Vol.Link(ctx, from, to)
+}
+
+func (v *apartVolume) Rename(ctx context.Context, from, to string) error {
+	if filepath.Dir(from) != filepath.Dir(to) {
+		return &fs.PathError{Op: "rename", Path: to, Err: syscall.EXDEV}
+	}
+	return v.Vol.Rename(ctx, from, to)
+}
+
 // What a part was of may not be offered any more, or never come again: Sweep removes it when it is old,
 // and nothing else in its folder.
 func TestSweepOfParts(t *testing.T) {
