@@ -31,8 +31,8 @@ func CopyFiles(ctx context.Context, catalog *sqlstore.Store, from, to remora.Fil
 	return nil
 }
 
-// Complete makes a place that has what is published into one that has every file a catalog speaks
-// of, by giving files their other names. It returns the names of those it has under no name: they
+// Complete makes a place that has what is published, or what was stored, into one that has every file a
+// catalog speaks of under all its names, by giving files their other names. It returns the names of those it has under no name: they
 // were stored, and are not here.
 func Complete(ctx context.Context, catalog *sqlstore.Store, files remora.Files, bar Progress) (missing []string, err error) {
 	kept, err := catalog.Kept(ctx)
@@ -47,6 +47,11 @@ func Complete(ctx context.Context, catalog *sqlstore.Store, files remora.Files, 
 		}
 		if !found {
 			missing = append(missing, k.Name)
+		}
+		for i := 0; found && i < len(k.Public); i++ {
+			if err := files.Link(ctx, k.Name, k.Public[i]); err != nil {
+				return missing, err
+			}
 		}
 		bar.Step(k.Name)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"strings"
@@ -63,6 +64,10 @@ func (f *Files) keepCopy(ctx context.Context, feed remora.Feed, log *slog.Logger
 		}
 		return nil
 	}
+	within, err := f.within(until, h)
+	if err != nil {
+		log.Warn("what is in the copy cannot be listed; screenshots are left there", "copy", f.config.Copy, "error", err)
+	}
 	var work errgroup.Group
 	work.Go(func() error {
 		defer cancel()
@@ -87,7 +92,7 @@ func (f *Files) keepCopy(ctx context.Context, feed remora.Feed, log *slog.Logger
 	work.Go(func() error {
 		defer cancel()
 		return nfsstore.Mirror(until, f.copy, h.main, changes, &nfsstore.MirrorOptions{
-			Logger: log, Bandwidth: f.config.Bandwidth, Within: f.within(h),
+			Logger: log, Bandwidth: f.config.Bandwidth, Within: within,
 			Progress: func(s nfsstore.MirrorStats) { f.stats.Store(&s) },
 			Reconcile: func(ctx context.Context) iter.Seq2[nfsstore.Change, error] {
 				return func(yield func(nfsstore.Change, error) bool) {
@@ -107,13 +112,20 @@ func change(c published.Change) nfsstore.Change {
 	return nfsstore.Change{Name: c.Name, Size: c.Size, SHA256: c.SHA256[:], Gone: c.Gone}
 }
 
-// within returns the folders of the copy where only what is offered may be. A second place has
-// screenshots besides that are not offered, and icons stay, as the main place keeps them.
-func (f *Files) within(h *homes) []string {
+// within returns the folders of the copy where only what is offered may be; icons stay, as the main place
+// keeps them. Where uploads are there is, or was, a second place, which has screenshots besides that are
+// not offered.
+func (f *Files) within(ctx context.Context, h *homes) ([]string, error) {
 	if f.copy == h.second {
-		return []string{"public"}
+		return []string{"public"}, nil
 	}
-	return []string{"public", "previews"}
+	for _, err := range f.copy.List(ctx, "uploads") {
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		return []string{"public"}, err
+	}
+	return []string{"public", "previews"}, nil
 }
 
 // onePlace reports whether what is stored in one store shows in another. When that cannot be found out it

@@ -169,10 +169,18 @@ func TestKeepCopy(t *testing.T) {
 	feed.Remove(a.activity.ID)
 	feed.Put(b.activity)
 	write(t, copied, "public/files/7/never-offered.xo", []byte("x"))
-	write(t, copied, "uploads/sha256/ab/other", []byte("x"))
-	keep(t, f, feed)
+	stop = keep(t, f, feed)
 	until(t, copied, []string{icon(a)}, b, c)
-	mustHold(t, copied, "uploads/sha256/ab/other", []byte("x"))
+	stop()
+
+	// What was a second place keeps what is not offered.
+	write(t, copied, uploadName(a.bundle), a.bundle)
+	shot := remora.ImageName(sha256.Sum256(a.screen))
+	write(t, copied, shot, a.screen)
+	write(t, copied, a.public(), a.bundle)
+	keep(t, f, feed)
+	until(t, copied, []string{icon(a), shot}, b, c)
+	mustHold(t, copied, uploadName(a.bundle), a.bundle)
 	mustHold(t, main, a.public(), a.bundle) // where everything is, nothing is touched
 }
 
