@@ -239,23 +239,18 @@ func TestKeepCopyWhenFilesMove(t *testing.T) {
 // A second place is a copy as well, from which nothing is removed that is only not offered yet.
 func TestKeepCopyInTheSecondPlace(t *testing.T) {
 	main, second := t.TempDir(), t.TempDir()
-	f := openFiles(t, Config{Main: main, Copy: second, Second: second})
 	a, b := newOffer(1), newOffer(2)
-	for _, o := range []offer{a, b} {
-		if err := o.store(t.Context(), f); err != nil {
-			t.Fatal(err)
-		}
+	if err := a.store(t.Context(), openFiles(t, Config{Main: main})); err != nil {
+		t.Fatal(err)
+	}
+	f := openFiles(t, Config{Main: main, Copy: second, Second: second})
+	shot := remora.ImageName(sha256.Sum256(b.screen))
+	if err := put(t.Context(), f, shot, b.screen); err != nil {
+		t.Fatal(err)
 	}
 	write(t, second, "public/files/7/withdrawn.xo", []byte("x"))
 	keep(t, f, feedOf(a))
-	var stay []string
-	for name := range b.files() {
-		if name != b.public() {
-			stay = append(stay, name)
-		}
-	}
-	until(t, second, stay, a)
-	mustHold(t, second, uploadName(b.bundle), b.bundle)
+	until(t, second, []string{shot}, a)
 }
 
 // A copy that is the main place by another way would be emptied of what is not offered.

@@ -122,6 +122,12 @@ func TestTwoPlaces(t *testing.T) {
 	main, second := t.TempDir(), t.TempDir()
 	f := openFiles(t, Config{Main: main, Second: second})
 	b := content(1, 300_000)
+	if err := put(t.Context(), f, "icons/some.svg", b); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{main, second} {
+		mustHold(t, dir, "icons/some.svg", b)
+	}
 	for _, what := range []string{"the first time", "again"} {
 		if err := publish(t.Context(), f, public, b); err != nil {
 			t.Errorf("%s: %v", what, err)
