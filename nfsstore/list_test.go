@@ -13,12 +13,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/sugarlabs/beamrider/nfsstore/faultvol"
+	"github.com/sugarlabs/beamrider/nfsstore/memvol"
 	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
@@ -172,6 +175,57 @@ func testListWhileFilesGo(t *testing.T, p place) {
 	wg.Wait()
 	if got := list(t, s, "."); !slices.Equal(got, append(want, "seed")) {
 		t.Errorf("in the end there are %d names, want %d", len(got), len(want)+1)
+	}
+}
+
+// A folder that goes before it is looked into is no error, wherever the server notices.
+func TestListWhileFoldersGo(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.ENOENT, syscall.ENOTDIR, syscall.ESTALE, syscall.EIO} {
+		for _, verb := range []string{"opendir", "readdir"} {
+			mem := memvol.New(nil)
+			s, err := New(mem, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"a", "b/c", "d"} {
+				mustPut(t, s, name, nil)
+			}
+			s.vol = faultvol.New(mem, func(op faultvol.Op) faultvol.Fault {
+				if op.Verb != verb || op.Name != "b" {
+					return faultvol.Fault{}
+				}
+				if errno != syscall.EIO {
+					if err := errors.Join(mem.Remove(t.Context(), "b/c"), mem.Remove(t.Context(), "b")); err != nil {
+						t.Error(err)
+					}
+				}
+				return faultvol.Fault{Err: &fs.PathError{Op: verb, Path: "b", Err: errno}}
+			})
+			var names []string
+			var last error
+			for info, err := range s.List(t.Context(), "") {
+				if last = err; err == nil {
+					names = append(names, info.Name)
+				}
+			}
+			want, wantErr := []string{"a", "d"}, error(nil)
+			if errno == syscall.EIO {
+				want, wantErr = want[:1], ErrUnavailable
+			}
+			if !slices.Equal(names, want) || !errors.Is(last, wantErr) || wantErr == nil && last != nil {
+				t.Errorf("%v at %s: %q, %v", errno, verb, names, last)
+			}
+			// A scrub goes on with the others.
+			var found []Problem
+			stats, err := s.Scrub(t.Context(), &ScrubOptions{Found: func(p Problem) error { found = append(found, p); return nil }})
+			if err != nil || errno != syscall.EIO && (len(found) > 0 || stats.Files != 2) ||
+				errno == syscall.EIO && (len(found) != 1 || found[0].Name != "b" || found[0].Kind != ProblemUnreadable || stats.Files != 3) {
+				t.Errorf("%v at %s: Scrub found %v in %+v, %v", errno, verb, found, stats, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 

@@ -105,27 +105,24 @@ func (w *sweep) trash(ctx context.Context) error {
 		if err != nil || !e.IsDir() || !w.before(day, trashKeep) {
 			return nil // not ours, or not yet
 		}
-		kept := 0
 		err = w.entries(ctx, name, 2, func(e fs.DirEntry, name string) error {
 			at, ok := trashedAt(e.Name())
 			switch {
-			case ok && !e.IsDir() && w.before(at, trashKeep):
+			case e.IsDir():
+			case ok && w.before(at, trashKeep):
 				w.remove(ctx, name)
-			case isLeftover(e.Name()) && !e.IsDir():
-				kept++
+			case isLeftover(e.Name()):
 				w.leftover(ctx, name)
-			default:
-				kept++
 			}
 			return nil
 		})
 		// A day is over for all clocks two days after it has begun.
-		if err != nil || kept > 0 || !w.before(day, 2*trashKeep) {
+		if err != nil || !w.before(day, 2*trashKeep) {
 			return err
 		}
 		err = w.s.gate.do(ctx, func() error { return w.s.vol.Remove(ctx, name) })
 		if errors.Is(err, fs.ErrExist) {
-			return nil // it is not empty: something was put there, or could not be removed
+			return nil // it is not empty: somebody put something there, or it could not be removed
 		}
 		return err
 	})
