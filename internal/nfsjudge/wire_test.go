@@ -33,6 +33,8 @@ const (
 // patience bounds every wait for what must come.
 const patience = 30 * time.Second
 
+func deadline() time.Time { return time.Now().Add(patience) }
+
 // An enc is XDR that is written by hand, so that it can be wrong.
 type enc []byte
 
@@ -164,7 +166,7 @@ func dial(address, from string) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wire{nc}, nc.SetDeadline(time.Now().Add(patience))
+	return &wire{nc}, nc.SetDeadline(deadline())
 }
 
 func (w *wire) send(b []byte) error {
