@@ -150,8 +150,8 @@ func (p *proxy) serve(near net.Conn) {
 				break
 			}
 			if p.loses(m, lateCall) {
-				near.Close()
 				p.keep(&late{far, raw, m.proc, replied})
+				near.Close() // not before: the client calls again at once
 				return // the other end goes with the reply
 			}
 			p.catchUp(m.proc)
