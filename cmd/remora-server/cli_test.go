@@ -69,7 +69,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		{}, {"serve"}, {"import"}, {"check"}, {"catalog"}, {"catalog", "list"}, {"catalog", "show"}, {"catalog", "why"}, {"catalog", "set"},
 		{"catalog", "hide"}, {"catalog", "unhide"}, {"catalog", "remove"}, {"catalog", "feature"}, {"catalog", "export-index"}, {"catalog", "audit"},
 		{"collection", "import"}, {"backup"}, {"restore"}, {"config", "show"}, {"version"},
-		{"db"}, {"db", "accounts"}, {"db", "copy"}, {"db", "diagnose"}, {"db", "prepare"}, {"db", "promote"}, {"db", "rejoin"}, {"db", "write-mode"}, {"files"}, {"files", "check"}, {"files", "move"}, {"files", "nfsd"}, {"files", "sweep"}, {"status"}, {"doctor"},
+		{"db"}, {"db", "accounts"}, {"db", "copy"}, {"db", "diagnose"}, {"db", "prepare"}, {"db", "promote"}, {"db", "rejoin"}, {"db", "write-mode"}, {"files"}, {"files", "check"}, {"files", "mirror"}, {"files", "move"}, {"files", "nfsd"}, {"files", "probe"}, {"files", "sweep"}, {"status"}, {"doctor"},
 	} {
 		var out, errs strings.Builder
 		code := run(t.Context(), append(words, "--help"), noEnv, nil, &out, &errs)

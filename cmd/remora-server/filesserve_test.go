@@ -104,6 +104,25 @@ func TestWhatIsServedByNFSToEverybody(t *testing.T) {
 	}
 }
 
+// TestAMirrorGoesOn until it is told to stop: it gets what is new, and loses what is withdrawn.
+func TestAMirrorGoesOn(t *testing.T) {
+	t.Parallel()
+	data, bundles, to := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "mirror")
+	mustRun(t, "import", "--data", data, writeBundle(t, bundles, "org.example.Dance", "1", ""))
+	_, end := begun(t, "files", "mirror", "--to", to, "--json", "--data", data)
+	one, two := filepath.Join(to, "public/files/100001/dance-1.xo"), filepath.Join(to, "public/files/100002/chess-1.xo")
+	there := func(path string) bool { _, err := os.Stat(path); return err == nil }
+	eventually(t, "what was there is mirrored", func() bool { return there(one) })
+	mustRun(t, "import", "--data", data, writeBundle(t, bundles, "org.example.Chess", "1", ""))
+	eventually(t, "what is new is mirrored", func() bool { return there(two) })
+	mustRun(t, "catalog", "hide", "100001", "--reason", "a test", "--data", data)
+	eventually(t, "what was withdrawn is not", func() bool { return !there(one) })
+	said, errs, code := end()
+	if code != 0 || !strings.Contains(said, `"failed": 0`) || !there(two) {
+		t.Errorf("told to stop it ends with %d\n%s%s", code, said, errs)
+	}
+}
+
 // TestDamageIsRepairedOverHTTP from what another machine has, one that is named or one of files.mirrors.
 func TestDamageIsRepairedOverHTTP(t *testing.T) {
 	t.Parallel()
@@ -160,5 +179,9 @@ func TestFilesAreCheckedOverNFS(t *testing.T) {
 	out, errs, code = runProgram(t, "files", "check", "--data", data)
 	if code != 4 || strings.Contains(out, "missing  ") || strings.Contains(out, "all are whole") {
 		t.Errorf("without the server: exit status %d\n%s%s", code, out, errs)
+	}
+	out, errs, code = runProgram(t, "files", "mirror", "--once", "--wait", "1s", "--to", t.TempDir(), "--data", data)
+	if code != 4 || !strings.Contains(errs, "do not answer") {
+		t.Errorf("a mirror without the server: exit status %d\n%s%s", code, out, errs)
 	}
 }

@@ -47,10 +47,12 @@ type Library struct {
 
 // Commands are they, for kong.
 type Commands struct {
-	Check checkCmd `cmd:"" help:"Compare every file with what was stored, and repair what is damaged."`
-	Move  moveCmd  `cmd:"" help:"Keep bundles and icons elsewhere from now on."`
-	NFSD  nfsdCmd  `cmd:"" name:"nfsd" help:"Serve folders to other machines by NFS (experimental)."`
-	Sweep sweepCmd `cmd:"" help:"Remove what nobody wants any more."`
+	Check  checkCmd  `cmd:"" help:"Compare every file with what was stored, and repair what is damaged."`
+	Mirror mirrorCmd `cmd:"" help:"Keep a copy of all that is offered elsewhere."`
+	Move   moveCmd   `cmd:"" help:"Keep bundles and icons elsewhere from now on."`
+	NFSD   nfsdCmd   `cmd:"" name:"nfsd" help:"Serve folders to other machines by NFS (experimental)."`
+	Probe  probeCmd  `cmd:"" help:"Say what a place for files can do, and what is wrong with its mount."`
+	Sweep  sweepCmd  `cmd:"" help:"Remove what nobody wants any more."`
 }
 
 // showJSON writes v as indented JSON.

@@ -2,10 +2,13 @@ package filescmd
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sugarlabs/beamrider/nfsstore"
 	"github.com/sugarlabs/beamrider/nfsstore/nfsd"
 )
 
@@ -79,5 +82,31 @@ func TestNumbersForPeople(t *testing.T) {
 	var s size
 	if err := s.UnmarshalText([]byte("20MB")); err != nil || s != 20e6 {
 		t.Errorf("20MB is %d, %v", s, err)
+	}
+}
+
+func TestWhatAProbeSays(t *testing.T) {
+	p := probed{
+		Where: "/mnt", Kind: "NFS mount", Names: "fence", Free: 5e9, Total: 10e9, FreeFiles: 1, TotalFiles: 2,
+		Mount:  &mount{Type: "nfs", Point: "/mnt", Source: "10.0.0.11:/srv", Options: mountText(&nfsstore.Mount{Version: "3", Recovery: "hard", Proto: "tcp", LookupCache: "all", Timeout: time.Minute, Retries: 2})},
+		Trials: []trial{{What: "link", MS: 0.25}, {What: "rename", Err: "no"}},
+		Advice: []advice{{"warning", "mount it with lookupcache=positive"}},
+	}
+	var b strings.Builder
+	if err := p.text(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := `place    /mnt (NFS mount)
+space    5.0 GB of 10.0 GB free, room for 1 of 2 files
+names    made safe from a power cut by a file that is written and synced after each change
+mount    nfs at /mnt, from 10.0.0.11:/srv
+options  vers=3,hard,proto=tcp,lookupcache=all,timeo=600,retrans=2
+trial    link    0.25 ms
+trial    rename  does not work: no
+warning  mount it with lookupcache=positive
+Files must not be kept there like that.
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Error(diff)
 	}
 }
