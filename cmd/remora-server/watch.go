@@ -98,7 +98,8 @@ type doctorCmd struct {
 func (c *doctorCmd) Help() string {
 	return `Looks at how everything is set up: addresses, folders, database servers and their settings, the file
 server, keepalived; the worst comes first, with what to do. Run it before the library is opened to
-the public, and after each change. It changes nothing.
+the public, and after each change. It changes nothing, but for small files that it makes where files are
+kept, and removes again.
 
   remora-server doctor --config /etc/remora/remora.toml`
 }

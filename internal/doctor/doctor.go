@@ -28,7 +28,8 @@ type Config struct {
 	Promoter, Replication mariaurl.Account // zero: none
 }
 
-// Look looks at everything. It changes nothing.
+// Look looks at everything. It changes nothing, but for small files that it makes and removes where
+// files are kept.
 func Look(ctx context.Context, c Config) (all []monitor.Result, err error) {
 	listening := monitor.Listening{Listen: c.Listen, SiteURL: c.SiteURL}
 	addrs, err := net.InterfaceAddrs()
@@ -53,6 +54,7 @@ func Look(ctx context.Context, c Config) (all []monitor.Result, err error) {
 		}
 		all = append(all, export.Results()...)
 	}
+	all = append(all, files(ctx, c.Files)...)
 	var secrets []string
 	for _, path := range c.Secrets {
 		if _, err := os.Stat(path); err == nil {
