@@ -1,6 +1,7 @@
 package filescmd
 
 import (
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -108,5 +109,23 @@ Files must not be kept there like that.
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestHowAnExportIsUsed(t *testing.T) {
+	dir := t.TempDir()
+	for addr, want := range map[string]served{
+		"10.0.0.11:2049": {dir, "nfs://10.0.0.11:2049/srv?mountport=2049&names=server", "mount -t nfs -o vers=3,proto=tcp,port=2049,mountport=2049,mountproto=tcp,nolock,hard,lookupcache=positive 10.0.0.11:/srv /mnt"},
+		"[fd00::1]:20":   {dir, "nfs://[fd00::1]:20/srv?mountport=20&names=server", "mount -t nfs -o vers=3,proto=tcp,port=20,mountport=20,mountproto=tcp,nolock,hard,lookupcache=positive [fd00::1]:/srv /mnt"},
+	} {
+		got, err := serving(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr)), export{"/srv", dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The folder of a test may be anybody's.
+		got.URL, _, _ = strings.Cut(got.URL, "&uid=")
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", addr, diff)
+		}
 	}
 }

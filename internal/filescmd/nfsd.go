@@ -2,6 +2,7 @@ package filescmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +20,7 @@ type nfsdCmd struct {
 	Export []export `required:"" help:"A folder, or the name that clients mount it by and the folder; may be given several times." placeholder:"/srv/remora=FOLDER" sep:"none"`
 	Client []client `required:"" help:"Machines that may use the exports, by their network; behind it ro, squash=root, squash=none or squash=all, and for whom users become uid=N and gid=N. May be given several times." placeholder:"NETWORK[,ro][,squash=all]" sep:"none"`
 	Listen string   `help:"Address, of a private network, and port." default:"127.0.0.1:2049" placeholder:"ADDRESS"`
+	JSON   bool     `help:"Write what is served as JSON, a line each."`
 	State  string   `help:"Folder for the key of the handles; unset: nfsd in the data folder." placeholder:"FOLDER" type:"path"`
 }
 
@@ -123,7 +125,11 @@ func (c *nfsdCmd) Run(ctx context.Context, e *Env) (err error) {
 		return &remora.Error{Kind: remora.KindUnavailable, Op: "files", Message: "Cannot listen on " + c.Listen + ". If another NFS server is there, or the address is not this machine's, choose another with --listen.", Err: err}
 	}
 	for _, x := range c.Export {
-		if err := e.sayExport(ln.Addr(), x); err != nil {
+		s, err := serving(ln.Addr(), x)
+		if err == nil {
+			err = c.show(e, s)
+		}
+		if err != nil {
 			return errors.Join(err, ln.Close())
 		}
 	}
@@ -149,26 +155,40 @@ func checkPrivate(listen string) error {
 	return &remora.Error{Kind: remora.KindInvalid, Op: "files", Code: "config.listen", Err: err, Message: "The address " + listen + " is not one, with a port, of a private network, such as 10.0.0.11:2049. NFS believes everybody who can reach it."}
 }
 
-// sayExport says how other machines use an export.
-func (e *Env) sayExport(addr net.Addr, x export) error {
+// A served is how other machines use an export.
+type served struct {
+	Folder string `json:"folder"`
+	URL    string `json:"files_url"`
+	Mount  string `json:"mount"`
+}
+
+// serving returns how other machines use an export at an address.
+func serving(addr net.Addr, x export) (served, error) {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
-		return err
+		return served{}, err
 	}
-	user := ""
+	// Names are safe when this server acknowledges them.
+	url := "nfs://" + net.JoinHostPort(host, port) + x.name + "?mountport=" + port + "&names=server"
 	if os.Geteuid() == 0 {
 		// A client that has no user of its own is root to the server, which becomes nobody.
 		if uid, gid, ok := owner(x.dir); ok && uid != 0 {
-			user = fmt.Sprintf("&uid=%d&gid=%d", uid, gid)
+			url += fmt.Sprintf("&uid=%d&gid=%d", uid, gid)
 		}
 	}
-	at := host
 	if strings.Contains(host, ":") {
-		at = "[" + host + "]"
+		host = "[" + host + "]"
 	}
-	_, err = fmt.Fprintf(e.Stdout, `Exporting %s.
-files.url = "nfs://%s%s?mountport=%s%s"
-mount -t nfs -o vers=3,proto=tcp,port=%s,mountport=%s,mountproto=tcp,nolock,hard,lookupcache=positive %s:%s /mnt
-`, x.dir, net.JoinHostPort(host, port), x.name, port, user, port, port, at, x.name)
+	return served{Folder: x.dir, URL: url, Mount: fmt.Sprintf(
+		"mount -t nfs -o vers=3,proto=tcp,port=%s,mountport=%s,mountproto=tcp,nolock,hard,lookupcache=positive %s:%s /mnt", port, port, host, x.name)}, nil
+}
+
+func (c *nfsdCmd) show(e *Env, s served) error {
+	if c.JSON {
+		enc := json.NewEncoder(e.Stdout)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(s)
+	}
+	_, err := fmt.Fprintf(e.Stdout, "Exporting %s.\nfiles.url = %q\n%s\n", s.Folder, s.URL, s.Mount)
 	return err
 }
