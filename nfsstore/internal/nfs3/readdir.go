@@ -3,9 +3,11 @@ package nfs3
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 
 	"github.com/buildbarn/go-xdr/pkg/protocols/nfsv3"
 	"github.com/buildbarn/go-xdr/pkg/runtime"
@@ -20,8 +22,9 @@ const (
 )
 
 // ReadDir yields what is in a directory, "." being the export, without "." and "..", in the order of
-// the server, a page at a time; each page has the time-out of the client. Names that come or go
-// meanwhile may be seen or not. An error is the last thing it yields, beside a nil Info.
+// the server, a page at a time; each page has the time-out of the client, and is asked for while the one
+// before it is looked at. Names that come or go meanwhile may be seen or not. An error is the last thing
+// it yields, beside a nil Info.
 //
 // A name is what the server holds, any bytes but "/" and zero.
 func (c *Client) ReadDir(ctx context.Context, name string) iter.Seq2[*Info, error] {
@@ -31,26 +34,45 @@ func (c *Client) ReadDir(ctx context.Context, name string) iter.Seq2[*Info, erro
 			yield(nil, err)
 			return
 		}
+		ctx, cancel := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer cancel()
+		type result struct {
+			page page
+			err  error
+		}
+		ahead := make(chan result, 1)
 		var at position
-		for range maxPages {
-			page, err := c.page(ctx, name, elems, at)
-			if err != nil {
-				yield(nil, err)
-				return
+		for n := range maxPages {
+			var r result
+			if n == 0 {
+				r.page, r.err = c.page(ctx, name, elems, at)
+			} else {
+				r = <-ahead
 			}
-			for _, info := range page.infos {
+			if r.err == nil && !r.page.eof && r.page.next.cookie == at.cookie {
+				r.err = c.fail(procReaddirplus.op, name, fmt.Errorf("%w: a directory that does not go on", ErrProtocol))
+			}
+			if at = r.page.next; r.err == nil && !r.page.eof {
+				wg.Go(func() {
+					var next result
+					next.page, next.err = c.page(ctx, name, elems, at)
+					ahead <- next
+				})
+			}
+			for _, info := range r.page.infos {
 				if !yield(info, nil) {
 					return
 				}
 			}
-			if page.eof {
+			if r.err != nil {
+				yield(nil, r.err)
 				return
 			}
-			if page.next.cookie == at.cookie {
-				yield(nil, c.fail(procReaddirplus.op, name, fmt.Errorf("%w: a directory that does not go on", ErrProtocol)))
+			if r.page.eof {
 				return
 			}
-			at = page.next
 		}
 		yield(nil, c.fail(procReaddirplus.op, name, fmt.Errorf("%w: a directory of more than %d pages", ErrProtocol, maxPages)))
 	}
@@ -107,6 +129,43 @@ func (c *Client) page(ctx context.Context, name string, elems []string, at posit
 	return pg, err
 }
 
+// readPostOpAttr reads a post_op_attr as the generated reader does, which takes a call for each number:
+// a directory has many.
+func readPostOpAttr(r *bytes.Reader) (*nfsv3.Fattr3, error) {
+	if there, _, err := runtime.ReadBool(r); err != nil || !there {
+		return nil, err
+	}
+	var b [84]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return nil, err
+	}
+	u32 := func(at int) uint32 { return binary.BigEndian.Uint32(b[at:]) }
+	u64 := func(at int) uint64 { return binary.BigEndian.Uint64(b[at:]) }
+	when := func(at int) nfsv3.Nfstime3 { return nfsv3.Nfstime3{Seconds: u32(at), Nseconds: u32(at + 4)} }
+	return &nfsv3.Fattr3{
+		Type: nfsv3.Ftype3(int32(u32(0))), Mode: u32(4), Nlink: u32(8), Uid: u32(12), Gid: u32(16),
+		Size: u64(20), Used: u64(28), Rdev: nfsv3.Specdata3{Specdata1: u32(36), Specdata2: u32(40)},
+		Fsid: u64(44), Fileid: u64(52), Atime: when(60), Mtime: when(68), Ctime: when(76),
+	}, nil
+}
+
+// skipPostOpHandle passes over a post_op_fh3.
+func skipPostOpHandle(r *bytes.Reader) error {
+	if there, _, err := runtime.ReadBool(r); err != nil || !there {
+		return err
+	}
+	size, err := readUint32(r)
+	if err != nil {
+		return err
+	}
+	if size > nfsv3.NFS3_FHSIZE {
+		return fmt.Errorf("a handle of %d bytes", size)
+	}
+	var b [nfsv3.NFS3_FHSIZE]byte
+	_, err = io.ReadFull(r, b[:(size+3)&^3])
+	return err
+}
+
 type entry struct {
 	name string
 	attr *nfsv3.Fattr3
@@ -146,16 +205,12 @@ func readPage(r *bytes.Reader, at position) (entries []entry, pg page, status St
 		if pg.next.cookie, _, err = runtime.ReadUnsignedHyper(r); err != nil {
 			return nil, pg, 0, err
 		}
-		attr, _, err := nfsv3.ReadPostOpAttr(r)
-		if err != nil {
-			return nil, pg, 0, err
-		}
-		if _, _, err = nfsv3.ReadPostOpFh3(r); err != nil {
-			return nil, pg, 0, err
-		}
 		e := entry{name: string(name)}
-		if a, is := attr.(*nfsv3.PostOpAttr_TRUE); is {
-			e.attr = &a.Attributes
+		if e.attr, err = readPostOpAttr(r); err != nil {
+			return nil, pg, 0, err
+		}
+		if err = skipPostOpHandle(r); err != nil {
+			return nil, pg, 0, err
 		}
 		entries = append(entries, e)
 	}
