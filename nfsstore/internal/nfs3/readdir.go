@@ -15,7 +15,7 @@ import (
 
 const (
 	// pageSize is how much of a directory is asked for at a time, in bytes of the reply.
-	pageSize = 64 << 10
+	pageSize = 256 << 10
 
 	// maxPages bounds a directory that never ends; it is room for tens of millions of names.
 	maxPages = 1 << 18
