@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 
 tool = go tool -modfile=internal/tools/go.mod
 
-.PHONY: run test growth proof check cross api fmt fuzz bench bench-balance bench-nfsstore bench-replica soak cover translations
+.PHONY: run test growth proof proof-nfsstore check cross api fmt fuzz bench bench-balance bench-nfsstore bench-replica soak cover translations
 run:
 	go run ./cmd/remora-server serve --samples
 
@@ -27,6 +27,12 @@ PROOF ?=
 proof:
 	go build -o "$${TMPDIR:-/tmp}/beamrider-prove" ./internal/replicaproof/prove
 	"$${TMPDIR:-/tmp}/beamrider-prove" -rounds $(ROUNDS) -commit "$$(git describe --always --dirty)" $(PROOF)
+
+# proof-nfsstore cuts the power of file servers under writers: CUTS times at each place, and at those that
+# must lose something; see docs/proof.md. It needs root and user-mode-linux.
+CUTS ?= 10
+proof-nfsstore:
+	go run ./internal/nfsproof/prove -rounds $(CUTS) -commit "$$(git describe --always --dirty)" $(PROOF)
 
 check: cross
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

@@ -35,6 +35,13 @@ var Places = []Place{
 	{Name: "nfs3vol on nfsd", Server: Nfsd},
 }
 
+// MorePlaces must lose nothing either.
+var MorePlaces = []Place{
+	{Name: "nfs3vol on knfsd", Server: Knfsd},
+	{Name: "nfs3vol on knfsd, without fence", Server: Knfsd, Names: "server"},
+	{Name: "dirvol on a mount of nfsd", Server: Nfsd, Mount: true},
+}
+
 // Controls are places that lose what they acknowledged, in one round of ten at least. Without them a
 // proof would not show that it can find anything.
 var Controls = []Place{
