@@ -52,6 +52,8 @@ type Vol struct {
 type kind struct {
 	hangs bool // it may be a mount whose server goes away
 	nfs   bool
+	// entries: what a file is stands in its directory, so after a rename it has to be synced as well.
+	entries bool
 }
 
 var _ interface {
@@ -294,7 +296,8 @@ func (v *Vol) Remove(ctx context.Context, name string) error {
 	return v.root.Remove(name)
 }
 
-// Persist syncs the directory of the name. Where names become safe by a fence, it raises that, and
+// Persist syncs the directory of the name, and on file systems that keep in it how long a file is and
+// where, such as FAT, the file as well: a rename leaves that to be written later. Where names become safe by a fence, it raises that, and
 // looks whether the server still knows of the change after it: it may have lost its power, and the
 // newest of its names, between the change and the fence. When the directory is gone, with the name
 // that was to be absent, there is nothing to sync.
@@ -312,13 +315,27 @@ func (v *Vol) Persist(ctx context.Context, name string, there bool) error {
 	if err != nil {
 		return err
 	}
-	err = dir.Sync()
+	if v.kind.entries && there {
+		err = v.syncFile(name)
+	}
+	if err == nil {
+		err = dir.Sync()
+	}
 	if err == nil && v.names == vol.NamesByFence {
 		if err = v.fence.Raise(ctx); err == nil {
 			err = v.still(dir, name, there)
 		}
 	}
 	return errors.Join(err, dir.Close())
+}
+
+// syncFile makes what a file is safe under the name that it has now.
+func (v *Vol) syncFile(name string) error {
+	f, err := v.open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // still reports that a change is undone.

@@ -39,16 +39,6 @@ func open(t testing.TB, dir string, o *dirvol.Options) *dirvol.Vol {
 	return v
 }
 
-func TestProduct(t *testing.T) {
-	for _, c := range []struct{ n, unit, want uint64 }{
-		{0, 4096, 0}, {3, 4096, 12288}, {1 << 60, 4096, 1<<63 - 1}, {1 << 51, 4096, 1<<63 - 1}, {1<<51 - 1, 4096, 1<<63 - 4096},
-	} {
-		if got := dirvol.Product(c.n, c.unit); got != int64(c.want) {
-			t.Errorf("product(%d, %d) = %d, want %d", c.n, c.unit, got, c.want)
-		}
-	}
-}
-
 func TestOpen(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	if v, err := dirvol.Open(dir, nil); !errors.Is(err, fs.ErrNotExist) {
@@ -189,21 +179,24 @@ func testPlantedThings(t *testing.T, onlyRoot bool) {
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	contract := func(newDir func(testing.TB) string, o dirvol.Options) func(*testing.T) {
+	contract := func(newDir func(testing.TB) string, o dirvol.Options, fat bool) func(*testing.T) {
 		return func(t *testing.T) {
 			voltest.Run(t, func(t testing.TB) vol.Vol {
 				v, err := dirvol.Open(newDir(t), &o)
 				if err != nil {
 					t.Fatal(err)
 				}
+				if fat {
+					v.LikeFAT()
+				}
 				return v
 			})
 		}
 	}
 	plain := func(t testing.TB) string { return t.TempDir() }
-	t.Run("disk", contract(plain, dirvol.Options{}))
-	t.Run("with a fence", contract(plain, dirvol.Options{Names: vol.NamesByFence}))
-	t.Run("memory", contract(func(t testing.TB) string { return mount(t, "tmpfs", "size=64m,nr_inodes=20000") }, dirvol.Options{}))
+	t.Run("disk", contract(plain, dirvol.Options{}, false))
+	t.Run("with a fence, like FAT", contract(plain, dirvol.Options{Names: vol.NamesByFence}, true))
+	t.Run("memory", contract(func(t testing.TB) string { return mount(t, "tmpfs", "size=64m,nr_inodes=20000") }, dirvol.Options{}, false))
 }
 
 // mount mounts a file system of that type, which goes with the test.

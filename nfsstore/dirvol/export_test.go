@@ -7,4 +7,5 @@ func (v *Vol) OnlyRoot() error {
 	return err
 }
 
-var Product = product
+// LikeFAT makes a volume treat its file system as one whose directories say what files are.
+func (v *Vol) LikeFAT() { v.kind.entries = true }

@@ -21,12 +21,14 @@ func kindOf(root *os.Root) (kind, error) {
 	const zfs = 0x2fc12fc1
 	switch uint32(st.Type) { // a signed number of 32 bits on some machines
 	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, zfs,
-		unix.TMPFS_MAGIC, unix.RAMFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC, unix.MSDOS_SUPER_MAGIC:
+		unix.TMPFS_MAGIC, unix.RAMFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC:
 		return kind{}, nil
+	case unix.MSDOS_SUPER_MAGIC, unix.EXFAT_SUPER_MAGIC:
+		return kind{entries: true}, nil
 	case unix.NFS_SUPER_MAGIC:
 		return kind{hangs: true, nfs: true}, nil
 	}
-	return kind{hangs: true}, nil
+	return kind{hangs: true, entries: true}, nil
 }
 
 // Space implements [vol.Vol].

@@ -11,7 +11,7 @@ import (
 )
 
 // kindOf cannot tell here, and assumes what is safe.
-func kindOf(*os.Root) (kind, error) { return kind{hangs: true}, nil }
+func kindOf(*os.Root) (kind, error) { return kind{hangs: true, entries: true}, nil }
 
 // Space implements [vol.Vol].
 func (v *Vol) Space(context.Context) (vol.Space, error) { return vol.Space{}, errors.ErrUnsupported }
