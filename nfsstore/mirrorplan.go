@@ -14,6 +14,7 @@ type mirrorJob struct {
 	next    *Change   // came while change was carried out
 	since   time.Time // when the first change of the name came
 	running bool
+	waiting bool // for due, and not in a queue
 	done    bool
 	tries   int // that count
 	waits   int // all of them, for the pause
@@ -60,7 +61,7 @@ func (m *mirror) take(c Change) {
 		return
 	default:
 		m.stats.Left -= job.change.toCopy()
-		if job.due.IsZero() && job.change.Gone != c.Gone {
+		if !job.waiting && job.change.Gone != c.Gone {
 			m.dequeue(job)
 			job.change = c
 			m.enqueue(job)
@@ -115,7 +116,7 @@ func (m *mirror) pick(ctx context.Context) *mirrorJob {
 		if job.due.After(now) {
 			return false
 		}
-		job.due = time.Time{}
+		job.waiting = false
 		m.enqueue(job)
 		return true
 	})
@@ -213,6 +214,7 @@ func (m *mirror) finish(r mirrorResult) {
 		}
 		job.due = time.Now().Add(min(mirrorFirstWait<<min(job.waits, 16), longest))
 		job.waits++
+		job.waiting = true
 		m.later = append(m.later, job)
 	}
 	m.report()

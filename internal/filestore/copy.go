@@ -26,17 +26,21 @@ const (
 
 // Behind returns how many files the copy is known to lack, and when the first of them became known,
 // as far as [Files.KeepCopy] has got.
-func (f *Files) Behind() (files int, oldest time.Time) {
-	if s := f.stats.Load(); s != nil {
-		return s.Behind, s.Oldest
+func (f *Files) Behind() (files int, oldest time.Time) { return behind(f.stats.Load()) }
+
+func behind(s *nfsstore.MirrorStats) (files int, oldest time.Time) {
+	if s == nil {
+		return 0, time.Time{}
 	}
-	return 0, time.Time{}
+	return s.Behind, s.Oldest
 }
 
-// KeepCopy keeps in the copy what is published, and nothing else, until ctx ends. There must be a copy.
+// KeepCopy keeps in the copy what is published, and nothing else, until ctx ends, and mends what was found
+// damaged there. There must be a copy.
 func (f *Files) KeepCopy(ctx context.Context, feed remora.Feed, log *slog.Logger) error {
 	var work errgroup.Group
 	work.Go(func() error { return f.sweepCopy(ctx, log) })
+	work.Go(func() error { return f.mendCopy(ctx, log) })
 	work.Go(func() error {
 		for ctx.Err() == nil {
 			if err := f.keepCopy(ctx, feed, log); err != nil && !errors.Is(err, context.Canceled) {

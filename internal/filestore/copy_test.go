@@ -323,3 +323,54 @@ func TestTheCopyIsTidiedUp(t *testing.T) {
 		}
 	}
 }
+
+// A damaged file of the copy is not given to anybody, and is replaced from where everything is.
+func TestADamagedCopyIsMended(t *testing.T) {
+	main, copied := t.TempDir(), t.TempDir()
+	f := openFiles(t, Config{Main: main, Copy: copied})
+	a := newOffer(1)
+	if err := a.store(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	keep(t, f, feedOf(a))
+	until(t, copied, nil, a)
+	bad := bytes.Clone(a.bundle)
+	bad[7] ^= 1
+	if err := os.Remove(filepath.Join(copied, a.public())); err != nil {
+		t.Fatal(err)
+	}
+	write(t, copied, a.public(), bad)
+	sum := sha256.Sum256(a.bundle)
+	file, err := f.OpenSum(t.Context(), a.public(), int64(len(a.bundle)), sum[:])
+	if got, err := read(t, file, err); err != nil || !bytes.Equal(got, a.bundle) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for give := time.Now().Add(time.Minute); ; <-tick.C {
+		got, err := os.ReadFile(filepath.Join(copied, a.public()))
+		if err == nil && bytes.Equal(got, a.bundle) {
+			break
+		}
+		if time.Now().After(give) {
+			t.Fatalf("it stays damaged: %d bytes, %v", len(got), err)
+		}
+	}
+}
+
+// What was withdrawn while it was mended does not come back.
+func TestMendingBringsNothingBack(t *testing.T) {
+	main, copied := t.TempDir(), t.TempDir()
+	f := openFiles(t, Config{Main: main, Copy: copied})
+	b := content(1, 1000)
+	sum := sha256.Sum256(b)
+	if err := f.mend(t.Context(), damaged{public, sum[:]}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what is withdrawn: %v", err)
+	}
+	mustHold(t, copied, public, nil)
+	write(t, main, public, b)
+	if err := f.mend(t.Context(), damaged{public, sum[:]}); err != nil {
+		t.Error(err)
+	}
+	mustHold(t, copied, public, b)
+}

@@ -56,10 +56,12 @@ type Files struct {
 	opened []*nfsstore.Store // all that are to be closed
 
 	reading reading
+	damaged chan damaged // of the copy
 
 	moving sync.Mutex
 	moved  chan struct{} // closed at the next move
-	stats  atomic.Pointer[nfsstore.MirrorStats]
+	// What came of keeping the copy and the second place.
+	stats, filling atomic.Pointer[nfsstore.MirrorStats]
 }
 
 // homes are where everything is.
@@ -70,7 +72,7 @@ type homes struct {
 
 // Open opens all places. The caller closes them.
 func Open(ctx context.Context, c Config) (_ *Files, err error) {
-	f := &Files{config: c, log: c.Logger, moved: make(chan struct{})}
+	f := &Files{config: c, log: c.Logger, moved: make(chan struct{}), damaged: make(chan damaged, maxDamaged)}
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}

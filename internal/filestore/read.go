@@ -193,5 +193,9 @@ func (f *Files) check(ctx context.Context, s source, name string, file fs.File, 
 		}
 		v, _ = f.reading.verifiers.LoadOrStore(s.store, fresh)
 	}
-	return v.(*filehttp.Verifier).Verify(ctx, name, file, sum)
+	err := v.(*filehttp.Verifier).Verify(ctx, name, file, sum)
+	if errors.Is(err, nfsstore.ErrCorrupt) {
+		f.tell(s, name, sum)
+	}
+	return err
 }

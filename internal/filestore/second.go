@@ -22,6 +22,9 @@ type Catalog interface {
 // How often the second place is compared with the catalog, and how soon again when that failed.
 const secondEvery, secondRetry = 24 * time.Hour, time.Minute
 
+// SecondBehind is [Files.Behind] of the second place, as far as [Files.KeepSecond] has got.
+func (f *Files) SecondBehind() (files int, oldest time.Time) { return behind(f.filling.Load()) }
+
 // KeepSecond brings into the second place what it lacks of what the catalog speaks of: what was stored
 // before there was one, or while files.copies was 1. It does so now and once a day, until ctx ends.
 func (f *Files) KeepSecond(ctx context.Context, catalog Catalog, log *slog.Logger) error {
@@ -79,6 +82,7 @@ func (f *Files) fillSecond(ctx context.Context, h *homes, catalog Catalog, log *
 	close(none)
 	err = nfsstore.Mirror(ctx, h.second, h.main, none, &nfsstore.MirrorOptions{
 		Logger: log, Bandwidth: f.config.Bandwidth,
+		Progress: func(s nfsstore.MirrorStats) { f.filling.Store(&s) },
 		Reconcile: func(context.Context) iter.Seq2[nfsstore.Change, error] {
 			return func(yield func(nfsstore.Change, error) bool) {
 				for i := range kept {

@@ -91,12 +91,20 @@ func (c Config) Checks() []monitor.Check {
 	if c.Files.Copied() && c.KeepsCopy {
 		list = append(list,
 			monitor.Disk("copy", c.CopyDir, monitor.FolderSpace, monitor.Limits{}),
-			monitor.CopyBehind("copy of the files", func(context.Context) (monitor.Copy, error) {
-				missing, oldest := c.Files.Behind()
-				return monitor.Copy{Missing: missing, Oldest: oldest}, nil
-			}, 0, "Look at the log of the process with the role files."))
+			lag("copy of the files", c.Files.Behind))
+	}
+	if c.Files.Twofold() && c.KeepsCopy {
+		list = append(list, lag("what the second copy lacks", c.Files.SecondBehind))
 	}
 	return list
+}
+
+// lag watches how far a copy is behind that this process keeps.
+func lag(name string, behind func() (files int, oldest time.Time)) monitor.Check {
+	return monitor.CopyBehind(name, func(context.Context) (monitor.Copy, error) {
+		missing, oldest := behind()
+		return monitor.Copy{Missing: missing, Oldest: oldest}, nil
+	}, 0, "Look at the log of the process with the role files.")
 }
 
 // cluster is what the servers say, and since when writes are in one copy.
