@@ -48,6 +48,7 @@ type config struct {
 	copies   int    // of what is stored: 1, 2
 	another  string // where the second is; "": copyDir
 	copyRate int64  // bytes a second; 0: any number
+	keepFree int64  // bytes, where files are; 0: none
 
 	nodes       []mariaurl.Server // none: catalog.sqlite in dataDir
 	maxLag      time.Duration
@@ -214,6 +215,9 @@ var table = settings.Table[config]{
 	{Key: "files.bandwidth", Env: "REMORA_FILES_BANDWIDTH", Default: "0", Example: `"2MB"`,
 		Doc: "How much a second the role files reads from files.url at most, to keep the copy of files.copy. What is withdrawn goes at once, whatever is to be copied. 0: any amount.",
 		Set: func(c *config, v string) error { return settings.SetSize(&c.copyRate, v) }},
+	{Key: "files.reserve", Env: "REMORA_FILES_RESERVE", Default: "0", Example: `"2GB"`,
+		Doc: "How much is kept free on each disk that files are stored on: uploads stop before less is left, and everything else goes on. With it room for 1000 more files is kept, where a disk counts them. 0: disks are filled.",
+		Set: func(c *config, v string) error { return settings.SetSize(&c.keepFree, v) }},
 	{Key: "database.url", Env: "REMORA_DATABASE_URL", Secret: true, Example: `"mysql://remora:password@127.0.0.1:3306/remora"`,
 		Doc: "A MariaDB database. Unset, and database.nodes too: the embedded SQLite database catalog.sqlite in data.dir.",
 		Set: func(c *config, v string) error { return setNodes(c, v, false) }},

@@ -77,7 +77,7 @@ func openHouse(ctx context.Context, c *config, lock datalock.Mode, log *slog.Log
 	if err := backup.Unfinished(c.dataDir); err != nil {
 		return nil, err
 	}
-	if h.files, err = filestore.Open(ctx, filestore.Config{Main: c.files(), Copy: c.copyDir, Second: c.second(), Bandwidth: c.copyRate, Logger: log}); err != nil {
+	if h.files, err = filestore.Open(ctx, filestore.Config{Main: c.files(), Copy: c.copyDir, Second: c.second(), Bandwidth: c.copyRate, Reserve: c.keepFree, Logger: log}); err != nil {
 		return nil, err
 	}
 	if err := h.files.ReadAlso(log, c.mirrorURLs()...); err != nil {

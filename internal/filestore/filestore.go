@@ -42,8 +42,12 @@ type Config struct {
 	Copy      string       // a folder on this machine for a copy of what is offered; Main itself: none
 	Second    string       // where everything is once more, Copy perhaps; what is stored waits for both
 	Bandwidth int64        // bytes a second that keeping the copies may take; 0: any number
+	Reserve   int64        // bytes that are kept free in each place; 0: none
 	Logger    *slog.Logger // nil discards
 }
+
+// reserveFiles is how many files there is kept room for beside [Config].Reserve.
+const reserveFiles = 1000
 
 // Files are where bundles and icons are kept, and the copies of them. They turn the sentinels of
 // nfsstore into kinds, which commands and pages understand. All methods may be called concurrently,
@@ -121,7 +125,11 @@ func sameError(place string) error {
 }
 
 func (f *Files) open(ctx context.Context, at string, readOnly bool) (*nfsstore.Store, error) {
-	store, err := nfsstore.Open(ctx, at, &nfsstore.Options{Logger: f.log, ReadOnly: readOnly})
+	o := nfsstore.Options{Logger: f.log, ReadOnly: readOnly, Reserve: f.config.Reserve}
+	if o.Reserve > 0 {
+		o.ReserveFiles = reserveFiles
+	}
+	store, err := nfsstore.Open(ctx, at, &o)
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "The files folder " + at + " cannot be used.", Err: err}
 	}

@@ -366,3 +366,21 @@ func TestBoth(t *testing.T) {
 		}
 	})
 }
+
+// What is kept free of a disk no upload takes, and the rest goes on.
+func TestReserve(t *testing.T) {
+	main := t.TempDir()
+	b := content(1, 1000)
+	name := uploadName(b)
+	if err := put(t.Context(), openFiles(t, Config{Main: main}), name, b); err != nil {
+		t.Fatal(err)
+	}
+	f := openFiles(t, Config{Main: main, Copy: t.TempDir(), Reserve: 1 << 60})
+	var e *remora.Error
+	if err := put(t.Context(), f, uploadName(content(2, 10)), content(2, 10)); !errors.As(err, &e) || e.Kind != remora.KindUnavailable || !strings.Contains(e.Message, "space") {
+		t.Errorf("Put: %v, want that there is no space", err)
+	}
+	if err := errors.Join(put(t.Context(), f, name, b), f.Link(t.Context(), name, "public/x"), f.Remove(t.Context(), "public/x")); err != nil {
+		t.Error(err)
+	}
+}
