@@ -40,7 +40,7 @@ type peer struct {
 }
 
 func newDoor(s *Server) *door {
-	return &door{server: s, bytes: semaphore.NewWeighted(bytesInAll), conns: make(map[*conn]struct{}), peers: make(map[netip.Addr]*peer)}
+	return &door{server: s, bytes: semaphore.NewWeighted(s.bytes), conns: make(map[*conn]struct{}), peers: make(map[netip.Addr]*peer)}
 }
 
 // enter counts c in, and closes another connection if there is one too many: that of the same

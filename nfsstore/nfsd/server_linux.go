@@ -26,6 +26,7 @@ type Server struct {
 	times     times // shorter in tests
 	most      int   // files and directories of an index
 	openFiles int   // kept open at one time
+	bytes     int64 // of calls under way and of their replies
 	indexed   bool  // use an index also where the kernel's handles would do; for tests
 	serving   atomic.Bool
 	count     counters
@@ -70,7 +71,7 @@ func New(c Config) (*Server, error) {
 	}
 	return &Server{
 		cfg: c, log: c.Logger, seals: newSealer(key), become: canBecome(), times: usualTimes, most: MaxIndex,
-		openFiles: maxOpenFiles(c.Limits.Connections),
+		openFiles: maxOpenFiles(c.Limits.Connections), bytes: bytesInAll,
 	}, nil
 }
 
