@@ -152,7 +152,7 @@ func (p *proxy) serve(near net.Conn) {
 			if p.loses(m, lateCall) {
 				p.keep(&late{far, raw, m.proc, replied})
 				near.Close() // not before: the client calls again at once
-				return // the other end goes with the reply
+				return       // the other end goes with the reply
 			}
 			p.catchUp(m.proc)
 			last := p.loses(m, afterCall)
