@@ -127,9 +127,22 @@ func getattr(c *call) (io.WriterTo, error) {
 	return &nfsv3.Getattr3res_default{Status: c.status(err)}, nil
 }
 
+// times refuses ways to set a time that do not exist, which the bindings take.
+func (a *args) times(s *nfsv3.Sattr3) {
+	if a.err != nil {
+		return
+	}
+	for _, how := range []nfsv3.TimeHow{s.Atime.GetSetIt(), s.Mtime.GetSetIt()} {
+		if how < nfsv3.DONT_CHANGE || how > nfsv3.SET_TO_CLIENT_TIME {
+			a.err = errGarbage
+		}
+	}
+}
+
 func setattr(c *call) (io.WriterTo, error) {
 	var a nfsv3.Setattr3args
 	c.args.read(&a)
+	c.args.times(&a.NewAttributes)
 	if c.args.err != nil {
 		return nil, c.args.err
 	}

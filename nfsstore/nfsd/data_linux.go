@@ -121,7 +121,7 @@ func write(c *call) (io.WriterTo, error) {
 	fh, off, count := c.args.handle(), c.args.uint64(), c.args.uint32()
 	stable := nfsv3.StableHow(c.args.uint32())
 	data := c.args.inPlace()
-	if c.args.err != nil || stable < nfsv3.UNSTABLE || stable > nfsv3.FILE_SYNC {
+	if c.args.err != nil || stable < nfsv3.UNSTABLE || stable > nfsv3.FILE_SYNC || int64(count) > int64(len(data)) {
 		return nil, errGarbage
 	}
 	t, err := c.changing(fh)
@@ -129,7 +129,7 @@ func write(c *call) (io.WriterTo, error) {
 	var n int
 	verf := c.se.verifier() // of before: a fault meanwhile must not be hidden
 	if err == nil {
-		n, err = t.write(off, data[:min(len(data), int(count), maxData)])
+		n, err = t.write(off, data[:min(int(count), maxData)])
 	}
 	if err == nil && stable != nfsv3.UNSTABLE {
 		// A flush of another call may have had the fault, and taken these bytes with it.

@@ -139,7 +139,7 @@ func TestBindMount(t *testing.T) {
 				t.Fatal(name(stat), err)
 			}
 			for e := ok.Reply.Entries; e != nil; e = e.Nextentry {
-				if _, is := e.NameHandle.(*nfsv3.PostOpFh3_TRUE); is {
+				if _, is := e.NameHandle.(*nfsv3.PostOpFh3_TRUE); is && e.Name != "." {
 					t.Errorf("a listing gave a handle of %s", e.Name)
 				}
 			}

@@ -72,7 +72,7 @@ func (ex *export) identify(ch *child, dirIno uint64, name string) error {
 	return nil
 }
 
-// dir is target for a directory in which a name is used.
+// dir is target for a directory in which a name is used. Who changes nothing may name the directory itself.
 func (c *call) dir(fh []byte, name string, change bool) (t target, st unix.Stat_t, err error) {
 	if change {
 		t, err = c.changing(fh)
@@ -88,6 +88,9 @@ func (c *call) dir(fh []byte, name string, change bool) (t target, st unix.Stat_
 	if t.typ != unix.S_IFDIR {
 		return t, st, unix.ENOTDIR
 	}
+	if name == "." && !change {
+		return t, st, nil
+	}
 	return t, st, checkName(name)
 }
 
@@ -101,6 +104,11 @@ func lookup(c *call) (io.WriterTo, error) {
 	var ch child
 	if err == nil {
 		err = t.allowed(unix.X_OK)
+	}
+	if err == nil && name == "." { // with which some clients begin all paths
+		return &nfsv3.Lookup3res_NFS3_OK{Resok: nfsv3.Lookup3resok{
+			Object: nfsv3.NfsFh3{Data: []byte(t.fh)}, ObjAttributes: t.ex.postAttr(&st), DirAttributes: t.ex.postAttr(&st),
+		}}, nil
 	}
 	if err == nil {
 		ch, err = t.ex.child(t.path, uint64(st.Ino), name)
@@ -121,6 +129,12 @@ func create(c *call) (io.WriterTo, error) {
 		var err error
 		how, _, err = nfsv3.ReadCreatehow3(c.args.Reader)
 		c.args.fail(err)
+		switch h := how.(type) {
+		case *nfsv3.Createhow3_UNCHECKED:
+			c.args.times(&h.ObjAttributes)
+		case *nfsv3.Createhow3_GUARDED:
+			c.args.times(&h.ObjAttributes)
+		}
 	}
 	if c.args.err != nil {
 		return nil, c.args.err
@@ -271,6 +285,7 @@ func mkdir(c *call) (io.WriterTo, error) {
 	fh, name := c.args.handle(), c.args.name()
 	var attrs nfsv3.Sattr3
 	c.args.read(&attrs)
+	c.args.times(&attrs)
 	if c.args.err != nil {
 		return nil, c.args.err
 	}

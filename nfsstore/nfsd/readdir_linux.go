@@ -203,7 +203,9 @@ func (p *page) add(e *dirent) (fits bool, err error) {
 		if p.dir.Ino == p.t.ex.rootIno {
 			e.ino = uint64(p.dir.Ino) // what is above is not to be seen
 		}
-	case p.full && e.name != ".":
+	case p.full && e.name == ".":
+		ch = child{st: *p.dir, fh: []byte(p.t.fh)}
+	case p.full:
 		ch, err = p.child(e.name)
 		switch {
 		case err == nil:
