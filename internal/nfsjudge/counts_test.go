@@ -71,6 +71,7 @@ func TestNumbers(t *testing.T) {
 		{"READ at 2^63", procRead, read(1<<63, 100), []string{"nfs 0", "nfs 22"}, nil},
 		{"READ at the last number", procRead, read(math.MaxUint64, huge), []string{"nfs 0", "nfs 22"}, nil},
 		{"READ of a folder", procRead, enc(nil).opaque(root).u64(0).u32(10), []string{"nfs 21", "nfs 22"}, nil},
+		{"WRITE of more than there is", procWrite, write(0, 100, 2, "x"), []string{"nfs 22", rpcGarbage}, nil},
 		{"WRITE of less than there is", procWrite, write(0, 1, 2, "hello"), []string{"nfs 0", "nfs 22", rpcGarbage}, nil},
 		{"WRITE of 4 GiB of which nothing comes", procWrite, enc(nil).opaque(g).u64(0).u32(huge, 2, huge), []string{rpcGarbage}, nil},
 		{"WRITE of another kind", procWrite, write(0, 5, 7, "hello"), []string{rpcGarbage, "nfs 22"}, nil},
@@ -82,6 +83,7 @@ func TestNumbers(t *testing.T) {
 		{"a size of 2^63", procSetattr, setSize(1 << 63), []string{"nfs 27", "nfs 22"}, nil},
 		{"the largest size", procSetattr, setSize(math.MaxUint64), []string{"nfs 27", "nfs 22"}, nil},
 		{"a guard that does not hold", procSetattr, enc(nil).opaque(g).u32(1, 0o600, 0, 0, 0, 0, 0, 1, 4711, 0), []string{"nfs 10002"}, nil},
+		{"a time of another kind", procSetattr, enc(nil).opaque(g).u32(0, 0, 0, 0, 7, 0, 0), []string{rpcGarbage}, nil},
 		{"COMMIT of all that can be", procCommit, enc(nil).opaque(g).u64(math.MaxUint64).u32(huge), []string{"nfs 0", "nfs 22"}, nil},
 		{"CREATE of another kind", procCreate, enc(nil).opaque(root).str("h").u32(3).sattr(), []string{rpcGarbage}, nil},
 		{"ACCESS to all that can be", procAccess, enc(nil).opaque(g).u32(huge), []string{"nfs 0"}, func(d dec) error {

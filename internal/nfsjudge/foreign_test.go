@@ -125,8 +125,7 @@ func TestLibnfs(t *testing.T) {
 // TestForeignGo: a client on github.com/willscott/go-nfs-client finds what it should.
 func TestForeignGo(t *testing.T) {
 	client := testpeers.Build(t, "gonfsclient")
-	t.Run("Ganesha", func(t *testing.T) {
-		s := ganesha(t)
+	onEach(t, func(t *testing.T, s server) {
 		steps := []struct{ step, answer string }{
 			{"mkdir d", ``},
 			{"mkdir d", `"error":"NFS3ERR_EXIST"`},
