@@ -40,7 +40,6 @@ var workloads = []workload{
 	{localRead64m, readLocally},
 	{download10m, download},
 	{nfsPut16k, putOverNFS},
-	{nfsWrite16k, writeAndRename},
 	{nfsGet16k, getOverNFS},
 	{nfsStat, statOverNFS},
 	{nfsReaddir, listOverNFS},

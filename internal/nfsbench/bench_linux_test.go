@@ -102,7 +102,6 @@ func TestWorkloads(t *testing.T) {
 		{localPut1m, putLocally(localPut1m, middle, 1), 3},
 		{localRead64m, readLocally, 2},
 		{nfsPut16k, putOverNFS, 1},
-		{nfsWrite16k, writeAndRename, 1},
 		{nfsWrite64m, writeOverNFS, 1},
 		{nfsRead64m, readOverNFS, 1},
 	} {

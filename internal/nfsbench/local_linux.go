@@ -83,6 +83,9 @@ func linkAndRemove(temp, name string) error {
 // empty removes all files of a directory, outside of what is measured.
 func empty(dir string) error {
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing was put
+	}
 	if err != nil {
 		return err
 	}

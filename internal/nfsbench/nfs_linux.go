@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,6 @@ import (
 // Workloads over NFS.
 const (
 	nfsPut16k   = "NFS put 16 KiB"
-	nfsWrite16k = "NFS write and rename 16 KiB"
 	nfsGet16k   = "NFS get 16 KiB"
 	nfsStat     = "NFS stat"
 	nfsReaddir  = "NFS list 10,000"
@@ -123,36 +123,20 @@ func overNFS(workload string, w work, names []string, make func(ctx context.Cont
 	}
 }
 
-// putOverNFS is a durable put.
+// putOverNFS is a durable put. Each turn has a folder of its own, as with go-nfs-client.
 var putOverNFS = overNFS(nfsPut16k, puts(small, workers), []string{atGanesha, atGaneshaFenced, atNfsd},
 	func(_ context.Context, _ *bench, c *client) (subject, error) {
-		s := putting(c.name, c.store, content(small), func() error { return empty(c.path(folder)) })
-		s.server = c.server.pid
-		return s, nil
-	})
-
-// writeAndRename is what every client can do: a file is written, synced and renamed.
-var writeAndRename = overNFS(nfsWrite16k, puts(small, workers), []string{atGanesha, atNfsd},
-	func(_ context.Context, _ *bench, c *client) (subject, error) {
-		if err := os.MkdirAll(c.path(folder), 0o755); err != nil {
-			return subject{}, err
-		}
+		dir := ""
 		data := content(small)
-		s := c.subject(func(ctx context.Context, i int) error {
-			temp := fmt.Sprintf("%s/.t%d", folder, i)
-			w, err := c.vol.Create(ctx, temp)
-			if err != nil {
-				return err
-			}
-			err = w.Write(ctx, data)
-			if err == nil {
-				err = w.Sync(ctx)
-			}
-			if err = errors.Join(err, w.Close(ctx)); err != nil {
-				return err
-			}
-			return c.vol.Rename(ctx, temp, fmt.Sprintf("%s/f%d", folder, i))
-		})
+		sum := sha256.Sum256(data)
+		put := func(ctx context.Context, name string) error {
+			return c.store.Put(ctx, name, bytes.NewReader(data), small, sum[:])
+		}
+		s := c.subject(func(ctx context.Context, i int) error { return put(ctx, fmt.Sprintf("%s/f%d", dir, i)) })
+		s.begin = func(ctx context.Context, turn int) error {
+			dir = fmt.Sprintf("%s/%d", folder, turn)
+			return put(ctx, dir+"/first")
+		}
 		s.tidy = func() error { return empty(c.path(folder)) }
 		return s, nil
 	},

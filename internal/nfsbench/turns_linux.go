@@ -16,6 +16,8 @@ type subject struct {
 	name string
 	// do does it once; no two calls have the same i.
 	do func(ctx context.Context, i int) error
+	// begin prepares a turn, outside of what is measured; nil when there is nothing to prepare.
+	begin func(ctx context.Context, turn int) error
 	// tidy takes away what turns have left, outside of what is measured; nil when they leave nothing.
 	tidy func() error
 	// server is the process that is asked, whose processor time counts too; 0: none.
@@ -52,8 +54,14 @@ func (b *bench) turns(ctx context.Context, workload string, subjects []subject, 
 	if b.brief {
 		w.n, w.turns = w.workers, 1
 	}
-	at := 0
+	at, turn := 0, 0
 	step := func(s subject) (sample, error) {
+		turn++
+		if s.begin != nil {
+			if err := s.begin(ctx, turn); err != nil {
+				return sample{}, fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
 		before, err := cpu(s.server)
 		if err != nil {
 			return sample{}, err
