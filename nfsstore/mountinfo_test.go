@@ -26,6 +26,15 @@ var mountLines = map[string]Mount{
 	},
 }
 
+func TestLocks(t *testing.T) {
+	for options, want := range map[string]bool{"": true, ",nolock": false, ",local_lock=none": true, ",local_lock=all": false, ",local_lock=flock": true} {
+		m, err := parseMount("1 1 0:1 / /x rw - nfs a:/b rw,vers=3" + options)
+		if err != nil || m.Locks != want {
+			t.Errorf("%q: %+v, %v, want locks %v", options, m, err, want)
+		}
+	}
+}
+
 func TestFindMount(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("7 1 0:1 / /long rw - overlay overlay rw,lowerdir=" + strings.Repeat("/x:", maxMountLine) + "\n\nnonsense\n")

@@ -71,6 +71,12 @@ func TestOpen(t *testing.T) {
 	if err != nil || info.Size() != 2 {
 		t.Errorf("after two changes the file of the fence has %d bytes, %v", info.Size(), err)
 	}
+	// A server that was restarted under a change may have undone it.
+	for name, there := range map[string]bool{"x": false, "absent": true} {
+		if err := fenced.Persist(t.Context(), name, there); err == nil || !strings.Contains(err.Error(), "undone") {
+			t.Errorf("%s, which is not as it was left: %v", name, err)
+		}
+	}
 	if err := fenced.Close(); err != nil {
 		t.Fatal(err)
 	}
