@@ -60,17 +60,17 @@ func (s *Store) Put(ctx context.Context, name string, r io.Reader, size int64, s
 }
 
 // stow is put within the limits of the space, unless it is free of them.
-func (s *Store) stow(ctx context.Context, name string, r io.Reader, size int64, sum []byte, free bool, publish func(temp string, sum []byte) error) error {
-	release := func(bool) {}
-	var err error
+func (s *Store) stow(ctx context.Context, name string, r io.Reader, size int64, sum []byte, free bool, publish func(temp string, sum []byte) error) (err error) {
 	if !free {
-		release, err = s.budget.claim(ctx, s, size)
+		release, full := s.budget.claim(ctx, s, size)
+		if full != nil {
+			return full
+		}
+		defer func() { release(err == nil) }()
 	}
-	if err == nil {
-		err = s.put(ctx, name, r, size, sum, publish)
-		release(err == nil)
-	}
-	if err != nil && errors.Is(s.fail("put", name, writing, err), ErrNoSpace) {
+	err = s.put(ctx, name, r, size, sum, publish)
+	switch vol.FaultOf(err) {
+	case vol.FaultSpace, vol.FaultQuota:
 		s.budget.refused()
 	}
 	return err

@@ -93,9 +93,11 @@ func (b *budget) claim(ctx context.Context, s *Store, size int64) (release func(
 	free, files := max(room.Free-b.pending.Free, 0), max(room.FreeFiles-b.pending.FreeFiles, 0)
 	switch {
 	case b.keep > 0 && size > free-b.keep:
+		b.full = time.Now()
 		return nil, &failure{op: "put", kind: ErrNoSpace, sentence: fmt.Sprintf(
 			"%d bytes are free in %s and %d are kept free, so a file of %d does not fit; make room, or keep less", free, s.dir, b.keep, size)}
 	case b.keepFiles > 0 && room.TotalFiles > 0 && files <= b.keepFiles:
+		b.full = time.Now()
 		return nil, &failure{op: "put", kind: ErrNoSpace, sentence: fmt.Sprintf(
 			"there is room for %d more files (inodes) in %s and for %d it is kept free, so no more are stored; remove some, or keep less", files, s.dir, b.keepFiles)}
 	}

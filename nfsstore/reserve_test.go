@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sugarlabs/beamrider/internal/testnfs"
 	"github.com/sugarlabs/beamrider/nfsstore/memvol"
 	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
@@ -23,16 +24,16 @@ import (
 func TestReserve(t *testing.T) {
 	const size, keep = 64 << 10, 3 << 20
 	for name, c := range map[string]struct {
-		mount string
+		place func(t *testing.T) string
 		o     Options
 		says  string
 	}{
-		"bytes":  {"size=8m", Options{Reserve: keep}, "are kept free, so a file of 65536 does not fit"},
-		"inodes": {"size=64m,nr_inodes=100", Options{ReserveFiles: 40}, "more files (inodes)"},
+		"bytes":  {func(t *testing.T) string { return mountSmall(t, "size=8m") }, Options{Reserve: keep}, "are kept free, so a file of 65536 does not fit"},
+		"inodes": {func(t *testing.T) string { return mountSmall(t, "size=64m,nr_inodes=100") }, Options{ReserveFiles: 40}, "more files (inodes)"},
+		"export": {func(t *testing.T) string { return testnfs.Ganesha(t, &testnfs.Options{Size: 8 << 20}).URL() }, Options{Reserve: keep}, "are kept free, so a file of 65536 does not fit"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := mountSmall(t, c.mount)
-			s, err := Open(t.Context(), dir, &c.o)
+			s, err := Open(t.Context(), c.place(t), &c.o)
 			if err != nil {
 				t.Fatal(err)
 			}
