@@ -30,6 +30,13 @@ type Export struct {
 	Dir      string   // the directory on this machine; mounts below it are not part of the export
 	Clients  []Client // who may use it; of several that match, the longest prefix counts
 	ReadOnly bool     // for all clients
+
+	// HiddenLater answers before the disk has it when a name that begins with a dot is made or removed,
+	// which RFC 1813 does not allow. A crash may undo such a change that was acknowledged, for some
+	// seconds; a name that is made by a rename or a link is safe all the same, and so are bytes. It
+	// halves the cost of storing a small file for programs that write to a hidden temporary name, give
+	// it its name, and clean up after a crash, as package nfsstore does.
+	HiddenLater bool
 }
 
 // A Client is a rule for the machines of a network.

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/buildbarn/go-xdr/pkg/protocols/nfsv3"
+
 	"github.com/sugarlabs/beamrider/nfsstore/internal/nfs3"
 )
 
@@ -115,6 +117,37 @@ func TestKilled(t *testing.T) {
 	s.process()
 	if got := get(t, c, "f"); !bytes.Equal(got, b) {
 		t.Errorf("the file came back with %d other bytes", len(got))
+	}
+}
+
+// TestHiddenLater counts the same for hidden names, where that is asked for.
+func TestHiddenLater(t *testing.T) {
+	for _, tt := range []struct {
+		later bool
+		name  string
+		want  int64 // a creation, a write, a link or rename, and a removal
+	}{
+		{false, ".f", 5},
+		{true, ".f", 2},
+		{true, "f", 5},
+	} {
+		s := start(t, func(c *Config) { c.Exports[0].HiddenLater = tt.later }, nil)
+		c := s.raw(root)
+		dir := c.root()
+		must := func(stat nfsv3.Nfsstat3) {
+			t.Helper()
+			if stat != 0 {
+				t.Fatal(name(stat))
+			}
+		}
+		must(first(c.nfs(8, dir, text(tt.name), guarded(0o644))))
+		f := c.lookup(dir, tt.name)
+		must(first(c.nfs(7, f, long(0), number(1), number(2), text("x"))))
+		must(first(c.nfs(15, f, dir, text("g"))))
+		must(first(c.nfs(12, dir, text(tt.name))))
+		if n := s.server.Stats().Syncs; n != tt.want {
+			t.Errorf("later %t, %s: %d syncs, want %d", tt.later, tt.name, n, tt.want)
+		}
 	}
 }
 

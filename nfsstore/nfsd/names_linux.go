@@ -146,7 +146,7 @@ func create(c *call) (io.WriterTo, error) {
 		made, err = c.create(t, uint64(st.Ino), name, how)
 		defer made.release()
 	}
-	if err == nil {
+	if err == nil && !t.ex.later(name) {
 		err = flushBoth(t, made)
 	}
 	if err != nil {
@@ -373,8 +373,14 @@ func (c *call) unlink(flags int) (target, error) {
 		return t, err
 	}
 	t.ex.forget(&ch, uint64(st.Ino), name)
+	if t.ex.later(name) {
+		return t, nil
+	}
 	return t, t.flush()
 }
+
+// later reports whether a reply about a name need not wait for the disk.
+func (ex *export) later(name string) bool { return ex.HiddenLater && name[0] == '.' }
 
 // hidden is child for those who could not look the name up, and must not learn whether it is there.
 func (t target) hidden(dirIno uint64, name string) (child, error) {
