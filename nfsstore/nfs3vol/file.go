@@ -118,7 +118,7 @@ func (e *file) read(p []byte) (int, error) {
 			e.drop(e.chunk)
 			e.chunk = nil
 		}
-		if e.chunk == nil && len(p) < aheadChunk {
+		if e.chunk == nil && int64(len(p)) < min(aheadChunk, e.f.Info().Size()-e.at) { // else it goes into p at once
 			e.chunk = e.ask(e.at)
 		}
 		if e.chunk != nil && e.seq {
