@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -127,4 +128,50 @@ func TestFewRequests(t *testing.T) {
 	if err := f.Link(ctx, "again"); err == nil {
 		t.Error("a file without a name got one")
 	}
+}
+
+// Records that are used again are as long as they should be, whatever was in them.
+func TestRecordsAreUsedAgain(t *testing.T) {
+	for _, size := range []int{0, 1, minRecord - 1, minRecord, minRecord + 1, 100_000, maxTransfer, maxRecord} {
+		for range 3 {
+			b := newRecord(size)
+			if len(b) != size || cap(b) < size || cap(b) > 2*max(size, minRecord) {
+				t.Errorf("of %d bytes: %d with room for %d", size, len(b), cap(b))
+			}
+			release(b)
+		}
+	}
+	release(nil)
+	release(make([]byte, 10, minRecord+1)) // not one of ours
+	if b := newRecord(minRecord + 1); cap(b) != 2*minRecord {
+		t.Errorf("a strange one came back, with room for %d", cap(b))
+	}
+	// Answers of calls that run together do not run into each other.
+	s, c := export(t, nil, nil)
+	const files, size = 8, 100_000
+	for i := range files {
+		content := bytes.Repeat([]byte{byte(i)}, size)
+		if err := os.WriteFile(filepath.Join(s.Dir(), strconv.Itoa(i)), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var wg sync.WaitGroup
+	for i := range files {
+		wg.Go(func() {
+			f, err := c.Open(t.Context(), strconv.Itoa(i))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			p := make([]byte, size)
+			for range 50 {
+				clear(p)
+				if _, err := f.ReadAt(p, 0); err != nil || !bytes.Equal(p, bytes.Repeat([]byte{byte(i)}, size)) {
+					t.Errorf("file %d holds other bytes: %v", i, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -61,15 +61,16 @@ const (
 	jukeboxMax = 2 * time.Second
 )
 
-// do makes a call. decode reads the result from its status on; it may be called again after a
-// repetition. Its error means that the answer makes no sense.
+// do makes a call. decode reads the result from its status on, of which it keeps nothing; it may be called
+// again after a repetition. Its error means that the answer makes no sense.
 func (c *Client) do(ctx context.Context, p proc, name string, args io.WriterTo, decode func(*bytes.Reader) (Status, error)) error {
 	for pause := jukeboxMin; ; pause = min(2*pause, jukeboxMax) {
-		body, err := c.rpc.call(ctx, p, args)
+		body, record, err := c.rpc.call(ctx, p, args)
 		if err != nil {
 			return c.fail(p.op, name, err)
 		}
 		status, err := decode(bytes.NewReader(body))
+		release(record)
 		switch {
 		case err != nil:
 			return c.fail(p.op, name, fmt.Errorf("%w: %w", ErrProtocol, err))

@@ -127,17 +127,18 @@ func (t *transport) fault() {
 	t.next = time.Now().Add(pause/2 + rand.N(pause))
 }
 
-// call makes a call, and makes it again where that is safe, until ctx ends, which it must. The
-// error matches ErrNoAnswer, ErrProtocol or ErrClosed or is a refusal.
-func (t *transport) call(ctx context.Context, p proc, args io.WriterTo) ([]byte, error) {
+// call makes a call, and makes it again where that is safe, until ctx ends, which it must. The result is a
+// part of the record, which the caller may release. The error matches ErrNoAnswer, ErrProtocol or
+// ErrClosed or is a refusal.
+func (t *transport) call(ctx context.Context, p proc, args io.WriterTo) (result, record []byte, err error) {
 	select {
 	case t.slots <- struct{}{}:
 		defer func() { <-t.slots }()
 	case <-ctx.Done():
-		return nil, t.noAnswer(ctx, fmt.Errorf("all %d places for calls are taken", cap(t.slots)))
+		return nil, nil, t.noAnswer(ctx, fmt.Errorf("all %d places for calls are taken", cap(t.slots)))
 	}
 	if !t.silence.admit(time.Now()) {
-		return nil, fmt.Errorf("%w: it has not for a while", ErrNoAnswer)
+		return nil, nil, fmt.Errorf("%w: it has not for a while", ErrNoAnswer)
 	}
 	began := time.Now()
 	var last error
@@ -147,19 +148,19 @@ func (t *transport) call(ctx context.Context, p proc, args io.WriterTo) ([]byte,
 			xid := t.xid.Add(1)
 			frame, ferr := encode(xid, p, t.cred, args)
 			if ferr != nil {
-				return nil, ferr
+				return nil, nil, ferr
 			}
-			var record []byte
 			var sent bool
 			record, sent, err = c.roundTrip(ctx, xid, frame)
 			if err == nil {
 				t.silence.heard()
-				return resultOf(p, record)
+				result, err := resultOf(p, record)
+				return result, record, err
 			}
 			c.suspect()
 			t.silence.missed(ctx, began)
 			if sent && !p.repeat {
-				return nil, fmt.Errorf("%w: %w", ErrUnknownOutcome, t.noAnswer(ctx, err))
+				return nil, nil, fmt.Errorf("%w: %w", ErrUnknownOutcome, t.noAnswer(ctx, err))
 			}
 			if sent && p.repeated != nil {
 				*p.repeated = true
@@ -171,7 +172,7 @@ func (t *transport) call(ctx context.Context, p proc, args io.WriterTo) ([]byte,
 		}
 		if ctx.Err() != nil || t.life.Err() != nil || errors.Is(err, ErrProtocol) {
 			t.silence.missed(ctx, began)
-			return nil, t.noAnswer(ctx, last)
+			return nil, nil, t.noAnswer(ctx, last)
 		}
 	}
 }
