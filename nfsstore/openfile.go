@@ -101,13 +101,14 @@ func (o *openFile) Read(p []byte) (int, error) {
 
 // ReadAt is an [io.ReaderAt].
 func (o *openFile) ReadAt(p []byte, off int64) (n int, err error) {
-	if !o.s.gate.apart {
-		n, err = o.retry(func(f vol.File) (int, error) { return f.ReadAt(p, off) })
-		return n, o.fail("read", err)
-	}
-	for n < len(p) && err == nil {
+	for first := true; first || n < len(p) && err == nil; first = false {
 		var k int
-		k, err = o.retry(func(f vol.File) (int, error) { return o.apart(f, p[n:], off+int64(n)) })
+		k, err = o.retry(func(f vol.File) (int, error) {
+			if o.s.gate.apart {
+				return o.apart(f, p[n:], off+int64(n))
+			}
+			return f.ReadAt(p[n:], off+int64(n))
+		})
 		n += k
 	}
 	return n, o.fail("read", err)
@@ -149,7 +150,11 @@ func (o *openFile) retry(read func(vol.File) (int, error)) (int, error) {
 		return 0, err
 	}
 	n, err := read(f)
-	if n > 0 || !isStale(err) && !errors.Is(err, fs.ErrClosed) {
+	switch {
+	case n > 0 && isStale(err):
+		err = nil // what the client still had; the next read begins anew
+		fallthrough
+	case n > 0 || !isStale(err) && !errors.Is(err, fs.ErrClosed):
 		o.touch(n)
 		return n, err
 	}

@@ -8,12 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sugarlabs/beamrider/nfsstore/faultvol"
 	"github.com/sugarlabs/beamrider/nfsstore/memvol"
+	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
 // onMemory returns a store on a volume that can lose its power and have faults.
@@ -77,6 +79,74 @@ func TestOpenFileIsForgotten(t *testing.T) {
 					t.Error(err)
 				}
 			})
+		}
+	}
+}
+
+// A partial file gives what the client has still, along with the error.
+type partialVolume struct {
+	vol.Vol
+	opened int
+}
+
+func (v *partialVolume) Open(ctx context.Context, name string) (vol.File, error) {
+	f, err := v.Vol.Open(ctx, name)
+	if v.opened++; v.opened > 1 || err != nil {
+		return f, err
+	}
+	return partialFile{f}, nil
+}
+
+type partialFile struct{ vol.File }
+
+func (f partialFile) ReadAt(p []byte, off int64) (int, error) {
+	const has = 5000
+	if off >= has {
+		return 0, syscall.ESTALE
+	}
+	n, err := f.File.ReadAt(p[:min(int64(len(p)), has-off)], off)
+	if err == nil && n < len(p) {
+		err = syscall.ESTALE
+	}
+	return n, err
+}
+
+func (f partialFile) Read(p []byte) (int, error) {
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	n, err := f.ReadAt(p, at)
+	if _, serr := f.Seek(int64(n), io.SeekCurrent); serr != nil {
+		return n, serr
+	}
+	return n, err
+}
+
+func TestOpenFileIsForgottenInTheMiddle(t *testing.T) {
+	b := content(1, 300_000)
+	for _, apart := range []bool{false, true} {
+		for _, at := range []bool{false, true} {
+			s, _, _ := onMemory(t, nil)
+			mustPut(t, s, "a", b)
+			s.vol, s.gate.apart = &partialVolume{Vol: s.vol}, apart
+			f, err := s.Open(t.Context(), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len(b))
+			var n int
+			if at {
+				n, err = f.(io.ReaderAt).ReadAt(got, 0)
+			} else {
+				n, err = io.ReadFull(f, got)
+			}
+			if err != nil || !bytes.Equal(got, b) {
+				t.Errorf("apart %v, ReadAt %v: %d bytes, %v", apart, at, n, err)
+			}
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

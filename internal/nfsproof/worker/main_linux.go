@@ -35,6 +35,7 @@ var commands = map[string]func(ctx context.Context, args []string) error{
 	"look":     look,
 	"hang":     hang,
 	"serve":    serve,
+	"stale":    stale,
 	"rename":   renamed,
 }
 
