@@ -157,7 +157,7 @@ func (m *mirror) pause() time.Duration {
 	if m.stats.Away && !m.look.IsZero() && m.look.Before(at) {
 		at = m.look
 	}
-	if m.all != nil && m.comparing == nil && m.compareAt.Before(at) {
+	if m.all != nil && m.comparing == nil && !m.waitsForRoom() && m.compareAt.Before(at) {
 		at = m.compareAt
 	}
 	return max(time.Until(at), 0)

@@ -36,17 +36,20 @@ func (c *comparison) newer(name string) {
 	c.changed[name] = struct{}{}
 }
 
-// timeToCompare reports whether everything is to be compared now. What was forgotten waits until
-// there is room for much of it.
+// timeToCompare reports whether everything is to be compared now.
 func (m *mirror) timeToCompare() bool {
 	switch {
 	case m.all == nil || m.comparing != nil:
 		return false
-	case m.forgotten > 0 && m.compareBackoff == 0:
-		return len(m.jobs) < m.pending/2
+	case m.waitsForRoom():
+		return len(m.jobs) <= m.pending/2
 	}
 	return !m.compareAt.After(time.Now())
 }
+
+// waitsForRoom reports whether everything is to be compared as soon as there is room for much of what was
+// forgotten. That comes by what is dealt with, and not by time.
+func (m *mirror) waitsForRoom() bool { return m.forgotten > 0 && m.compareBackoff == 0 }
 
 // unknown reports whether there may be more to do than is known.
 func (m *mirror) unknown() bool { return m.all != nil && (m.stats.Reconciled == 0 || m.forgotten > 0) }
