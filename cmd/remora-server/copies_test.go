@@ -79,6 +79,10 @@ func TestTheSecondCopyIsAway(t *testing.T) {
 	if code != 1 || !strings.Contains(out, "second copy") || !strings.Contains(out, "files.copies = 1") {
 		t.Errorf("status: exit status %d\n%s", code, out)
 	}
+	out, _, code = runProgramIn(t, env, "doctor", "--data", data)
+	if code == 0 || !strings.Contains(out, "files probe "+server.URL()) {
+		t.Errorf("doctor: exit status %d\n%s", code, out)
+	}
 	s.offersAll([]imported{one})
 	server.Start()
 	eventually(t, "it is taken in", func() bool { return s.send(late, importToken).status == http.StatusCreated })

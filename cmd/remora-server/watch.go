@@ -107,7 +107,7 @@ kept, and removes again.
 func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 	conf := a.config
 	d := doctor.Config{
-		Listen: []string{conf.listen}, SiteURL: conf.siteURL, DataDir: conf.dataDir, Files: conf.files(),
+		Listen: []string{conf.listen}, SiteURL: conf.siteURL, DataDir: conf.dataDir, Files: conf.files(), Second: conf.second(),
 		Secrets: []string{filepath.Join(conf.dataDir, keyFile)}, TrackFile: conf.trackFile, Keepalived: c.Keepalived,
 		Servers: conf.nodes, Strict: conf.mode == string(promote.Strict), Promoter: conf.promoter, Replication: conf.replication,
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 
 	"github.com/sugarlabs/beamrider/internal/mariaurl"
@@ -19,6 +18,7 @@ type Config struct {
 	SiteURL    string
 	DataDir    string
 	Files      string   // a folder or a URL
+	Second     string   // the second place of the files; "": none
 	Secrets    []string // files that hold secrets; those that are absent do not count
 	TrackFile  string   // "": none
 	Keepalived string   // its configuration file; looked at where there is a track file
@@ -47,14 +47,10 @@ func Look(ctx context.Context, c Config) (all []monitor.Result, err error) {
 		folder.Filesystem = "" // not there yet
 	}
 	all = append(all, folder.Results()...)
-	if u, err := url.Parse(c.Files); err == nil && u.Scheme == "nfs" {
-		export := monitor.Export{Host: u.Hostname()}
-		if export.Addrs, err = net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname()); err != nil {
-			export.Addrs = nil // which is what it then finds
-		}
-		all = append(all, export.Results()...)
-	}
 	all = append(all, files(ctx, c.Files)...)
+	if c.Second != "" {
+		all = append(all, files(ctx, c.Second)...)
+	}
 	var secrets []string
 	for _, path := range c.Secrets {
 		if _, err := os.Stat(path); err == nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
+	"net/url"
 	"time"
 
 	"github.com/sugarlabs/beamrider/internal/monitor"
@@ -13,9 +15,21 @@ import (
 // filesWait is how long the place of the files may take for all that is tried there.
 const filesWait = 15 * time.Second
 
-// files tries out the place of the files, and judges how it is mounted. One that is not there yet is
+// files looks at a place of the files: who can reach it, and what it can do.
+func files(ctx context.Context, place string) (all []monitor.Result) {
+	if u, err := url.Parse(place); err == nil && u.Scheme == "nfs" {
+		export := monitor.Export{Host: u.Hostname()}
+		if export.Addrs, err = net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname()); err != nil {
+			export.Addrs = nil // which is what it then finds
+		}
+		all = export.Results()
+	}
+	return append(all, tryOut(ctx, place)...)
+}
+
+// tryOut tries out a place of the files, and judges how it is mounted. One that is not there yet is
 // none of its business.
-func files(ctx context.Context, place string) []monitor.Result {
+func tryOut(ctx context.Context, place string) []monitor.Result {
 	ctx, cancel := context.WithTimeout(ctx, filesWait)
 	defer cancel()
 	r, err := nfsstore.Probe(ctx, place)
@@ -26,7 +40,7 @@ func files(ctx context.Context, place string) []monitor.Result {
 		return monitor.Result{Name: "files", Finding: monitor.Finding{Level: l, Summary: summary, Next: next}}
 	}
 	if err != nil {
-		return []monitor.Result{one(monitor.Unknown, "What "+place+" can do is not known: "+err.Error(), "remora-server files probe")}
+		return []monitor.Result{one(monitor.Unknown, "What "+place+" can do is not known: "+err.Error(), "remora-server files probe "+place)}
 	}
 	return placeResults(place, &r)
 }
@@ -43,7 +57,7 @@ func placeResults(place string, r *nfsstore.Report) (out []monitor.Result) {
 		}
 		f := monitor.Finding{Level: level, Summary: a.Text}
 		if level != monitor.OK {
-			f.Next = "remora-server files probe says more."
+			f.Next = "remora-server files probe " + place + " says more."
 		}
 		out = append(out, monitor.Result{Name: "files", Finding: f})
 	}

@@ -19,7 +19,7 @@ func TestResultsOfAProbe(t *testing.T) {
 		"nothing": {nil, []string{"ok: Files may be kept in /srv. "}},
 		"all kinds": {
 			[]nfsstore.Advice{{Level: nfsstore.LevelError, Text: "e"}, {Level: nfsstore.LevelWarn, Text: "w"}, {Level: nfsstore.LevelInfo, Text: "i"}},
-			[]string{"bad: e remora-server files probe says more.", "warn: w remora-server files probe says more.", "ok: i "},
+			[]string{"bad: e remora-server files probe /srv says more.", "warn: w remora-server files probe /srv says more.", "ok: i "},
 		},
 	} {
 		var got []string

@@ -112,6 +112,7 @@ func Open(ctx context.Context, c Config) (_ *Files, err error) {
 
 // samePath reports whether two places are written alike, or are one folder.
 func samePath(a, b string) bool {
+	a, b = strings.TrimPrefix(a, "file://"), strings.TrimPrefix(b, "file://")
 	if a == b || filepath.Clean(a) == filepath.Clean(b) {
 		return true
 	}

@@ -316,7 +316,7 @@ func TestOnePlaceIsNotTwo(t *testing.T) {
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	for _, second := range []string{dir, dir + "/", link} {
+	for _, second := range []string{dir, dir + "/", link, "file://" + link} {
 		_, err := Open(t.Context(), Config{Main: dir, Second: second})
 		if e, ok := errors.AsType[*remora.Error](err); !ok || e.Kind != remora.KindInvalid || !strings.Contains(e.Message, dir) {
 			t.Errorf("%s as a second place of %s: %v", second, dir, err)
