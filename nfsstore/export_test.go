@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -161,6 +162,23 @@ func TestServerIsFrozen(t *testing.T) {
 		"Link":   func(ctx context.Context) error { return s.Link(ctx, "a/b", "a/d") },
 		"Remove": func(ctx context.Context) error { return s.Remove(ctx, "a/x") },
 		"Space":  func(ctx context.Context) error { _, _, err := s.Space(ctx); return err },
+		"Stat":   func(ctx context.Context) error { _, err := s.Stat(ctx, "a/b"); return err },
+		"List": func(ctx context.Context) (last error) {
+			for _, err := range s.List(ctx, "a") {
+				last = err
+			}
+			return last
+		},
+		"FS":    func(ctx context.Context) error { _, err := fs.ReadFile(s.FS(ctx), "a/b"); return err },
+		"Scrub": func(ctx context.Context) error { _, err := s.Scrub(ctx, nil); return err },
+		"Scrub of a list": func(ctx context.Context) error {
+			_, err := s.Scrub(ctx, &ScrubOptions{Expected: expect(slices.Repeat([]Expected{{"a/b", -1, nil}}, 10)...)})
+			return err
+		},
+		"Repair": func(ctx context.Context) error {
+			return s.Repair(ctx, Expected{"a/b", 1, sumOf([]byte("x"))}, strings.NewReader("x"))
+		},
+		"Health": func(ctx context.Context) error { _, err := s.Health(ctx); return err },
 		"Sweep":  func(ctx context.Context) error { _, err := s.Sweep(ctx, 0); return err },
 	} {
 		wg.Go(func() {

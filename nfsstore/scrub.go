@@ -177,7 +177,7 @@ func (c *scrub) feed(ctx context.Context, work chan<- scrubJob) error {
 		case work <- job:
 			return nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return c.s.fail("scrub", job.Name, reading, ctx.Err())
 		}
 	}
 	if c.o.Expected != nil {

@@ -233,6 +233,12 @@ type readFile struct {
 
 func (f readFile) Read(p []byte) (int, error) { return f.r.Read(p) }
 
+func (f readFile) Detach() {
+	if d, ok := f.File.(vol.Detacher); ok {
+		d.Detach()
+	}
+}
+
 // What goes wrong with one file is a problem, what goes wrong with all ends the scrub, and what goes
 // wrong once is neither.
 func TestScrubTellsFaultsApart(t *testing.T) {
@@ -363,6 +369,23 @@ func TestScrubOfAFrozenServer(t *testing.T) {
 	_, err := s.Scrub(t.Context(), &ScrubOptions{Progress: func(ScrubStats) { once.Do(server.Stop) }})
 	if !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v, want ErrUnavailable", err)
+	}
+	// Its context ends it also in the middle of a file.
+	server.Cont()
+	var freeze sync.Once
+	patient := openStore(t, server.URL(), nil) // with 30 seconds
+	patient.vol = &hookVolume{Vol: patient.vol, after: func(_ string, f vol.File) vol.File {
+		return readFile{f, io.MultiReader(io.LimitReader(f, 1000), readFunc(func(p []byte) (int, error) {
+			freeze.Do(server.Stop)
+			return f.Read(p)
+		}))}
+	}}
+	began := time.Now()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	time.AfterFunc(time.Second, cancel)
+	if _, err := patient.Scrub(ctx, nil); !errors.Is(err, context.Canceled) || time.Since(began) > 8*time.Second {
+		t.Errorf("in the middle of a file: %v after %v, want context.Canceled at once", err, time.Since(began))
 	}
 	server.Cont()
 	until(t, "scrubbing", func() error {

@@ -11,19 +11,19 @@ import (
 	"github.com/sugarlabs/beamrider/nfsstore/vol"
 )
 
-// openFor opens a file that may be read for longer than its opening may take.
+// openFor opens a file that may be read for longer than its opening may take. Its reads end with ctx.
 func (s *Store) openFor(ctx context.Context, name string, wait time.Duration) (vol.File, fs.FileInfo, error) {
+	if !s.gate.apart {
+		return s.open(ctx, name) // whose volume keeps the time of ctx, and has one of its own
+	}
 	stall, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	f, info, err := s.open(stall, name)
-	if f, ok := f.(vol.Detacher); ok && err == nil {
-		f.Detach() // its reads have a time-out of their own
-	}
-	return f, info, err
+	return s.open(stall, name)
 }
 
-// A stallReader reads a file inside the gate of its store, each time for no longer than scrubStall, and
-// keeps to a pace. The buffers that it was given must not be used again after an error of a context.
+// A stallReader reads a file inside the gate of its store, each time for no longer than that lets reads
+// take, and keeps to a pace. The buffers that it was given must not be used again after an error of a
+// context.
 type stallReader struct {
 	ctx  context.Context
 	s    *Store
@@ -32,7 +32,7 @@ type stallReader struct {
 }
 
 func (r *stallReader) Read(p []byte) (int, error) {
-	stall, cancel := context.WithTimeout(r.ctx, scrubStall)
+	stall, cancel := context.WithTimeout(r.ctx, r.s.readTimeout)
 	defer cancel()
 	n, err := gatedReader{ctx: stall, g: r.s.gate, r: r.f}.Read(p[:r.pace.Piece(len(p))])
 	if werr := r.pace.Wait(r.ctx, n); err == nil {
