@@ -87,54 +87,22 @@ type kernelHandles struct {
 	root  int
 	mount int // the number of what is mounted there
 	dev   uint64
+	known known
 }
 
-func newKernelHandles(root int, dev uint64) (k kernelHandles, err error) {
-	_, k.mount, err = unix.NameToHandleAt(root, "", unix.AT_EMPTY_PATH)
-	k.root, k.dev = root, dev
-	return k, err
+func newKernelHandles(root int, dev uint64) (*kernelHandles, error) {
+	_, mount, err := unix.NameToHandleAt(root, "", unix.AT_EMPTY_PATH)
+	return &kernelHandles{root: root, mount: mount, dev: dev}, err
 }
 
-func (kernelHandles) kind() byte { return kindKernel }
+func (*kernelHandles) kind() byte { return kindKernel }
 
-func (kernelHandles) of(fd int, _ *unix.Stat_t) ([]byte, error) {
+func (*kernelHandles) of(fd int, _ *unix.Stat_t) ([]byte, error) {
 	h, _, err := unix.NameToHandleAt(fd, "", unix.AT_EMPTY_PATH)
 	if err != nil {
 		return nil, err
 	}
 	return kernelID(&h)
-}
-
-// glance is of, with the attributes, for a name in a directory, without opening anything, which halves
-// the cost of listings. It is not ok whenever both may not be of the same file.
-func (k kernelHandles) glance(dir int, name string, st *unix.Stat_t) (id []byte, ok bool) {
-	if unix.Fstatat(dir, name, st, unix.AT_SYMLINK_NOFOLLOW) != nil {
-		return nil, false
-	}
-	h, mount, err := unix.NameToHandleAt(dir, name, 0)
-	if err != nil || mount != k.mount || uint64(st.Dev) != k.dev {
-		return nil, false
-	}
-	if ino, known := numberIn(h.Type(), h.Bytes()); !known || ino != uint64(st.Ino) {
-		return nil, false
-	}
-	id, err = kernelID(&h)
-	return id, err == nil
-}
-
-// numberIn returns the number of the file that a handle is for, where its form is known: that of ext4
-// and others, of tmpfs, and of XFS with large numbers.
-func numberIn(typ int32, b []byte) (ino uint64, known bool) {
-	const inoGen, xfs = 1, 0x81
-	switch {
-	case typ == inoGen && len(b) == 8:
-		return uint64(binary.NativeEndian.Uint32(b)), true
-	case typ == inoGen && len(b) == 12:
-		return uint64(binary.NativeEndian.Uint32(b[4:])) | uint64(binary.NativeEndian.Uint32(b[8:]))<<32, true
-	case typ == xfs && len(b) == 12:
-		return binary.NativeEndian.Uint64(b), true
-	}
-	return 0, false
 }
 
 func kernelID(h *unix.FileHandle) ([]byte, error) {
@@ -145,7 +113,7 @@ func kernelID(h *unix.FileHandle) ([]byte, error) {
 	return append(id, h.Bytes()...), nil
 }
 
-func (k kernelHandles) open(id []byte) (int, error) {
+func (k *kernelHandles) open(id []byte) (int, error) {
 	if len(id) < 4 {
 		return -1, unix.ESTALE
 	}
@@ -162,6 +130,6 @@ func (k kernelHandles) open(id []byte) (int, error) {
 	}
 }
 
-func (kernelHandles) room() error                 { return nil }
-func (kernelHandles) seen(uint64, uint64, string) {}
-func (kernelHandles) gone(uint64, uint64, string) {}
+func (*kernelHandles) room() error                 { return nil }
+func (*kernelHandles) seen(uint64, uint64, string) {}
+func (*kernelHandles) gone(uint64, uint64, string) {}

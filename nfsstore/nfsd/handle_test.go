@@ -292,7 +292,7 @@ func FuzzHandle(f *testing.F) {
 			t.Errorf("%x was taken for %x", fh, again)
 		}
 		// Whatever has a good seal must still be safe to open.
-		k := kernelHandles{root: -1}
+		k := &kernelHandles{root: -1}
 		if fd, err := k.open(file); err == nil {
 			t.Errorf("%x was opened as %d", file, fd)
 		}

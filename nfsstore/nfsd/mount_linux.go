@@ -143,17 +143,17 @@ func (c *call) mountStatus(err error) mount.Mountstat3 {
 }
 
 func dump(c *call) (io.WriterTo, error) {
-	var p page
+	var p lines
 	c.se.mounts.mu.Lock()
 	defer c.se.mounts.mu.Unlock()
 	for e := c.se.mounts.old.Front(); e != nil; e = e.Next() {
 		m := e.Value.(mounted)
 		p.words(1)
-		p.opaque([]byte(m.client.String()))
-		p.opaque([]byte(m.dir))
+		p.text(m.client.String())
+		p.text(m.dir)
 	}
 	p.words(0)
-	return &p.Buffer, nil
+	return &p, nil
 }
 
 func umnt(c *call) (io.WriterTo, error) {
@@ -174,19 +174,19 @@ func umntall(c *call) (io.WriterTo, error) {
 
 // exportList tells a client of the exports that it may mount, and for whom they are.
 func exportList(c *call) (io.WriterTo, error) {
-	var p page
+	var p lines
 	for _, ex := range c.se.exports {
 		if ex.rule(c.from) == nil {
 			continue
 		}
 		p.words(1)
-		p.opaque([]byte(ex.Name))
+		p.text(ex.Name)
 		for _, cl := range ex.Clients {
 			p.words(1)
-			p.opaque([]byte(cl.Net.String()))
+			p.text(cl.Net.String())
 		}
 		p.words(0)
 	}
 	p.words(0)
-	return &p.Buffer, nil
+	return &p, nil
 }

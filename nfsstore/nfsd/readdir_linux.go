@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/buildbarn/go-xdr/pkg/protocols/nfsv3"
 	"golang.org/x/sys/unix"
@@ -48,12 +49,12 @@ func (c *call) list(fh []byte, l *listing) (io.WriterTo, error) {
 	}
 	t, err := c.target(fh)
 	defer t.release()
-	var b *bytes.Buffer
+	var p *page
 	if err == nil {
-		b, err = t.list(l)
+		p, err = t.list(l)
 	}
 	if err == nil {
-		return b, nil
+		return p, nil
 	}
 	if l.plus {
 		return &nfsv3.Readdirplus3res_default{Status: c.status(err), Resfail: nfsv3.Readdirplus3resfail{DirAttributes: t.after()}}, nil
@@ -71,7 +72,7 @@ func (t target) cookieVerifier() [8]byte {
 }
 
 // list makes the result of a READDIR or READDIRPLUS.
-func (t target) list(l *listing) (*bytes.Buffer, error) {
+func (t target) list(l *listing) (*page, error) {
 	st, err := t.stat()
 	if err != nil {
 		return nil, err
@@ -100,23 +101,22 @@ func (t target) list(l *listing) (*bytes.Buffer, error) {
 			return nil, statusBadCookie
 		}
 	}
-	p := page{listing: l, t: t, dir: &st, full: full}
-	p.words(uint32(nfsv3.NFS3_OK))
-	if _, err := t.ex.postAttr(&st).WriteTo(&p); err != nil {
-		return nil, err
-	}
-	p.Write(verf[:])
+	p := &page{listing: l, t: t, dir: &st, full: full}
+	p.grow(min(l.maxcount, 8<<10))
+	attr := t.ex.fattr(&st)
+	p.words(uint32(nfsv3.NFS3_OK), 1)
+	p.b = append(appendFattr(p.b, &attr), verf[:]...)
 	eof, err := p.fill(fd)
 	if err != nil {
 		return nil, err
 	}
 	p.words(0, eof) // no more entries
-	return &p.Buffer, nil
+	return p, nil
 }
 
-// A page is the part of a directory that fits into a reply.
+// A page is the part of a directory that fits into a reply, as a result that is sent without a copy.
 type page struct {
-	bytes.Buffer
+	lines
 	*listing
 	t       target
 	dir     *unix.Stat_t
@@ -125,10 +125,37 @@ type page struct {
 	entries int
 }
 
-func (p *page) words(vs ...uint32) { writeWords(&p.Buffer, vs...) }
+// lines are numbers and texts, encoded.
+type lines struct{ b []byte }
 
-func (p *page) long(v uint64) {
-	p.Write(binary.BigEndian.AppendUint64(p.AvailableBuffer(), v))
+// WriteTo writes nothing: all of it is in the tail.
+func (l *lines) WriteTo(io.Writer) (int64, error) { return 0, nil }
+
+func (l *lines) tail() ([]byte, func()) { return l.b, nil }
+
+func (l *lines) grow(n int) { l.b = slices.Grow(l.b, n) }
+
+func (l *lines) words(vs ...uint32) {
+	for _, v := range vs {
+		l.b = binary.BigEndian.AppendUint32(l.b, v)
+	}
+}
+
+func (l *lines) long(v uint64) { l.b = binary.BigEndian.AppendUint64(l.b, v) }
+
+func (l *lines) opaque(b []byte) {
+	l.words(uint32(len(b)))
+	l.b = append(l.b, b...)
+	var zero [3]byte
+	l.b = append(l.b, zero[:(4-len(b)%4)%4]...)
+}
+
+// text is opaque for a string.
+func (l *lines) text(s string) {
+	l.words(uint32(len(s)))
+	l.b = append(l.b, s...)
+	var zero [3]byte
+	l.b = append(l.b, zero[:(4-len(s)%4)%4]...)
 }
 
 // fill adds entries until the directory or the room ends. eof is 1 in the first case.
@@ -197,16 +224,17 @@ func (p *page) add(e *dirent) (fits bool, err error) {
 	if p.dircount > 0 && p.entries > 0 && p.names+8+4+name+8 > p.dircount {
 		return false, nil
 	}
-	var ch child
+	var fh []byte
+	var attr nfsv3.Fattr3
 	switch {
 	case e.name == "..":
 		if p.dir.Ino == p.t.ex.rootIno {
 			e.ino = uint64(p.dir.Ino) // what is above is not to be seen
 		}
 	case p.full && e.name == ".":
-		ch = child{st: *p.dir, fh: []byte(p.t.fh)}
+		fh, attr = []byte(p.t.fh), p.t.ex.fattr(p.dir)
 	case p.full:
-		ch, err = p.child(e.name)
+		fh, attr, err = p.child(e.name)
 		switch {
 		case err == nil:
 		case errors.Is(err, unix.ENOENT):
@@ -218,21 +246,25 @@ func (p *page) add(e *dirent) (fits bool, err error) {
 	}
 	if p.plus {
 		size += 4 + 4
-		if ch.fh != nil {
-			size += nfsv3.Fattr3EncodedSizeBytes + 4 + (len(ch.fh)+3)&^3
+		if fh != nil {
+			size += nfsv3.Fattr3EncodedSizeBytes + 4 + (len(fh)+3)&^3
 		}
 	}
-	if p.Len()+size+tailSize > p.maxcount {
+	if len(p.b)+size+tailSize > p.maxcount {
 		return false, nil
 	}
 	p.words(1)
 	p.long(e.ino)
-	p.opaque([]byte(e.name))
+	p.text(e.name)
 	p.long(e.cookie)
-	if p.plus {
-		if err := p.rest(&ch); err != nil {
-			return false, err
-		}
+	switch {
+	case fh != nil:
+		p.words(1)
+		p.b = appendFattr(p.b, &attr)
+		p.words(1)
+		p.opaque(fh)
+	case p.plus:
+		p.words(0, 0)
 	}
 	p.names += 8 + 4 + name + 8
 	p.entries++
@@ -240,39 +272,17 @@ func (p *page) add(e *dirent) (fits bool, err error) {
 }
 
 // child looks a name up, of which only what it tells is kept.
-func (p *page) child(name string) (ch child, err error) {
+func (p *page) child(name string) (fh []byte, attr nfsv3.Fattr3, err error) {
 	ex := p.t.ex
-	if k, is := ex.files.(kernelHandles); is {
-		if id, ok := k.glance(p.t.path, name, &ch.st); ok {
-			ch.fh = ex.sealed(k.kind(), id)
-			return ch, nil
+	if k, is := ex.files.(*kernelHandles); is {
+		var x unix.Statx_t
+		if id, ok := k.glance(p.t.path, name, &x); ok {
+			return ex.sealed(k.kind(), id), ex.fattrx(&x), nil
 		}
 	}
-	if ch, err = ex.child(p.t.path, uint64(p.dir.Ino), name); err != nil {
-		return child{}, err
+	ch, err := ex.child(p.t.path, uint64(p.dir.Ino), name)
+	if err != nil {
+		return nil, attr, err
 	}
-	return ch, unix.Close(ch.fd)
-}
-
-// rest adds what only READDIRPLUS tells.
-func (p *page) rest(ch *child) error {
-	if ch.fh == nil {
-		p.words(0, 0)
-		return nil
-	}
-	p.words(1)
-	attr := p.t.ex.fattr(&ch.st)
-	if _, err := attr.WriteTo(p); err != nil {
-		return err
-	}
-	p.words(1)
-	p.opaque(ch.fh)
-	return nil
-}
-
-func (p *page) opaque(b []byte) {
-	p.words(uint32(len(b)))
-	p.Write(b)
-	var zero [3]byte
-	p.Write(zero[:(4-len(b)%4)%4])
+	return ch.fh, ex.fattr(&ch.st), unix.Close(ch.fd)
 }
