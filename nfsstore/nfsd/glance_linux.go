@@ -9,9 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// glance is of and stat for a name in a directory, without opening anything, which is the most of a
-// listing's cost. It is not ok whenever both may not be of the same file.
-func (k *kernelHandles) glance(dir int, name string, x *unix.Statx_t) (id []byte, ok bool) {
+// glance finds the handle and the attributes of a name in a directory, without opening anything, which
+// is the most of a listing's cost. It is not ok whenever both may not be of the same file.
+func (ex *export) glance(dir int, name string, x *unix.Statx_t) (fh []byte, ok bool) {
+	k, is := ex.files.(*kernelHandles)
+	if !is {
+		return nil, false
+	}
 	const want = unix.STATX_BASIC_STATS | unix.STATX_BTIME | unix.STATX_MNT_ID
 	if unix.Statx(dir, name, unix.AT_SYMLINK_NOFOLLOW, want, x) != nil || x.Mask&unix.STATX_MNT_ID == 0 {
 		return nil, false
@@ -22,8 +26,8 @@ func (k *kernelHandles) glance(dir int, name string, x *unix.Statx_t) (id []byte
 	born := int64(0)
 	if x.Mask&unix.STATX_BTIME != 0 {
 		born = x.Btime.Sec*1e9 + int64(x.Btime.Nsec)
-		if id = k.known.get(x.Ino, born); id != nil {
-			return id, true
+		if fh = k.known.get(x.Ino, born); fh != nil {
+			return fh, true
 		}
 	}
 	h, mount, err := unix.NameToHandleAt(dir, name, 0)
@@ -33,11 +37,13 @@ func (k *kernelHandles) glance(dir int, name string, x *unix.Statx_t) (id []byte
 	if ino, known := numberIn(h.Type(), h.Bytes()); !known || ino != x.Ino {
 		return nil, false
 	}
-	if id, err = kernelID(&h); err != nil {
+	id, err := kernelID(&h)
+	if err != nil {
 		return nil, false
 	}
-	k.known.put(x.Ino, born, id)
-	return id, true
+	fh = ex.sealed(k.kind(), id)
+	k.known.put(x.Ino, born, fh)
+	return fh, true
 }
 
 // numberIn returns the number of the file that a handle is for, where its form is known: that of ext4
@@ -55,7 +61,7 @@ func numberIn(typ int32, b []byte) (ino uint64, known bool) {
 	return 0, false
 }
 
-// known are the ids of files that were listed. A number is used again for other files, which are born
+// known are the handles of files that were listed. A number is used again for other files, which are born
 // later: so only files are kept that were not born just now, when another could be born at the same time
 // of a coarse clock.
 type known struct {
@@ -65,7 +71,7 @@ type known struct {
 
 type knownFile struct {
 	born int64 // nanoseconds
-	id   []byte
+	fh   []byte
 }
 
 // Bounds of what is kept: how many, and how old at least.
@@ -78,12 +84,12 @@ func (k *known) get(ino uint64, born int64) []byte {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if f, ok := k.m[ino]; ok && f.born == born {
-		return f.id
+		return f.fh
 	}
 	return nil
 }
 
-func (k *known) put(ino uint64, born int64, id []byte) {
+func (k *known) put(ino uint64, born int64, fh []byte) {
 	if born == 0 || born > time.Now().Add(-knownAge).UnixNano() {
 		return
 	}
@@ -92,7 +98,7 @@ func (k *known) put(ino uint64, born int64, id []byte) {
 	if k.m == nil || len(k.m) >= maxKnown {
 		k.m = make(map[uint64]knownFile)
 	}
-	k.m[ino] = knownFile{born, id}
+	k.m[ino] = knownFile{born, fh}
 }
 
 // fattrx is fattr of what statx says.

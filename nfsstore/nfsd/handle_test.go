@@ -4,14 +4,18 @@ package nfsd
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/buildbarn/go-xdr/pkg/protocols/nfsv3"
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
 
@@ -212,6 +216,98 @@ func TestNumberUsedAgain(t *testing.T) {
 			}
 			t.Log("the file system did not use the number again")
 		})
+	}
+}
+
+// TestGlance looks whether a listing tells the same as a lookup, of files that are known and of new ones.
+func TestGlance(t *testing.T) {
+	s := start(t, nil, nil)
+	old := time.Now().Add(-2 * knownAge)
+	for i := range 20 {
+		path := filepath.Join(s.dir, fmt.Sprint("f", i))
+		if err := errors.Join(os.WriteFile(path, content(uint64(i), i*100), 0o640), os.Chtimes(path, old, old)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(s.dir, "d"), 0o711), os.Symlink("f1", filepath.Join(s.dir, "l"))); err != nil {
+		t.Fatal(err)
+	}
+	c := s.raw(root)
+	dir := c.root()
+	for round := range 3 {
+		stat, in := c.nfs(17, dir, long(0), long(0), number(1<<16), number(1<<16))
+		var ok nfsv3.Readdirplus3resok
+		if _, err := ok.ReadFrom(in); stat != 0 || err != nil {
+			t.Fatal(name(stat), err)
+		}
+		n := 0
+		for e := ok.Reply.Entries; e != nil; e = e.Nextentry {
+			if e.Name == "." || e.Name == ".." {
+				continue
+			}
+			n++
+			stat, in := c.nfs(3, dir, text(e.Name))
+			var want nfsv3.Lookup3resok
+			if _, err := want.ReadFrom(in); stat != 0 || err != nil {
+				t.Fatal(name(stat), err)
+			}
+			got := []any{e.NameAttributes, e.NameHandle}
+			if diff := cmp.Diff([]any{want.ObjAttributes, &nfsv3.PostOpFh3_TRUE{Handle: want.Object}}, got); diff != "" {
+				t.Errorf("round %d, %s: %s", round, e.Name, diff)
+			}
+		}
+		if n != 22 {
+			t.Errorf("round %d: %d names", round, n)
+		}
+		// The same numbers, very likely, for other files.
+		for i := range 10 {
+			path := filepath.Join(s.dir, fmt.Sprint("f", i))
+			if err := errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestKnown keeps handles of files that are old enough, and no others.
+func TestKnown(t *testing.T) {
+	now := time.Now()
+	var k known
+	k.put(1, now.Add(-2*knownAge).UnixNano(), []byte("old"))
+	k.put(2, now.UnixNano(), []byte("new"))
+	k.put(3, 0, []byte("nobody knows"))
+	if got := k.get(1, now.Add(-2*knownAge).UnixNano()); string(got) != "old" {
+		t.Errorf("an old file: %q", got)
+	}
+	for _, tt := range []struct {
+		ino  uint64
+		born int64
+	}{{1, now.UnixNano()}, {2, now.UnixNano()}, {3, 0}, {4, 0}} {
+		if got := k.get(tt.ino, tt.born); got != nil {
+			t.Errorf("%d, born %d: %q", tt.ino, tt.born, got)
+		}
+	}
+	for i := range uint64(maxKnown + 10) {
+		k.put(i, 1, []byte("x"))
+	}
+	if len(k.m) > maxKnown {
+		t.Errorf("%d are kept", len(k.m))
+	}
+}
+
+// TestFattr compares what is encoded by hand with the bindings.
+func TestFattr(t *testing.T) {
+	a := nfsv3.Fattr3{
+		Type: 1, Mode: 2, Nlink: 3, Uid: 4, Gid: 5, Size: 6 << 40, Used: 7 << 40, Rdev: nfsv3.Specdata3{Specdata1: 8, Specdata2: 9},
+		Fsid: 10 << 40, Fileid: 11 << 40, Atime: nfsv3.Nfstime3{Seconds: 12, Nseconds: 13},
+		Mtime: nfsv3.Nfstime3{Seconds: 14, Nseconds: 15}, Ctime: nfsv3.Nfstime3{Seconds: 16, Nseconds: 17},
+	}
+	var want bytes.Buffer
+	if _, err := a.WriteTo(&want); err != nil {
+		t.Fatal(err)
+	}
+	if got := appendFattr(nil, &a); !bytes.Equal(got, want.Bytes()) {
+		t.Errorf("%x, want %x", got, want.Bytes())
 	}
 }
 

@@ -274,11 +274,9 @@ func (p *page) add(e *dirent) (fits bool, err error) {
 // child looks a name up, of which only what it tells is kept.
 func (p *page) child(name string) (fh []byte, attr nfsv3.Fattr3, err error) {
 	ex := p.t.ex
-	if k, is := ex.files.(*kernelHandles); is {
-		var x unix.Statx_t
-		if id, ok := k.glance(p.t.path, name, &x); ok {
-			return ex.sealed(k.kind(), id), ex.fattrx(&x), nil
-		}
+	var x unix.Statx_t
+	if fh, ok := ex.glance(p.t.path, name, &x); ok {
+		return fh, ex.fattrx(&x), nil
 	}
 	ch, err := ex.child(p.t.path, uint64(p.dir.Ino), name)
 	if err != nil {
