@@ -26,6 +26,7 @@ type conn struct {
 	last  atomic.Int64        // when a call came last, or the connection, in nanoseconds
 	calls sync.WaitGroup
 
+	claimed partial      // for a record that has not come whole
 	sending atomic.Int64 // since when a reply is being sent, in nanoseconds, or zero
 
 	ending atomic.Bool // the server is
@@ -79,7 +80,8 @@ func (c *conn) read(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		rec, err := readRecord(r)
+		rec, err := readRecord(r, func(bytes int64) error { return c.se.door.unread.claim(ctx, c, bytes) })
+		c.se.door.unread.release(c)
 		if err != nil {
 			if errors.Is(err, errLongRecord) || errors.Is(err, errFragments) {
 				c.se.count.garbage.Add(1)

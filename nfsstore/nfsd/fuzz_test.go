@@ -41,7 +41,7 @@ func TestRecord(t *testing.T) {
 		if n < 1000 && rapid.Bool().Draw(t, "slow") {
 			in = iotest.OneByteReader(in)
 		}
-		rec, err := readRecord(in)
+		rec, err := readRecord(in, nil)
 		switch {
 		case n > maxRecord:
 			if !errors.Is(err, errLongRecord) && !errors.Is(err, errFragments) {
@@ -71,7 +71,7 @@ func TestRecordMemory(t *testing.T) {
 	const n = 1000
 	for range n {
 		b := append(binary.BigEndian.AppendUint32(nil, lastFragment|maxRecord), make([]byte, 100)...)
-		if _, err := readRecord(bytes.NewReader(b)); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err := readRecord(bytes.NewReader(b), nil); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatal(err)
 		}
 	}
@@ -86,7 +86,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 'a', 0x80, 0, 0, 1, 'b'})
 	f.Add([]byte{0x80, 0x11, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		rec, err := readRecord(bytes.NewReader(b))
+		rec, err := readRecord(bytes.NewReader(b), nil)
 		if err == nil && len(rec.b) > len(b)-4 {
 			t.Errorf("%d bytes came out of %d", len(rec.b), len(b))
 		}
@@ -134,7 +134,7 @@ func FuzzCall(f *testing.F) {
 		if !ok {
 			t.Fatal("there was no answer")
 		}
-		rec, err := readRecord(bytes.NewReader(append(bytes.Clone(rep.head), rep.data...)))
+		rec, err := readRecord(bytes.NewReader(append(bytes.Clone(rep.head), rep.data...)), nil)
 		if err != nil || int64(len(rec.b)) > replyBound(&h, b) {
 			t.Fatalf("the reply has %d bytes, %v", len(rec.b), err)
 		}

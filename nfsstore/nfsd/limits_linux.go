@@ -27,6 +27,7 @@ const stuck = time.Second
 type door struct {
 	server *Server
 	bytes  *semaphore.Weighted // of bytesInAll
+	unread *unread
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -40,7 +41,9 @@ type peer struct {
 }
 
 func newDoor(s *Server) *door {
-	return &door{server: s, bytes: semaphore.NewWeighted(s.bytes), conns: make(map[*conn]struct{}), peers: make(map[netip.Addr]*peer)}
+	d := &door{server: s, bytes: semaphore.NewWeighted(s.bytes), conns: make(map[*conn]struct{}), peers: make(map[netip.Addr]*peer)}
+	d.unread = newUnread(d.evict)
+	return d
 }
 
 // enter counts c in, and closes another connection if there is one too many: that of the same
@@ -125,16 +128,20 @@ func (d *door) closeStuck() {
 	before := time.Now().Add(-stuck).UnixNano()
 	for c := range d.conns {
 		if since := c.sending.Load(); since != 0 && since < before {
-			d.remove(c)
 			out = append(out, c)
 		}
 	}
-	d.server.count.connections.Store(int64(len(d.conns)))
 	d.mu.Unlock()
 	for _, c := range out {
-		d.server.count.evicted.Add(1)
-		c.nc.Close() // it is given up
+		d.evict(c)
 	}
+}
+
+// evict closes a connection that others need the room of.
+func (d *door) evict(c *conn) {
+	d.leave(c)
+	d.server.count.evicted.Add(1)
+	c.nc.Close() // it is given up
 }
 
 // accept serves connections until ctx ends or l fails. It starts their goroutines in wg.

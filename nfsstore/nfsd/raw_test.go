@@ -111,7 +111,7 @@ func (r *raw) send(b []byte) {
 
 // receive returns a whole reply.
 func (r *raw) receive() ([]byte, error) {
-	rec, err := readRecord(r.nc)
+	rec, err := readRecord(r.nc, nil)
 	return rec.b, err
 }
 

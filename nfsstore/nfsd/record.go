@@ -52,13 +52,24 @@ func (r *record) free() {
 	r.b, r.big = nil, nil
 }
 
-// grow makes room for at least one of n bytes more, and returns for how many.
-func (r *record) grow(n int) int {
+// grow makes room for at least one of n bytes more, and returns for how many. claim is asked before
+// more memory is taken than the first piece; it may be nil.
+func (r *record) grow(n int, claim func(bytes int64) error) (int, error) {
 	if room := cap(r.b) - len(r.b); room > 0 {
-		return min(n, room)
+		return min(n, room), nil
 	}
 	old := *r
-	switch size := len(r.b); {
+	size := len(r.b)
+	if size >= firstPiece && claim != nil {
+		more := int64(middlePiece)
+		if size >= middlePiece {
+			more = maxRecord - middlePiece
+		}
+		if err := claim(more); err != nil {
+			return 0, err
+		}
+	}
+	switch {
 	case size == 0:
 		r.b = make([]byte, 0, min(n, firstPiece))
 	case size < firstPiece: // pieces of a record that came in small ones
@@ -71,11 +82,12 @@ func (r *record) grow(n int) int {
 		r.b, r.big = append(b[:0], old.b...), b
 	}
 	old.free()
-	return min(n, cap(r.b)-len(r.b))
+	return min(n, cap(r.b)-len(r.b)), nil
 }
 
-// readRecord reads one record. The error is io.EOF only when the connection ended before it.
-func readRecord(r io.Reader) (rec record, err error) {
+// readRecord reads one record. The error is io.EOF only when the connection ended before it. For
+// claim see grow.
+func readRecord(r io.Reader, claim func(bytes int64) error) (rec record, err error) {
 	defer func() {
 		if err != nil {
 			rec.free()
@@ -95,7 +107,10 @@ func readRecord(r io.Reader) (rec record, err error) {
 			return rec, errLongRecord
 		}
 		for left > 0 {
-			n := rec.grow(left)
+			n, err := rec.grow(left, claim)
+			if err != nil {
+				return rec, err
+			}
 			at := len(rec.b)
 			rec.b = rec.b[:at+n]
 			if _, err := io.ReadFull(r, rec.b[at:]); err != nil {
