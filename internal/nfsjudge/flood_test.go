@@ -102,12 +102,12 @@ func crowd(t *testing.T, address, network string, n int) (wires []*wire) {
 	return wires
 }
 
-func smallMemory(t *testing.T, p *child.Process) {
+func smallMemory(t *testing.T, p *child.Process, most int64) {
 	t.Helper()
 	peak := peakMemory(t, p)
 	t.Logf("the server had %d MiB at most", peak>>20)
-	if peak > mostMemory {
-		t.Errorf("the server had %d MiB, want at most %d", peak>>20, mostMemory>>20)
+	if peak > most {
+		t.Errorf("the server had %d MiB, want at most %d", peak>>20, most>>20)
 	}
 }
 
@@ -122,12 +122,18 @@ func TestCrowd(t *testing.T) {
 			crowd(t, s.nfs, "127.0.2", 1000)
 			good.goesOn(t)
 			slow := crowd(t, s.nfs, "127.0.3", 1000)
-			begin := append(enc(nil).u32(lastFragment|1<<20), nfsCall(procWrite, make(enc, 20<<10)).message()...)
-			for _, w := range slow {
-				if _, err := w.Write(begin); err != nil && limits.Connections != 0 {
-					t.Fatal(err)
+			// Most have sent little of a large record, many nearly all of it: more together than a server may keep.
+			var begun sync.WaitGroup
+			for i, w := range slow {
+				size := 20 << 10
+				if i%3 == 0 {
+					size = 1000 << 10
 				}
+				begin := append(enc(nil).u32(lastFragment|1<<20), nfsCall(procWrite, make(enc, size)).message()...)
+				begun.Go(func() { w.Write(begin) }) // whether it takes that is the server's choice
 			}
+			good.goesOn(t)
+			begun.Wait()
 			drip, stop := context.WithCancel(t.Context())
 			var dripping sync.WaitGroup
 			dripping.Go(func() {
@@ -140,7 +146,7 @@ func TestCrowd(t *testing.T) {
 						return
 					}
 					for _, w := range slow {
-						w.Write([]byte{0}) // whether it still stands is the server's choice
+						w.Write([]byte{0})
 					}
 				}
 			})
@@ -158,7 +164,7 @@ func TestCrowd(t *testing.T) {
 			stop()
 			dripping.Wait()
 			good.end()
-			smallMemory(t, p)
+			smallMemory(t, p, mostMemory/2)
 		})
 	}
 }
@@ -198,7 +204,7 @@ func TestFlood(t *testing.T) {
 	}
 	mu.Unlock()
 	good.end()
-	smallMemory(t, p)
+	smallMemory(t, p, mostMemory)
 }
 
 // TestGreedy: a client that asks for much and takes none of it makes the server keep only so much.
@@ -233,5 +239,5 @@ func TestGreedy(t *testing.T) {
 	asking.Wait()
 	good.goesOn(t)
 	good.end()
-	smallMemory(t, p)
+	smallMemory(t, p, mostMemory)
 }
