@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"io"
 	"os"
@@ -10,9 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/sugarlabs/beamrider/internal/filescmd"
 	"github.com/sugarlabs/beamrider/internal/testnfs"
 	"github.com/sugarlabs/beamrider/nfsstore"
+	"github.com/sugarlabs/beamrider/remora/sqlstore"
 )
 
 // begun starts a command that goes on until it is told to stop, and returns what ends it: that tells
@@ -184,4 +188,21 @@ func TestFilesAreCheckedOverNFS(t *testing.T) {
 	if code != 4 || !strings.Contains(errs, "do not answer") {
 		t.Errorf("a mirror without the server: exit status %d\n%s%s", code, out, errs)
 	}
+}
+
+// TestTwoDoNotSweepAtOnce: the later one says so.
+func TestTwoDoNotSweepAtOnce(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	mustRun(t, "import", "--data", data, writeBundle(t, t.TempDir(), "org.example.Dance", "1", ""))
+	err := openStore(t, data).RunLeased(t.Context(), filescmd.SweepLease, "a test", time.Minute, func(context.Context, sqlstore.Lease) error {
+		if out, errs, code := runProgram(t, "files", "sweep", "--data", data); code != 4 || !strings.Contains(errs, "sweeps just now") {
+			t.Errorf("exit status %d\n%s%s", code, out, errs)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	mustRun(t, "files", "sweep", "--data", data)
 }

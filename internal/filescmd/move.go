@@ -15,7 +15,8 @@ import (
 )
 
 type moveCmd struct {
-	To string `required:"" help:"Where to, as in the setting files.url: a folder, or nfs://host/export." placeholder:"URL"`
+	To   string `required:"" help:"Where to, as in the setting files.url: a folder, or nfs://host/export." placeholder:"URL"`
+	JSON bool   `help:"Write JSON."`
 }
 
 func (c *moveCmd) Help() string {
@@ -54,7 +55,7 @@ func (c *moveCmd) Run(ctx context.Context, e *Env) error {
 		}
 		err = pass()
 		if err == nil {
-			err = e.keepIn(c.To)
+			err = e.keepIn(c.To, c.JSON)
 		}
 		if err == nil {
 			ctx = context.WithoutCancel(ctx) // servers are told: who stops now stops half way
@@ -70,7 +71,7 @@ func (c *moveCmd) Run(ctx context.Context, e *Env) error {
 }
 
 // keepIn makes the servers of this data folder keep files in another place, and says so.
-func (e *Env) keepIn(to string) error {
+func (e *Env) keepIn(to string, asJSON bool) error {
 	values, also := map[string]string{"files.url": to}, ""
 	if to == e.Second {
 		values["files.copies"], also = "1", " They are in one place only now: find another for files.second, and set files.copies to 2 again."
@@ -78,6 +79,13 @@ func (e *Env) keepIn(to string) error {
 	path, err := e.Override(values)
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		return e.showJSON(struct {
+			Place     string            `json:"place"`
+			Overrides string            `json:"overrides"` // the file
+			Values    map[string]string `json:"values"`    // in it
+		}{to, path, values})
 	}
 	_, err = fmt.Fprintf(e.Stdout, "Files are kept in %s from now on; %s says so until you set files.url to it.%s\n", to, path, also)
 	return err
@@ -103,5 +111,5 @@ func (e *Env) TakeCopy(ctx context.Context, l Library) error {
 	for _, name := range missing {
 		fmt.Fprintf(e.Stdout, "missing      %s was stored, and is not in the copy.\n", name)
 	}
-	return e.keepIn(place)
+	return e.keepIn(place, false)
 }
