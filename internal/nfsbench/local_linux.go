@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/sugarlabs/beamrider/nfsstore"
 )
@@ -181,16 +182,20 @@ func readLocally(ctx context.Context, b *bench) (err error) {
 	}, work{n: 2, turns: 4, workers: 1, rate: "MB/s", units: large / 1e6})
 }
 
+// buffers are read into; new ones each time would be measured as well.
+var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+
 // drain reads an opened file to its end.
 func drain(f fs.File, err error, size int64) error {
 	if err != nil {
 		return err
 	}
 	var total int64
-	buf := make([]byte, min(size+1, 256<<10))
+	buf := buffers.Get().(*[256 << 10]byte)
+	defer buffers.Put(buf)
 	for err == nil {
 		var n int
-		n, err = f.Read(buf)
+		n, err = f.Read(buf[:])
 		total += int64(n)
 	}
 	if err == io.EOF {

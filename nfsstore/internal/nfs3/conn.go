@@ -41,6 +41,7 @@ type request struct {
 const (
 	queued = iota
 	sending
+	written
 	dropped
 )
 
@@ -96,6 +97,7 @@ func (c *conn) write() {
 				c.fail(fmt.Errorf("the connection broke: %w", err))
 				return
 			}
+			r.state.Store(written)
 		}
 	}
 }
@@ -138,8 +140,8 @@ func (l listener) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// roundTrip sends a frame and waits for the reply. sent says, beside an error, that the server may
-// have got it.
+// roundTrip sends a frame, which is not to be used after it, and waits for the reply. sent says, beside an
+// error, that the server may have got it.
 func (c *conn) roundTrip(ctx context.Context, xid uint32, frame []byte) (record []byte, sent bool, err error) {
 	r := &request{xid: xid, frame: frame, reply: make(chan []byte, 1)}
 	c.mu.Lock()
@@ -158,6 +160,9 @@ func (c *conn) roundTrip(ctx context.Context, xid uint32, frame []byte) (record 
 	case c.queue <- r:
 		select {
 		case record = <-r.reply:
+			if r.state.Load() == written { // and not a reply from who has not heard all
+				release(frame)
+			}
 			return record, true, nil
 		case <-ctx.Done():
 			err = ctx.Err()

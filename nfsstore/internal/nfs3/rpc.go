@@ -37,7 +37,11 @@ func newCredential(uid, gid uint32) (credential, error) {
 func encode(xid uint32, p proc, cred credential, args io.WriterTo) ([]byte, error) {
 	var b bytes.Buffer
 	if s, ok := args.(interface{ GetEncodedSizeBytes() int }); ok {
-		b.Grow(s.GetEncodedSizeBytes() + 256 + len(cred.body))
+		if size := s.GetEncodedSizeBytes() + 256 + len(cred.body); size >= minRecord {
+			b = *bytes.NewBuffer(newRecord(size)[:0])
+		} else {
+			b.Grow(size)
+		}
 	}
 	b.Write(make([]byte, 4))
 	msg := rpcv2.RpcMsg{Xid: xid, Body: &rpcv2.RpcMsgBody_CALL{Cbody: rpcv2.CallBody{
