@@ -42,7 +42,8 @@ type file struct {
 // A chunk is a part of the file from the offset on, complete when ready is closed.
 type chunk struct {
 	from  int64
-	buf   []byte
+	buf   []byte // of room
+	room  *[aheadChunk]byte
 	err   error
 	ready chan struct{}
 }
@@ -153,6 +154,9 @@ func (e *file) read(p []byte) (int, error) {
 
 func (c *chunk) holds(at int64) bool { return at >= c.from && at < c.from+int64(len(c.buf)) }
 
+// chunks are the room of those that are done with.
+var chunks = sync.Pool{New: func() any { return new([aheadChunk]byte) }}
+
 // ask begins to read a chunk. It returns nil at the end of the file, and when all are taken.
 func (e *file) ask(from int64) *chunk {
 	size := min(aheadChunk, e.f.Info().Size()-from)
@@ -164,7 +168,8 @@ func (e *file) ask(from int64) *chunk {
 	default:
 		return nil
 	}
-	c := &chunk{from: from, buf: make([]byte, size), ready: make(chan struct{})}
+	c := &chunk{from: from, room: chunks.Get().(*[aheadChunk]byte), ready: make(chan struct{})}
+	c.buf = c.room[:size]
 	go func() {
 		defer close(c.ready)
 		n, err := e.readAt(c.buf, from)
@@ -182,6 +187,7 @@ func (e *file) drop(c *chunk) {
 		return
 	}
 	<-c.ready
+	chunks.Put(c.room)
 	<-e.x.ahead
 }
 
