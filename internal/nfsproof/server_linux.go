@@ -42,7 +42,7 @@ type recipe struct {
 var recipes = map[Server]recipe{
 	NoServer: {prepare: mountDisk, run: "echo ready; exec sleep infinity"},
 	Knfsd: {
-		modules:   []string{"nfsd"},
+		modules:   []string{"nfsd", "quota_v2"},
 		mountPort: 20048,
 		prepare: mountDisk + `mount -t tmpfs tmpfs /var/lib/nfs
 mkdir -p /var/lib/nfs/{sm,sm.bak,v4recovery,rpc_pipefs,nfsdcltrack}
