@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 	"unsafe"
@@ -21,28 +22,35 @@ import (
 	"github.com/sugarlabs/beamrider/nfsstore"
 )
 
-// do makes one call of a store, in words: put NAME, link FROM TO, remove NAME, list, or sweep AGE; and
-// prints how it went.
+// do makes calls of a store, in words with a comma between calls: put NAME, link FROM TO, remove NAME,
+// list, or sweep AGE. It prints how each went.
 func do(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("do", flag.ExitOnError)
 	url := flags.String("url", "", "the `place` of the store")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	var r nfsproof.CallResult
 	store, err := nfsstore.Open(ctx, *url, nil)
-	if err == nil {
-		err = call(ctx, store, flags.Args(), &r)
-		err = errors.Join(err, store.Close())
-	}
 	if err != nil {
-		r.Kind, r.Error = kindOf(err), err.Error()
+		return print(os.Stdout, nfsproof.CallResult{Kind: kindOf(err), Error: err.Error()})
 	}
-	return print(os.Stdout, r)
+	for words := flags.Args(); err == nil && len(words) > 0; {
+		n := slices.Index(words, ",")
+		if n < 0 {
+			n = len(words)
+		}
+		var r nfsproof.CallResult
+		if err := call(ctx, store, words[:n], &r); err != nil {
+			r.Kind, r.Error = kindOf(err), err.Error()
+		}
+		err = print(os.Stdout, r)
+		words = words[min(n+1, len(words)):]
+	}
+	return errors.Join(err, store.Close())
 }
 
 func call(ctx context.Context, store *nfsstore.Store, words []string, r *nfsproof.CallResult) error {
-	words = append(words, "", "", "")
+	words = append(slices.Clone(words), "", "", "")
 	switch words[0] {
 	case "put":
 		content, err := nfsproof.Content(words[1])
