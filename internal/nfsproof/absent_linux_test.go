@@ -12,6 +12,7 @@ import (
 // A mount remembers for up to a minute what it did not find, unless lookupcache=positive is among its
 // options. A store on it does not.
 func TestAbsentFileComesOnAnotherMachine(t *testing.T) {
+	t.Parallel()
 	b := bench(t)
 	s, err := b.Serve(t.Context(), Knfsd, newDisk(t))
 	if err != nil {

@@ -127,6 +127,7 @@ func (y *yard) well(t *testing.T, g *guest.Guest, user, url, calls string) CallR
 
 // What machines do to each other on one store, and what their server allows.
 func TestOtherMachines(t *testing.T) {
+	t.Parallel()
 	y := newYard(t)
 	t.Run("quota", y.quota)
 	t.Run("root squash", y.rootSquash)

@@ -14,6 +14,7 @@ import (
 // the folder alone synced, 55 of 63 files were empty after the power cut. A store gives files their
 // names there by renames that replace nothing, syncs them once more, and keeps its word.
 func TestFAT(t *testing.T) {
+	t.Parallel()
 	require.Tool(t, "mkfs.vfat")
 	b := bench(t)
 	disk := newDisk(t)

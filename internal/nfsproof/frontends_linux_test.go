@@ -7,6 +7,7 @@ import (
 
 // Two machines on one store: what one has stored the other sees soon and whole.
 func TestTwoFrontEnds(t *testing.T) {
+	t.Parallel()
 	b := bench(t)
 	disk := newDisk(t)
 	s, err := b.Serve(t.Context(), Knfsd, disk)

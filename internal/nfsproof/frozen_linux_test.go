@@ -8,17 +8,14 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"path/filepath"
 	"testing"
 	"time"
-
-	"github.com/sugarlabs/beamrider/internal/guest"
 )
 
 // A server that stands still for 30 seconds costs calls until their deadlines, and a bounded number of
 // goroutines; pages do not need it; and all works when it goes on.
 func TestServerFrozen(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	b := bench(t)
 	ctx := t.Context()
 	s, err := b.Serve(ctx, Knfsd, newDisk(t))
@@ -33,10 +30,7 @@ func TestServerFrozen(t *testing.T) {
 	defer kill(t, client)
 
 	// The whole library on the same mount.
-	library := filepath.Join(t.TempDir(), "remora-server")
-	if err := guest.Build(ctx, library, "github.com/sugarlabs/beamrider/cmd/remora-server"); err != nil {
-		t.Fatal(err)
-	}
+	library := built(t, libraryPackage)
 	serving := client.Command(ctx, library, "serve", "--samples", "--data", "/mnt/data", "--listen", client.Address()+":8080")
 	serving.Env = []string{"REMORA_FILES_URL=/mnt/n/library"}
 	log := &awaited{there: make(chan struct{}), done: true}

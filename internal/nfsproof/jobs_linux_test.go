@@ -16,6 +16,7 @@ var symlinks = []string{"SymlinkReadlink", "OpenSymlinkRace"}
 // The kernel's client finds the same with every server, and our own does to it no worse than NFS-Ganesha
 // in what others test file systems by.
 func TestKernelClient(t *testing.T) {
+	t.Parallel()
 	b := bench(t)
 	posix := filepath.Join(t.TempDir(), "posix")
 	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", posix, "github.com/sugarlabs/beamrider/internal/posixjudge")

@@ -9,6 +9,7 @@ import (
 // that it knows no more when the fence comes: without looking after the fence, two of eight such runs
 // lost a name or brought one back.
 func TestOutages(t *testing.T) {
+	t.Parallel()
 	b := bench(t)
 	for _, p := range Places {
 		if p.Server != Ganesha || !p.Mount {

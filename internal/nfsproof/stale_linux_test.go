@@ -5,6 +5,7 @@ import "testing"
 // A file that is open on a mount, and is lost or replaced on the server, goes on when it is the same
 // still; else the reader is told, and never takes a part for the whole.
 func TestStaleFiles(t *testing.T) {
+	t.Parallel()
 	b := bench(t)
 	s, err := b.Serve(t.Context(), Knfsd, newDisk(t))
 	if err != nil {
