@@ -20,8 +20,9 @@
 //
 // What was acknowledged is on disk, as RFC 1813 demands: new, changed and removed names and
 // attributes before the reply, written bytes when they were asked for so or at the latest when COMMIT
-// was answered. [Export].HiddenLater makes an exception. Written bytes that a crash took are known to the clients by the write verifier, which
-// is another one after each start, and they write them again.
+// was answered. Written bytes that a crash took are known to the clients by the write verifier, which
+// is another one after each start, and they write them again. [Export] has an exception for hidden
+// names.
 //
 // Handles stay good when the server restarts. They are made by the kernel (name_to_handle_at) where
 // the process may open them again (CAP_DAC_READ_SEARCH). Otherwise the server walks the exported
