@@ -113,10 +113,10 @@ func TestDeaf(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	var wg sync.WaitGroup
-	for i := range 60 {
+	for i := range 16 {
 		r := s.rawFrom(root, fmt.Sprintf("127.0.2.%d", i%4+1))
 		wg.Go(func() {
-			for xid := range uint32(200) {
+			for xid := range uint32(40) {
 				r.nc.SetWriteDeadline(time.Now().Add(time.Second)) // the server stops reading: that is meant
 				if _, err := r.nc.Write(framed(message(xid, nfsProgram, version, procRead, root, fh, long(0), number(1<<20)))); err != nil {
 					return

@@ -253,12 +253,12 @@ func TestOpenFiles(t *testing.T) {
 	}
 }
 
-// TestReadDir lists 800 names while others are removed and made.
+// TestReadDir lists 400 names while others are removed and made.
 func TestReadDir(t *testing.T) {
 	for how, tune := range modes {
 		t.Run(how, func(t *testing.T) {
 			s := start(t, nil, tune)
-			const n = 800
+			const n = 400
 			want := make([]string, 0, n)
 			for i := range n {
 				stay := fmt.Sprintf("stay-%04d-%s", i, strings.Repeat("x", i%200))
@@ -278,7 +278,7 @@ func TestReadDir(t *testing.T) {
 						s.down()
 						s.up() // cookies stay good
 					}
-					for i := round * 50; i < round*50+50 && i < n; i++ {
+					for i := round * 25; i < round*25+25 && i < n; i++ {
 						err := os.Remove(filepath.Join(s.dir, fmt.Sprintf("go-%d", i)))
 						if err != nil && !errors.Is(err, fs.ErrNotExist) {
 							t.Error(err)
