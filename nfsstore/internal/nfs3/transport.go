@@ -131,6 +131,9 @@ func (t *transport) fault() {
 // part of the record, which the caller may release. The error matches ErrNoAnswer, ErrProtocol or
 // ErrClosed or is a refusal.
 func (t *transport) call(ctx context.Context, p proc, args io.WriterTo) (result, record []byte, err error) {
+	if err := ctx.Err(); err != nil { // of several things that can go on, select takes any
+		return nil, nil, t.noAnswer(ctx, err)
+	}
 	select {
 	case t.slots <- struct{}{}:
 		defer func() { <-t.slots }()
