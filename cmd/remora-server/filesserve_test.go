@@ -58,7 +58,7 @@ func begun(t *testing.T, args ...string) (out *bufio.Reader, end func() (said, e
 func TestFilesAreServedByNFS(t *testing.T) {
 	t.Parallel()
 	dir, data := t.TempDir(), t.TempDir()
-	out, end := begun(t, "files", "nfsd", "--export", "/srv/remora="+dir, "--client", "127.0.0.0/8,squash=none", "--listen", "127.0.0.1:0", "--state", filepath.Join(data, "state"), "--data", data)
+	out, end := begun(t, "files", "nfsd", "--export", "/srv/remora="+dir, "--client", "127.0.0.0/8,squash=none", "--hidden-later", "--listen", "127.0.0.1:0", "--state", filepath.Join(data, "state"), "--data", data)
 	var url string
 	for url == "" {
 		line, err := out.ReadString('\n')

@@ -17,11 +17,12 @@ import (
 )
 
 type nfsdCmd struct {
-	Export []export `required:"" help:"A folder, or the name that clients mount it by and the folder; may be given several times." placeholder:"/srv/remora=FOLDER" sep:"none"`
-	Client []client `required:"" help:"Machines that may use the exports, by their network; behind it ro, squash=root, squash=none or squash=all, and for whom users become uid=N and gid=N. May be given several times." placeholder:"NETWORK[,ro][,squash=all]" sep:"none"`
-	Listen string   `help:"Address, of a private network, and port." default:"127.0.0.1:2049" placeholder:"ADDRESS"`
-	JSON   bool     `help:"Write what is served as JSON, a line each."`
-	State  string   `help:"Folder for the key of the handles; unset: nfsd in the data folder." placeholder:"FOLDER" type:"path"`
+	Export      []export `required:"" help:"A folder, or the name that clients mount it by and the folder; may be given several times." placeholder:"/srv/remora=FOLDER" sep:"none"`
+	Client      []client `required:"" help:"Machines that may use the exports, by their network; behind it ro, squash=root, squash=none or squash=all, and for whom users become uid=N and gid=N. May be given several times." placeholder:"NETWORK[,ro][,squash=all]" sep:"none"`
+	Listen      string   `help:"Address, of a private network, and port." default:"127.0.0.1:2049" placeholder:"ADDRESS"`
+	HiddenLater bool     `help:"Do not wait for the disk when a name that begins with a dot comes or goes: stores small files faster, and is safe for this program, not for any other."`
+	JSON        bool     `help:"Write what is served as JSON, a line each."`
+	State       string   `help:"Folder for the key of the handles; unset: nfsd in the data folder." placeholder:"FOLDER" type:"path"`
 }
 
 func (c *nfsdCmd) Help() string {
@@ -109,7 +110,7 @@ func (c *nfsdCmd) Run(ctx context.Context, e *Env) (err error) {
 	}
 	conf := nfsd.Config{StateDir: state, Logger: e.Log}
 	for _, x := range c.Export {
-		n := nfsd.Export{Name: x.name, Dir: x.dir}
+		n := nfsd.Export{Name: x.name, Dir: x.dir, HiddenLater: c.HiddenLater}
 		for _, cl := range c.Client {
 			n.Clients = append(n.Clients, nfsd.Client(cl))
 		}
