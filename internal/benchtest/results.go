@@ -51,10 +51,19 @@ func (r Results) Samples(workload, subject, metric string) []float64 {
 // Ratios divides a subject's samples by those of another, round by round, since the two of one round
 // had the same machine.
 func (r Results) Ratios(workload, subject, other, metric string) []float64 {
+	return r.compare(workload, subject, other, metric, func(a, b float64) float64 { return a / b })
+}
+
+// Differences is Ratios with a subtraction.
+func (r Results) Differences(workload, subject, other, metric string) []float64 {
+	return r.compare(workload, subject, other, metric, func(a, b float64) float64 { return a - b })
+}
+
+func (r Results) compare(workload, subject, other, metric string, f func(a, b float64) float64) []float64 {
 	a, b := r.Samples(workload, subject, metric), r.Samples(workload, other, metric)
 	var list []float64
 	for i := range min(len(a), len(b)) {
-		list = append(list, a[i]/b[i])
+		list = append(list, f(a[i], b[i]))
 	}
 	return list
 }

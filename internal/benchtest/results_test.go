@@ -64,6 +64,9 @@ func TestTable(t *testing.T) {
 	if err := (&Table{Workload: "remove"}).Print(&out, r); err != nil || out.Len() > 0 {
 		t.Errorf("of what was not measured there is a table: %q, %v", &out, err)
 	}
+	if diff := cmp.Diff([]float64{-50, -100}, r.Differences("put", "ours", "bare", "puts/s")); diff != "" {
+		t.Error(diff)
+	}
 	if got := r.Ratios("put", "ours", "nobody", "puts/s"); got != nil {
 		t.Errorf("compared with nobody: %v", got)
 	}

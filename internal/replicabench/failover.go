@@ -31,7 +31,7 @@ func failovers(ctx context.Context, b *bench) error {
 		if err != nil {
 			return fmt.Errorf("round %d: %w", round+1, err)
 		}
-		b.results.add("failover", guarded, values)
+		b.results.Add("failover", guarded, values)
 	}
 	return nil
 }

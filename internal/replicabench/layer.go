@@ -53,7 +53,7 @@ func layer(ctx context.Context, b *bench) (err error) {
 			if !ok {
 				return fmt.Errorf("the benchmark said nothing of %s:\n%s", name.benchmark, out)
 			}
-			b.results.add("layer", name.subject, values)
+			b.results.Add("layer", name.subject, values)
 		}
 	}
 	return nil

@@ -12,12 +12,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sugarlabs/beamrider/internal/benchtest"
 )
 
 // A bench is one run of all workloads.
 type bench struct {
 	rounds   int
-	results  results
+	results  benchtest.Results
 	versions []string
 	missing  []string
 }
@@ -83,11 +85,11 @@ func run(ctx context.Context, args []string) error {
 			failed = append(failed, fmt.Errorf("%s: %w", w.name, err))
 		}
 	}
-	if len(b.results.list) == 0 {
+	if len(b.results) == 0 {
 		return errors.Join(append(failed, errors.New("nothing could be measured"))...)
 	}
 	if *jsonName != "" {
-		text, err := json.MarshalIndent(b.results.list, "", "\t")
+		text, err := json.MarshalIndent(b.results, "", "\t")
 		if err != nil {
 			return err
 		}
@@ -95,8 +97,7 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	b.print(ctx, os.Stdout, time.Since(began))
-	return errors.Join(failed...)
+	return errors.Join(append(failed, b.print(ctx, os.Stdout, time.Since(began)))...)
 }
 
 // say tells a person what happens.

@@ -47,7 +47,7 @@ func share(ctx context.Context, b *bench) (err error) {
 			}
 			n += cycles
 			const reads = sessions * cycles
-			b.results.add("share", think.String(), map[string]float64{
+			b.results.Add("share", think.String(), map[string]float64{
 				"% by the primary": 100 * float64(c.router.Stats().PrimaryReads-before) / reads,
 				"stale":            float64(stale),
 				"cycles/s":         reads / time.Since(began).Seconds(),

@@ -4,6 +4,8 @@ import (
 	"context"
 	"runtime"
 	"time"
+
+	"github.com/sugarlabs/beamrider/internal/benchtest"
 )
 
 // A subject does one thing in one way.
@@ -52,7 +54,7 @@ func (b *bench) turns(ctx context.Context, workload string, subjects []subject, 
 			}
 		}
 		for i, s := range subjects {
-			b.results.add(workload, s.name, map[string]float64{
+			b.results.Add(workload, s.name, map[string]float64{
 				"p50 µs": microseconds(times[i], 50),
 				"p99 µs": microseconds(times[i], 99),
 				"allocs": float64(allocations[i]) / float64(len(times[i])),
@@ -67,5 +69,5 @@ func microseconds(times []time.Duration, p float64) float64 {
 	for i, t := range times {
 		list[i] = float64(t.Nanoseconds()) / 1000
 	}
-	return percentile(list, p)
+	return benchtest.Percentile(list, p)
 }
