@@ -101,7 +101,7 @@ func TestWorkloads(t *testing.T) {
 		{localPut16k8, putLocally(localPut16k8, small, 8), 3},
 		{localPut1m, putLocally(localPut1m, middle, 1), 3},
 		{localRead64m, readLocally, 2},
-		{nfsPut16k, putOverNFS, 1},
+		{nfsPut16k, putOverNFS, 2},
 		{nfsWrite64m, writeOverNFS, 1},
 		{nfsRead64m, readOverNFS, 1},
 	} {

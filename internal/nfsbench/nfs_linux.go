@@ -33,6 +33,7 @@ const (
 	atGanesha        = "NFS-Ganesha"
 	atGaneshaFenced  = "NFS-Ganesha, fence"
 	atNfsd           = "nfsd"
+	atNfsdLater      = "nfsd, HiddenLater"
 	atGonfsd         = "go-nfs"
 	foreignAtGanesha = "go-nfs-client at NFS-Ganesha"
 )
@@ -90,6 +91,8 @@ func overNFS(workload string, w work, names []string, make func(ctx context.Cont
 				way = vol.NamesByFence
 			case atNfsd:
 				start = b.nfsd
+			case atNfsdLater:
+				start = b.nfsdLater
 			case atGonfsd:
 				start = b.gonfsd
 			}
@@ -124,7 +127,7 @@ func overNFS(workload string, w work, names []string, make func(ctx context.Cont
 }
 
 // putOverNFS is a durable put. Each turn has a folder of its own, as with go-nfs-client.
-var putOverNFS = overNFS(nfsPut16k, puts(small, workers), []string{atGanesha, atGaneshaFenced, atNfsd},
+var putOverNFS = overNFS(nfsPut16k, puts(small, workers), []string{atGanesha, atGaneshaFenced, atNfsd, atNfsdLater},
 	func(_ context.Context, _ *bench, c *client) (subject, error) {
 		dir := ""
 		data := content(small)

@@ -45,6 +45,8 @@ var bars = []bar{
 	{"put 64 MiB at nfsd", "at NFS-Ganesha", 0.85, nfsWrite64m, atNfsd, atGanesha, "MB/s"},
 	{"put 16 KiB at nfsd", "at NFS-Ganesha without a fence", 0.65, nfsPut16k, atNfsd, atGanesha, "puts/s"},
 	{"", "at NFS-Ganesha with a fence", 1, nfsPut16k, atNfsd, atGaneshaFenced, "puts/s"},
+	{"put 16 KiB at nfsd with HiddenLater", "at NFS-Ganesha without a fence", 0.65, nfsPut16k, atNfsdLater, atGanesha, "puts/s"},
+	{"", "at NFS-Ganesha with a fence", 1, nfsPut16k, atNfsdLater, atGaneshaFenced, "puts/s"},
 	{"get 16 KiB from nfsd", "from NFS-Ganesha", 0.85, nfsGet16k, atNfsd, atGanesha, "gets/s"},
 	{"", "from go-nfs", 3, nfsGet16k, atNfsd, atGonfsd, "gets/s"},
 	{"stat at nfsd", "at NFS-Ganesha", 1, nfsStat, atNfsd, atGanesha, "stats/s"},

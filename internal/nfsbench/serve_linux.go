@@ -34,16 +34,19 @@ func serve(ctx context.Context, what string) error {
 	if err != nil {
 		return err
 	}
-	if what == "nfsd" {
-		return serveNFS(ctx, l, dir)
+	if what == nfsdKind || what == nfsdLaterKind {
+		return serveNFS(ctx, l, dir, what == nfsdLaterKind)
 	}
 	return serveFiles(ctx, what, l, dir)
 }
 
+// What serves NFS: our own server, and that with HiddenLater.
+const nfsdKind, nfsdLaterKind = "nfsd", "nfsd-later"
+
 // serveNFS exports a folder by our own server, to all users as they are.
-func serveNFS(ctx context.Context, l net.Listener, dir string) error {
+func serveNFS(ctx context.Context, l net.Listener, dir string, later bool) error {
 	s, err := nfsd.New(nfsd.Config{
-		Exports: []nfsd.Export{{Name: exported, Dir: dir,
+		Exports: []nfsd.Export{{Name: exported, Dir: dir, HiddenLater: later,
 			Clients: []nfsd.Client{{Net: netip.MustParsePrefix("127.0.0.0/8"), Squash: nfsd.SquashNone}}}},
 		StateDir: dir + "-state",
 	})
@@ -54,21 +57,27 @@ func serveNFS(ctx context.Context, l net.Listener, dir string) error {
 }
 
 // nfsd returns our own server.
-func (b *bench) nfsd(ctx context.Context) (*server, error) {
-	const name = "nfsd"
+func (b *bench) nfsd(ctx context.Context) (*server, error) { return b.own(ctx, nfsdKind, nfsdPort) }
+
+// nfsdLater returns our own server with HiddenLater.
+func (b *bench) nfsdLater(ctx context.Context) (*server, error) {
+	return b.own(ctx, nfsdLaterKind, nfsdLaterPort)
+}
+
+func (b *bench) own(ctx context.Context, name string, port int) (*server, error) {
 	if s := b.servers.find(name); s != nil {
 		return s, nil
 	}
-	dir := filepath.Join(b.dir, "nfsd")
+	dir := filepath.Join(b.dir, name)
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		return nil, err
 	}
 	if err := os.Mkdir(dir+"-state", 0o700); err != nil {
 		return nil, err
 	}
-	p, err := b.servers.serving(ctx, "nfsd", nfsdPort, dir)
+	p, err := b.servers.serving(ctx, name, port, dir)
 	if err != nil {
 		return nil, err
 	}
-	return b.servers.add(name, dir, p, nfsdPort, nfsdPort), nil
+	return b.servers.add(name, dir, p, port, port), nil
 }

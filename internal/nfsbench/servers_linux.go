@@ -45,6 +45,7 @@ type servers struct {
 const (
 	ganeshaPort, mountPort = 2049, 20048
 	nfsdPort               = 2050
+	nfsdLaterPort          = 2052
 	gonfsdPort             = 2051
 )
 
