@@ -125,11 +125,16 @@ const (
 
 // cleanup returns a context to tidy up with, which is good also when ctx has ended.
 func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
-	wait := cleanupWait
-	if ctx.Err() != nil {
-		wait = cleanupWaitOver
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupWait)
+	// Its end may also come while it is tidied up: a call has to keep its own time.
+	stop := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(cleanupWaitOver, cancel)
+		context.AfterFunc(last, func() { t.Stop() })
+	})
+	return last, func() {
+		stop()
+		cancel()
 	}
-	return context.WithTimeout(context.WithoutCancel(ctx), wait)
 }
 
 // publish gives a complete and synced temporary file its name.

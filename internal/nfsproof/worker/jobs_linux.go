@@ -355,6 +355,17 @@ func unlinked(dir string, _ int) error {
 	return err
 }
 
+// done forgives an error of a call that the kernel has made twice, as its reply was lost with the server,
+// which does not remember that it carried it out: the name is there.
+func done(err, twice error, name string) error {
+	if errors.Is(err, twice) {
+		if _, serr := os.Stat(name); serr == nil {
+			return nil
+		}
+	}
+	return err
+}
+
 // restarted writes, reads and makes names while the server is restarted, which is asked for in its
 // middle. Nothing may fail: the mount is a hard one.
 func restarted(dir string, _ int) error {
@@ -391,7 +402,8 @@ func restarted(dir string, _ int) error {
 			}
 		}
 		name := fmt.Sprint("n", i)
-		if err := errors.Join(os.WriteFile(name, chunk[:10], 0o644), os.Rename(name, name+"r"), os.Link(name+"r", name+"l")); err != nil {
+		if err := errors.Join(os.WriteFile(name, chunk[:10], 0o644), done(os.Rename(name, name+"r"), fs.ErrNotExist, name+"r"),
+			done(os.Link(name+"r", name+"l"), fs.ErrExist, name+"l")); err != nil {
 			return err
 		}
 	}
