@@ -35,6 +35,8 @@ const (
 	procRead        = 6
 	procReaddir     = 16
 	procReaddirplus = 17
+
+	procDump = 2 // of MOUNT
 )
 
 var nfsProcedures = []procedure{
@@ -63,12 +65,12 @@ var nfsProcedures = []procedure{
 }
 
 var mountProcedures = []procedure{
-	0: {run: null, anybody: true},
-	1: {run: mnt},
-	2: {run: dump},
-	3: {run: umnt},
-	4: {run: umntall},
-	5: {run: exportList, anybody: true},
+	0:        {run: null, anybody: true},
+	1:        {run: mnt},
+	procDump: {run: dump},
+	3:        {run: umnt},
+	4:        {run: umntall},
+	5:        {run: exportList, anybody: true},
 }
 
 // answer carries a call out. There is no reply when ctx ends before it is known.

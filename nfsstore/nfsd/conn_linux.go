@@ -95,15 +95,19 @@ func (c *conn) read(ctx context.Context) error {
 	}
 }
 
-// start carries a call out in its own goroutine, when there is room for it.
+// start carries a call out in its own goroutine, when there is room for it. With an error the record stays
+// the caller's.
 func (c *conn) start(ctx context.Context, rec record) error {
 	c.last.Store(time.Now().UnixNano())
 	args := bytes.NewReader(rec.b)
 	head, err := readHead(args)
 	switch {
 	case errors.Is(err, errRPCVersion):
+		if err := c.send(wrongRPC(head.xid)); err != nil {
+			return err
+		}
 		rec.free()
-		return c.send(wrongRPC(head.xid))
+		return nil
 	case err != nil:
 		c.se.count.garbage.Add(1)
 		return err
@@ -113,7 +117,7 @@ func (c *conn) start(ctx context.Context, rec record) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	cost := int64(len(rec.b)) + replyBound(&head, rec.b)
+	cost := int64(cap(rec.b)) + replyBound(&head, rec.b[len(rec.b)-args.Len():])
 	done := func() {
 		c.bytes.Release(cost)
 		<-c.slots
@@ -188,17 +192,36 @@ func (c *conn) write(r reply) error {
 	return err
 }
 
-// replyBound is how long the reply to a call can be, its head left out.
-func replyBound(h *callHead, rec []byte) int64 {
+// replyBound is how much memory the reply to a call can take, its head left out. args is what stands
+// behind the head of the call.
+func replyBound(h *callHead, args []byte) int64 {
 	const small = 1 << 10
 	switch {
+	case h.prog == mountProgram && h.proc == procDump:
+		return maxDump
 	case h.prog != nfsProgram:
 		return small
-	case h.proc == procRead && len(rec) >= 4:
-		// The count is the last argument.
-		return small + int64(min(binary.BigEndian.Uint32(rec[len(rec)-4:]), maxData))
+	case h.proc == procRead:
+		count := readCount(args)
+		if count > smallRead {
+			count = maxData // one buffer is for all of them
+		}
+		return small + int64(count)
 	case h.proc == procReaddir, h.proc == procReaddirplus:
 		return small + maxListing
 	}
 	return small
+}
+
+// readCount is how much a READ asks for, 0 if its arguments make no sense.
+func readCount(args []byte) uint32 {
+	if len(args) < 4 {
+		return 0
+	}
+	handle := int64(binary.BigEndian.Uint32(args))
+	at := 4 + (handle+3)&^3 + 8 // the handle and the offset
+	if at+4 > int64(len(args)) {
+		return 0
+	}
+	return binary.BigEndian.Uint32(args[at:])
 }

@@ -17,6 +17,9 @@ import (
 // maxMounts bounds the list of who has mounted what, which is only for people to read.
 const maxMounts = 1024
 
+// maxDump is how long that list can be for a client: each with an address and a path.
+const maxDump = maxMounts * (4 + 4 + 48 + 4 + mount.MNTPATHLEN)
+
 // mounts is that list, without those that did not say that they are gone.
 type mounts struct {
 	mu  sync.Mutex
