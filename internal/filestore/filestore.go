@@ -62,8 +62,9 @@ type Files struct {
 	reading reading
 	damaged chan damaged // of the copy
 
-	moving sync.Mutex
+	moving sync.Mutex    // also of opened
 	moved  chan struct{} // closed at the next move
+	search search        // for a second place that could not be opened
 	// What came of keeping the copy and the second place.
 	stats, filling atomic.Pointer[nfsstore.MirrorStats]
 }
@@ -72,9 +73,11 @@ type Files struct {
 type homes struct {
 	main   *nfsstore.Store
 	second *nfsstore.Store // nil: none; the copy perhaps
+	lost   error           // why the second place cannot be opened; nil: it can, or there is none
 }
 
-// Open opens all places. The caller closes them.
+// Open opens all places. The caller closes them. That the second place cannot be opened is no error:
+// nothing can be stored until it can, and what is stored can be read.
 func Open(ctx context.Context, c Config) (_ *Files, err error) {
 	f := &Files{config: c, log: c.Logger, moved: make(chan struct{}), damaged: make(chan damaged, maxDamaged)}
 	if f.log == nil {
@@ -102,9 +105,13 @@ func Open(ctx context.Context, c Config) (_ *Files, err error) {
 	case f.copy != nil && samePath(c.Second, c.Copy):
 		h.second = f.copy
 	default:
-		if h.second, err = f.open(ctx, c.Second, false); err != nil {
-			return nil, err
+		if h.second, h.lost = f.openSecond(ctx); h.lost == nil {
+			break
 		}
+		if ctx.Err() != nil || errors.Is(h.lost, fs.ErrInvalid) {
+			return nil, h.lost
+		}
+		f.log.Error("the second place of the files cannot be opened; nothing is stored until it can, downloads go on", "place", c.Second, "error", h.lost)
 	}
 	f.homes.Store(&h)
 	return f, nil
@@ -134,6 +141,8 @@ func (f *Files) open(ctx context.Context, at string, readOnly bool) (*nfsstore.S
 	if err != nil {
 		return nil, &remora.Error{Kind: remora.KindUnavailable, Message: "The files folder " + at + " cannot be used.", Err: err}
 	}
+	f.moving.Lock()
+	defer f.moving.Unlock()
 	f.opened = append(f.opened, store)
 	return store, nil
 }
@@ -153,7 +162,10 @@ func OpenPlain(ctx context.Context, at string, readOnly bool) (*Files, error) {
 func (f *Files) Copied() bool { return f.copy != nil }
 
 // Twofold reports whether there is a second place that what is stored waits for.
-func (f *Files) Twofold() bool { return f.homes.Load().second != nil }
+func (f *Files) Twofold() bool {
+	h := f.homes.Load()
+	return h.second != nil || h.lost != nil
+}
 
 // Sweep removes what writers left behind that were killed, in the places that all machines share; see
 // [nfsstore.Store.Sweep]. That of the copy is [Files.KeepCopy]'s.
@@ -172,10 +184,11 @@ func (f *Files) Try(ctx context.Context) error { return try(ctx, f.homes.Load().
 
 // TrySecond is Try for the second place; nil where there is none.
 func (f *Files) TrySecond(ctx context.Context) error {
-	if second := f.homes.Load().second; second != nil {
-		return try(ctx, second)
+	h, err := f.whole(ctx)
+	if err != nil || h.second == nil {
+		return err
 	}
-	return nil
+	return try(ctx, h.second)
 }
 
 func try(ctx context.Context, store *nfsstore.Store) error {
@@ -203,23 +216,31 @@ func (f *Files) Move(ctx context.Context, to string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	h := homes{main: store, second: f.homes.Load().second}
-	if h.second != nil && samePath(f.config.Second, to) {
-		h.second = nil
+	h := *f.homes.Load()
+	h.main = store
+	if (h.second != nil || h.lost != nil) && samePath(f.config.Second, to) {
+		h.second, h.lost = nil, nil
 		log.Warn("the files are kept in one place only from now on", "url", to)
 	}
 	f.homes.Store(&h)
 	f.reading.avoid.Store(0)
-	f.moving.Lock()
-	close(f.moved)
-	f.moved = make(chan struct{})
-	f.moving.Unlock()
+	f.tellMoved()
 	log.Info("the files are kept elsewhere now", "url", to)
 	return nil
 }
 
+// tellMoved lets those start anew who keep the copy and the second place.
+func (f *Files) tellMoved() {
+	f.moving.Lock()
+	defer f.moving.Unlock()
+	close(f.moved)
+	f.moved = make(chan struct{})
+}
+
 // Close closes every place; what is under way fails.
 func (f *Files) Close() error {
+	f.moving.Lock()
+	defer f.moving.Unlock()
 	errs := []error{f.reading.close()}
 	for _, store := range f.opened {
 		errs = append(errs, store.Close())

@@ -54,6 +54,16 @@ func (f *Files) keepSecond(ctx context.Context, h *homes, moved <-chan struct{},
 	})
 	work.Go(func() error {
 		defer cancel()
+		for h.lost != nil {
+			if _, err := f.whole(until); err == nil {
+				return nil // and it begins anew with the place that was found
+			}
+			select {
+			case <-time.After(secondRetry):
+			case <-until.Done():
+				return nil
+			}
+		}
 		for h.second != nil {
 			wait := secondEvery
 			if err := f.fillSecond(until, h, catalog, log); err != nil && until.Err() == nil {

@@ -18,7 +18,10 @@ import (
 // Put implements [remora.Files]. With a second place it stores in both at once, reading r once, and the
 // slower sets the pace.
 func (f *Files) Put(ctx context.Context, name string, r io.Reader, size int64, sum []byte) error {
-	h := f.homes.Load()
+	h, err := f.whole(ctx)
+	if err != nil {
+		return err
+	}
 	if h.second == nil {
 		return kindOfFile(h.main.Put(ctx, name, r, size, sum), name)
 	}
@@ -67,7 +70,10 @@ func both(ctx context.Context, r io.Reader, puts ...func(context.Context, io.Rea
 
 // Link implements [remora.Files]. What is offered must be in the second place before anybody can see it.
 func (f *Files) Link(ctx context.Context, from, to string) error {
-	h := f.homes.Load()
+	h, err := f.whole(ctx)
+	if err != nil {
+		return err
+	}
 	if h.second != nil {
 		if err := f.linkSecond(ctx, h, from, to); err != nil {
 			return err
@@ -108,8 +114,14 @@ func sumIn(name string) []byte {
 
 // Remove implements [remora.Files]. With a second place a name that is absent in one only was there.
 func (f *Files) Remove(ctx context.Context, name string) error {
-	h := f.homes.Load()
+	h, lost := f.whole(ctx)
+	if lost != nil {
+		h = f.homes.Load() // what is withdrawn goes from where it is offered at once
+	}
 	err := h.main.Remove(ctx, name)
+	if lost != nil && (err == nil || errors.Is(err, fs.ErrNotExist)) {
+		return lost
+	}
 	if h.second == nil {
 		return kindOfFile(err, name)
 	}
@@ -130,12 +142,17 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 func (f *Files) kindOfSecond(err error, name string) error {
 	kind := kindOfFile(err, name)
 	if e, ok := errors.AsType[*remora.Error](kind); ok && e.Kind == remora.KindUnavailable {
-		where := "The second copy of the files, in " + f.config.Second + ","
-		message := where + " does not answer as it should. Nothing is stored while there is one copy only: do this again when it does, or set files.copies to 1."
-		if errors.Is(err, nfsstore.ErrNoSpace) {
-			message = where + " has no space left."
-		}
-		return &remora.Error{Kind: e.Kind, Op: e.Op, Code: "files.second", Message: message, Err: err}
+		return f.secondAway(err)
 	}
 	return kind
+}
+
+// secondAway is that nothing can be stored for want of the second place.
+func (f *Files) secondAway(err error) error {
+	where := "The second copy of the files, in " + f.config.Second + ","
+	message := where + " does not answer as it should. Nothing is stored while there is one copy only: do this again when it does, or set files.copies to 1."
+	if errors.Is(err, nfsstore.ErrNoSpace) {
+		message = where + " has no space left."
+	}
+	return &remora.Error{Kind: remora.KindUnavailable, Op: "files", Code: "files.second", Message: message, Err: err}
 }
