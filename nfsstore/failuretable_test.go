@@ -1,25 +1,17 @@
 package nfsstore
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/sugarlabs/beamrider/internal/failuretable"
 )
 
 // failures is everything that breaks and is tested, with the tests: those of other packages have the
 // name of their folder before them, parts of tests their name after a slash. docs/nfsstore.md says what
 // happens then; a promise there without a test here would be one that nobody keeps.
-var failures = []struct {
-	what  string
-	tests []string
-}{
+var failures = []failuretable.Row{
 	{"a reader comes while a file is stored", []string{"TestReadersSeeNothingByHalf", "nfsproof.TestTwoFrontEnds"}},
 	{"the machine with the disk loses its power", []string{"nfsproof.TestPowerCuts", "TestPowerLossAnywhere"}},
 	{"the server loses its power and comes back while its clients go on", []string{"nfsproof.TestOutages"}},
@@ -91,47 +83,15 @@ func testsOfAll(t *testing.T) map[string]bool {
 	}
 	found := make(map[string]bool)
 	for _, path := range files {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
 		folder := ""
 		if dir := filepath.Dir(path); dir != "." {
 			folder = filepath.Base(dir) + "."
 		}
-		for _, d := range file.Decls {
-			f, ok := d.(*ast.FuncDecl)
-			if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Test") && !strings.HasPrefix(f.Name.Name, "Fuzz") {
-				continue
-			}
-			name := folder + f.Name.Name
-			found[name] = true
-			for _, part := range partsOf(f) {
-				found[name+"/"+part] = true
-			}
+		for _, name := range failuretable.Tests(t, path) {
+			found[folder+name] = true
 		}
 	}
 	return found
-}
-
-// partsOf returns the names that a test gives to its parts.
-func partsOf(f *ast.FuncDecl) (parts []string) {
-	ast.Inspect(f.Body, func(n ast.Node) bool {
-		call, ok := n.(*ast.CallExpr)
-		if !ok || len(call.Args) != 2 {
-			return true
-		}
-		run, ok := call.Fun.(*ast.SelectorExpr)
-		name, literal := call.Args[0].(*ast.BasicLit)
-		if !ok || !literal || run.Sel.Name != "Run" {
-			return true
-		}
-		if part, err := strconv.Unquote(name.Value); err == nil {
-			parts = append(parts, part)
-		}
-		return true
-	})
-	return parts
 }
 
 func TestEveryFailureHasATest(t *testing.T) {
@@ -139,17 +99,7 @@ func TestEveryFailureHasATest(t *testing.T) {
 	if len(found) < 300 {
 		t.Fatalf("only %d tests are found", len(found))
 	}
-	named := make(map[string]bool)
-	for _, f := range failures {
-		if len(f.tests) == 0 {
-			t.Errorf("%s: there is no test", f.what)
-		}
-		for _, name := range f.tests {
-			if named[name] = true; !found[name] {
-				t.Errorf("%s: there is no test %s", f.what, name)
-			}
-		}
-	}
+	named := failuretable.Tested(t, failures, found)
 	const others = "nfsproof.TestOtherMachines/"
 	for name := range found {
 		if strings.HasPrefix(name, others) && !named[name] {
@@ -160,37 +110,5 @@ func TestEveryFailureHasATest(t *testing.T) {
 
 // The table for people has the same rows, and says for each what happens.
 func TestEveryFailureIsDocumented(t *testing.T) {
-	text, err := os.ReadFile("../docs/nfsstore.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, ok := strings.Cut(string(text), "\n## When something breaks\n")
-	if !ok {
-		t.Fatal("docs/nfsstore.md has no section When something breaks")
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	type row struct{ What, Tests string }
-	var want, got []row
-	for _, f := range failures {
-		want = append(want, row{f.what, strings.Join(f.tests, ", ")})
-	}
-	for line := range strings.Lines(section) {
-		cells := strings.Split(strings.TrimSpace(line), "|")
-		if len(cells) != 5 || strings.HasPrefix(cells[1], "-") {
-			continue
-		}
-		for i := range cells {
-			cells[i] = strings.TrimSpace(strings.ReplaceAll(cells[i], "`", ""))
-		}
-		if cells[1] == "what breaks" {
-			continue
-		}
-		if cells[2] == "" {
-			t.Errorf("%s: what happens is not said", cells[1])
-		}
-		got = append(got, row{cells[1], cells[3]})
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("docs/nfsstore.md has other rows (-want +got):\n%s", diff)
-	}
+	failuretable.Documented(t, "../docs/nfsstore.md", failures)
 }

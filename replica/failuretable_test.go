@@ -1,25 +1,18 @@
 package replica
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/sugarlabs/beamrider/internal/failuretable"
 )
 
 // failures is everything that breaks and is tested on real servers, with the tests, by the folder under
 // this one. docs/replica.md says what happens then; a promise there without a test here would be one
 // that nobody keeps.
-var failures = []struct {
-	what  string
-	tests []string
-}{
+var failures = []failuretable.Row{
 	{"a replica is killed", []string{"TestFailureReplicaKilled"}},
 	{"a replica stands still", []string{"TestFailureReplicaFrozen"}},
 	{"a replica says that all is well, and its data stands still", []string{"TestFailureReplicaStalls"}},
@@ -64,20 +57,12 @@ func testsBelow(t *testing.T) map[string]bool {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
+		folder := ""
+		if dir := filepath.Dir(path); dir != "." {
+			folder = filepath.ToSlash(dir) + "."
 		}
-		for _, d := range file.Decls {
-			f, ok := d.(*ast.FuncDecl)
-			if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Test") {
-				continue
-			}
-			name := f.Name.Name
-			if dir := filepath.Dir(path); dir != "." {
-				name = filepath.ToSlash(dir) + "." + name
-			}
-			found[name] = true
+		for _, name := range failuretable.Tests(t, path) {
+			found[folder+name] = true
 		}
 		return nil
 	})
@@ -92,19 +77,9 @@ func TestEveryFailureHasATest(t *testing.T) {
 	if len(found) < 100 {
 		t.Fatalf("only %d tests are found", len(found))
 	}
-	named := make(map[string]bool)
-	for _, f := range failures {
-		if len(f.tests) == 0 {
-			t.Errorf("%s: there is no test", f.what)
-		}
-		for _, name := range f.tests {
-			if named[name] = true; !found[name] {
-				t.Errorf("%s: there is no test %s", f.what, name)
-			}
-		}
-	}
+	named := failuretable.Tested(t, failures, found)
 	for name := range found {
-		if _, what, ok := strings.Cut("."+name, ".TestFailure"); ok && what != "" && what[0] < 'a' && !named[name] {
+		if _, what, ok := strings.Cut("."+name, ".TestFailure"); ok && what != "" && what[0] < 'a' && !strings.Contains(what, "/") && !named[name] {
 			t.Errorf("%s is in no row of failures", name)
 		}
 	}
@@ -112,37 +87,5 @@ func TestEveryFailureHasATest(t *testing.T) {
 
 // The table for people has the same rows, and says for each what happens.
 func TestEveryFailureIsDocumented(t *testing.T) {
-	text, err := os.ReadFile("../docs/replica.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, ok := strings.Cut(string(text), "\n## When something breaks\n")
-	if !ok {
-		t.Fatal("docs/replica.md has no section When something breaks")
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	type row struct{ What, Tests string }
-	var want, got []row
-	for _, f := range failures {
-		want = append(want, row{f.what, strings.Join(f.tests, ", ")})
-	}
-	for line := range strings.Lines(section) {
-		cells := strings.Split(strings.TrimSpace(line), "|")
-		if len(cells) != 5 || strings.HasPrefix(cells[1], "-") {
-			continue
-		}
-		for i := range cells {
-			cells[i] = strings.TrimSpace(strings.ReplaceAll(cells[i], "`", ""))
-		}
-		if cells[1] == "what breaks" {
-			continue
-		}
-		if cells[2] == "" {
-			t.Errorf("%s: what happens is not said", cells[1])
-		}
-		got = append(got, row{cells[1], cells[3]})
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("docs/replica.md has other rows (-want +got):\n%s", diff)
-	}
+	failuretable.Documented(t, "../docs/replica.md", failures)
 }
