@@ -99,6 +99,9 @@ func (c *nfsdCmd) Run(ctx context.Context, e *Env) (err error) {
 	if err := checkPrivate(c.Listen); err != nil {
 		return err
 	}
+	if err := obeyQuotas(); err != nil {
+		e.Log.Warn("Quotas do not bind those who are served, and neither does space reserved for root.", "error", err)
+	}
 	state := c.State
 	if state == "" {
 		if state, err = filepath.Abs(filepath.Join(e.DataDir, "nfsd")); err != nil {

@@ -144,9 +144,13 @@ func (y *yard) quota(t *testing.T) {
 	shell(t, y.s.Guest, fmt.Sprintf("mkdir %[1]s; chown %[2]s:%[2]s %[1]s; %[3]s quota -device /dev/ubda -uid %[2]s -bytes 1048576", folder, owner, y.b.Worker))
 	const port = 2050
 	ctx, stop := context.WithCancel(t.Context())
-	out := &awaited{text: "ready", there: make(chan struct{})}
-	// A process with CAP_SYS_RESOURCE has no quota, whoever it acts for.
-	ours := y.s.Guest.Command(ctx, "setpriv", "--bounding-set", "-sys_resource", y.b.Worker, "serve", "-listen", fmt.Sprintf("%s:%d", y.s.Guest.Address(), port), "-dir", folder, "-state", "/mnt/x")
+	out := &awaited{text: "mount -t nfs", there: make(chan struct{})}
+	// A process that may exceed quotas has none, whoever it acts for; so the command gives that up.
+	library := filepath.Join(t.TempDir(), "remora-server")
+	if err := guest.Build(t.Context(), library, "github.com/sugarlabs/beamrider/cmd/remora-server"); err != nil {
+		t.Fatal(err)
+	}
+	ours := y.s.Guest.Command(ctx, library, "files", "nfsd", "--export", folder, "--client", "10.77.0.0/24,squash=none", "--listen", fmt.Sprintf("%s:%d", y.s.Guest.Address(), port), "--data", "/mnt/data")
 	ours.Stdout, ours.Stderr = out, out
 	if err := ours.Start(); err != nil {
 		t.Fatal(err)

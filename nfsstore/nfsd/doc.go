@@ -42,7 +42,9 @@
 //
 // A server that runs as root acts with the user, the group and the groups of each caller, after
 // squashing, so the kernel decides what is allowed. One that does not run as root acts as its own
-// user, to whom all files belong, whoever calls.
+// user, to whom all files belong, whoever calls. Quotas, and space that is reserved for root, bind
+// callers only when the process has not CAP_SYS_RESOURCE: of that the kernel asks the process, and not
+// whom it acts for.
 //
 // # What it cannot
 //
