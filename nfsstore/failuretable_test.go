@@ -15,6 +15,7 @@ var failures = []failuretable.Row{
 	{"a reader comes while a file is stored", []string{"TestReadersSeeNothingByHalf", "nfsproof.TestTwoFrontEnds"}},
 	{"the machine with the disk loses its power", []string{"nfsproof.TestPowerCuts", "TestPowerLossAnywhere"}},
 	{"the server loses its power and comes back while its clients go on", []string{"nfsproof.TestOutages"}},
+	{"a power cut undoes what our server acknowledged of hidden names (--hidden-later)", []string{"nfsproof.TestPowerCuts", "nfsd.TestHiddenLater"}},
 	{"the process is killed", []string{"TestKilled", "TestMirrorThatWasKilled", "remora-server.TestKilledImportLeavesNothingByHalf", "TestSweep"}},
 	{"the disk is full, and says so as late as at fsync or close", []string{"TestDiskFull", "TestFaultAnywhere", "TestTrashOfAFullDisk", "nfs3.TestFull", "nfsd.TestFull", "remora-server.TestDiskFull"}},
 	{"no inodes are left", []string{"TestDiskFull", "TestTrashOfAFullDisk", "nfsd.TestFull"}},

@@ -33,6 +33,7 @@ var Places = []Place{
 	{Name: "dirvol on a mount of Ganesha", Server: Ganesha, Mount: true},
 	{Name: "nfs3vol on Ganesha", Server: Ganesha},
 	{Name: "nfs3vol on nfsd", Server: Nfsd},
+	{Name: "nfs3vol on nfsd with hidden-later, without fence", Server: NfsdLater, Names: "server"},
 }
 
 // MorePlaces must lose nothing either.

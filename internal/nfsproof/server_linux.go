@@ -20,6 +20,8 @@ const (
 	Ganesha  Server = "ganesha" // NFS-Ganesha, as Debian has it
 	Nfsd     Server = "nfsd"    // our own, package nfsd
 	GoNFS    Server = "go-nfs"  // github.com/willscott/go-nfs
+	// NfsdLater is our own, with hidden names that wait for the disk.
+	NfsdLater Server = "nfsd-later"
 )
 
 // exported is the folder on the disk of guest 0 that the store is in.
@@ -60,6 +62,11 @@ rpc.mountd -p 20048 >/dev/null 2>&1
 		mountPort: 2049,
 		prepare:   mountDisk,
 		run:       `exec "$WORKER" serve -listen "$ADDRESS:2049" -dir ` + exported + " -state /mnt/x",
+	},
+	NfsdLater: {
+		mountPort: 2049,
+		prepare:   mountDisk,
+		run:       `exec "$WORKER" serve -later -listen "$ADDRESS:2049" -dir ` + exported + " -state /mnt/x",
 	},
 	GoNFS: {
 		mountPort: 2049,

@@ -18,6 +18,7 @@ func serve(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ExitOnError)
 	listen := flags.String("listen", "", "the `address` to listen on")
 	dir := flags.String("dir", "", "the `folder` to export, under its own name")
+	later := flags.Bool("later", false, "let hidden names wait for the disk")
 	parent := flags.String("state", "", "the `folder` that a folder for the keys is made in")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -27,7 +28,7 @@ func serve(ctx context.Context, args []string) error {
 		return err
 	}
 	s, err := nfsd.New(nfsd.Config{
-		Exports:  []nfsd.Export{{Name: *dir, Dir: *dir, Clients: []nfsd.Client{{Net: netip.MustParsePrefix("10.77.0.0/24"), Squash: nfsd.SquashNone}}}},
+		Exports:  []nfsd.Export{{Name: *dir, Dir: *dir, HiddenLater: *later, Clients: []nfsd.Client{{Net: netip.MustParsePrefix("10.77.0.0/24"), Squash: nfsd.SquashNone}}}},
 		StateDir: state,
 		Logger:   slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
