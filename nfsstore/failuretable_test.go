@@ -22,7 +22,7 @@ var failures = []failuretable.Row{
 	{"the disk becomes nearly full", []string{"TestReserve", "TestBudget"}},
 	{"the quota of the user is used up", []string{"nfsproof.TestOtherMachines/quota", "TestErrorsAreToldApart"}},
 	{"the file system is or becomes read-only", []string{"TestReadOnlyFileSystem", "TestReadOnlyStore", "nfsd.TestReadOnly"}},
-	{"the server takes root for nobody (root squash)", []string{"nfsproof.TestOtherMachines/root squash", "nfsd.TestUsers", "nfsjudge.TestUsers"}},
+	{"the server takes root for nobody (root squash)", []string{"nfsproof.TestOtherMachines/root squash", "TestRootSquash", "nfsd.TestUsers", "nfsjudge.TestUsers"}},
 	{"the content is not what was declared, or the caller's reader fails", []string{"TestPutRefuses", "TestPutIsGivenUp"}},
 	{"the reply to a link, a rename or a removal is lost", []string{"TestLostReplyOfLink", "nfs3.TestLostReply", "nfsjudge.TestLostMessages", "nfsjudge.TestLossyNetwork"}},
 	{"a client sends a call again", []string{"nfsd.TestSentAgain", "nfsd.TestUnderWay", "nfsjudge.TestRetransmission"}},

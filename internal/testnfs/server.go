@@ -7,13 +7,15 @@ import (
 
 // Options of a server. The zero value is good.
 type Options struct {
-	Size int // of the exported file system, bytes; 0: 512 MiB
+	Size       int  // of the exported file system, bytes; 0: 512 MiB
+	RootSquash bool // root of a client is nobody
 }
 
 // A Server is a running server. Kill, Stop, Cont and Start are for one goroutine at a time.
 type Server struct {
 	tb               testing.TB
 	size             int
+	squash           string // as NFS-Ganesha calls it
 	dir              string // for logs and the like
 	nfsPort, mntPort int    // of the loopback interface
 	machine          machine
@@ -22,9 +24,12 @@ type Server struct {
 // Ganesha returns a server that the test has alone. It ends with the test. opts may be nil.
 func Ganesha(t testing.TB, opts *Options) *Server {
 	t.Helper()
-	s := &Server{tb: t, size: 512 << 20}
+	s := &Server{tb: t, size: 512 << 20, squash: "No_Root_Squash"}
 	if opts != nil && opts.Size != 0 {
 		s.size = opts.Size
+	}
+	if opts != nil && opts.RootSquash {
+		s.squash = "Root_Squash"
 	}
 	s.boot()
 	return s

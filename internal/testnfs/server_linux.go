@@ -52,7 +52,7 @@ NFS_CORE_PARAM { NFS_Port = 2049; MNT_Port = 20048; Protocols = 3; Enable_NLM = 
 NFSV4 { Grace_Period = 1; Lease_Lifetime = 1; Graceless = true; }
 EXPORT {
 	Export_Id = 1; Path = /run/export; Pseudo = %s; Tag = export;
-	Protocols = 3; Transports = TCP; Access_Type = RW; Squash = No_Root_Squash; SecType = sys;
+	Protocols = 3; Transports = TCP; Access_Type = RW; Squash = %s; SecType = sys;
 	FSAL { Name = VFS; }
 }
 LOG { Default_Log_Level = EVENT; }
@@ -69,7 +69,7 @@ func (s *Server) boot() {
 		require.Skip(t, "an NFS server of its own can be had by root only, who may make namespaces")
 	}
 	s.dir = t.TempDir()
-	err := os.WriteFile(filepath.Join(s.dir, "ganesha.conf"), fmt.Appendf(nil, conf, plugins(), export), 0o600)
+	err := os.WriteFile(filepath.Join(s.dir, "ganesha.conf"), fmt.Appendf(nil, conf, plugins(), export, s.squash), 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
