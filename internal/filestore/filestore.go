@@ -62,7 +62,8 @@ type Files struct {
 	reading reading
 	damaged chan damaged // of the copy
 
-	moving sync.Mutex    // also of opened
+	closed bool
+	moving sync.Mutex    // also of closed and opened
 	moved  chan struct{} // closed at the next move
 	search search        // for a second place that could not be opened
 	// What came of keeping the copy and the second place.
@@ -123,9 +124,20 @@ func samePath(a, b string) bool {
 	if a == b || filepath.Clean(a) == filepath.Clean(b) {
 		return true
 	}
-	one, aerr := os.Stat(a)
-	other, berr := os.Stat(b)
-	return aerr == nil && berr == nil && os.SameFile(one, other)
+	same := make(chan bool, 1)
+	go func() { // on a mount whose server is gone it hangs in the kernel
+		one, aerr := os.Stat(a)
+		other, berr := os.Stat(b)
+		same <- aerr == nil && berr == nil && os.SameFile(one, other)
+	}()
+	t := time.NewTimer(lostPatience)
+	defer t.Stop()
+	select {
+	case is := <-same:
+		return is
+	case <-t.C:
+		return false
+	}
 }
 
 func sameError(place string) error {
@@ -143,6 +155,9 @@ func (f *Files) open(ctx context.Context, at string, readOnly bool) (*nfsstore.S
 	}
 	f.moving.Lock()
 	defer f.moving.Unlock()
+	if f.closed {
+		return nil, errors.Join(fs.ErrClosed, store.Close())
+	}
 	f.opened = append(f.opened, store)
 	return store, nil
 }
@@ -241,6 +256,7 @@ func (f *Files) tellMoved() {
 func (f *Files) Close() error {
 	f.moving.Lock()
 	defer f.moving.Unlock()
+	f.closed = true
 	errs := []error{f.reading.close()}
 	for _, store := range f.opened {
 		errs = append(errs, store.Close())

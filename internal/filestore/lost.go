@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -16,14 +17,41 @@ const lostPatience, lostFor = 5 * time.Second, 5 * time.Second
 // the kernel has made read-only after a fault.
 type search struct {
 	turn  sync.Mutex
+	now   *attempt  // nil: none is under way
 	err   error     // of the last time
 	again time.Time // not before
 }
 
+// An attempt at opening a place.
+type attempt struct {
+	done  chan struct{}
+	store *nfsstore.Store
+	err   error
+}
+
+// openSecond waits for an attempt at opening the second place. On a mount whose server is gone that
+// hangs in the kernel, so there is never more than one; who comes later waits for the same. The caller
+// has the turn, or is alone.
 func (f *Files) openSecond(ctx context.Context) (*nfsstore.Store, error) {
-	ctx, cancel := context.WithTimeout(ctx, lostPatience)
+	a := f.search.now
+	if a == nil {
+		a = &attempt{done: make(chan struct{})}
+		f.search.now = a
+		unhurried := context.WithoutCancel(ctx)
+		go func() {
+			defer close(a.done)
+			a.store, a.err = f.open(unhurried, f.config.Second, false)
+		}()
+	}
+	brief, cancel := context.WithTimeout(ctx, lostPatience)
 	defer cancel()
-	return f.open(ctx, f.config.Second, false)
+	select {
+	case <-a.done:
+		f.search.now = nil
+		return a.store, a.err
+	case <-brief.Done():
+		return nil, fmt.Errorf("%s does not answer: %w", f.config.Second, brief.Err())
+	}
 }
 
 // whole returns the places as they are to be written to: the second one too, if there is to be one.

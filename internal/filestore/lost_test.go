@@ -3,6 +3,8 @@ package filestore
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -88,6 +90,52 @@ func TestALostPlaceIsLookedForByWriters(t *testing.T) {
 		}
 		mustHold(t, second, o.public(), o.bundle)
 	})
+}
+
+// A place that hangs holds up who stores something for a while only, and is never opened twice at a time.
+func TestALostPlaceThatHangs(t *testing.T) {
+	main, at := t.TempDir(), t.TempDir()
+	second := filepath.Join(at, "disk", "files")
+	if err := os.WriteFile(filepath.Dir(second), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := openFiles(t, Config{Main: main, Second: second})
+		if err := os.Remove(filepath.Dir(second)); err != nil {
+			t.Fatal(err)
+		}
+		hung := &attempt{done: make(chan struct{})}
+		f.search.now = hung
+		o := newOffer(1)
+		for range 3 {
+			start := time.Now()
+			mustFail(t, "an upload", o.store(t.Context(), f), "files.second")
+			if took := time.Since(start); took > 2*lostPatience {
+				t.Errorf("it took %v", took)
+			}
+			if f.search.now != hung {
+				t.Fatal("it was opened once more while that was under way")
+			}
+			time.Sleep(lostFor) // of the bubble
+		}
+		hung.store, hung.err = f.open(t.Context(), second, false)
+		close(hung.done)
+		if err := o.store(t.Context(), f); err != nil {
+			t.Errorf("an upload when it answers: %v", err)
+		}
+		mustHold(t, second, o.public(), o.bundle)
+	})
+}
+
+// What is opened too late is closed.
+func TestALostPlaceThatComesAfterTheEnd(t *testing.T) {
+	f := openFiles(t, Config{Main: t.TempDir()})
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.open(t.Context(), t.TempDir(), false); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("opened after the end: %v", err)
+	}
 }
 
 // What can never be a second place is refused at once.
