@@ -110,7 +110,7 @@ func TestHandler(t *testing.T) {
 		},
 	})
 	tag := `"` + sum + `"`
-	made := ask(h, "HEAD", "/"+byName).Header().Get("Last-Modified")
+	made := ask(h, "HEAD", "/public/files/1/a-1.xo").Header().Get("Last-Modified")
 	if made == "" {
 		t.Error("a file has no date")
 	}
