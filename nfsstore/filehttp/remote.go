@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -68,10 +69,14 @@ func NewRemote(o *RemoteOptions, urls ...string) (*Remote, error) {
 	if len(urls) == 0 {
 		errs = append(errs, fmt.Errorf("filehttp: NewRemote needs the address of a mirror: %w", fs.ErrInvalid))
 	}
-	for _, raw := range urls {
+	for i, raw := range urls {
 		u, err := url.Parse(raw)
+		shown := fmt.Sprintf("number %d", i+1) // what cannot be read may hold a password anywhere
+		if err == nil {
+			shown = strconv.Quote(u.Redacted())
+		}
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-			errs = append(errs, fmt.Errorf("filehttp: the address %q of a mirror must be http:// or https://, a host and a path: %w", raw, fs.ErrInvalid))
+			errs = append(errs, fmt.Errorf("filehttp: the address %s of a mirror must be http:// or https://, a host and a path, without a user: %w", shown, fs.ErrInvalid))
 			continue
 		}
 		if !strings.HasSuffix(u.Path, "/") {
