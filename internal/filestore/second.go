@@ -1,8 +1,10 @@
 package filestore
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"log/slog"
@@ -107,17 +109,22 @@ func (f *Files) fillSecond(ctx context.Context, h *homes, catalog Catalog, log *
 	if err != nil {
 		return err
 	}
-	var all error
+	var first error
+	nameless := 0
 	for _, k := range kept {
 		for _, public := range k.Public {
 			err := h.second.Link(ctx, k.Name, public)
 			switch {
 			case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist):
-				all = errors.Join(all, err) // the others can have theirs
+				nameless++ // the others can have theirs
+				first = cmp.Or(first, err)
 			case err != nil:
 				return err
 			}
 		}
 	}
-	return all
+	if nameless > 0 {
+		return fmt.Errorf("%d files could not be given the names there by which they are offered, as the first: %w", nameless, first)
+	}
+	return nil
 }

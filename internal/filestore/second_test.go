@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -81,7 +82,7 @@ func TestKeepSecondWithALoss(t *testing.T) {
 	dirs := [2]string{t.TempDir(), t.TempDir()}
 	synctest.Test(t, func(t *testing.T) {
 		f := openFiles(t, Config{Main: dirs[0], Second: dirs[1]})
-		a, lost := newOffer(1), newOffer(2)
+		a := newOffer(1)
 		if err := a.store(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
@@ -90,11 +91,16 @@ func TestKeepSecondWithALoss(t *testing.T) {
 		}
 		f = openFiles(t, Config{Main: dirs[0], Second: dirs[1]})
 		var c catalog
-		c.add(lost)
+		for i := range 20 {
+			c.add(newOffer(2 + i)) // of which nothing is stored
+		}
 		c.add(a)
 		err := f.fillSecond(t.Context(), f.homes.Load(), &c, f.log)
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("got %v", err)
+		}
+		if err != nil && (len(err.Error()) > 1000 || !strings.HasPrefix(err.Error(), "20 files ")) {
+			t.Errorf("it is said in %d bytes: %v", len(err.Error()), err)
 		}
 		for name, b := range a.files() {
 			mustHold(t, dirs[1], name, b)
