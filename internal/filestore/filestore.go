@@ -238,7 +238,7 @@ func (f *Files) Move(ctx context.Context, to string, log *slog.Logger) error {
 		log.Warn("the files are kept in one place only from now on", "url", to)
 	}
 	f.homes.Store(&h)
-	f.reading.avoid.Store(0)
+	f.reading.avoid.Store(nil)
 	f.tellMoved()
 	log.Info("the files are kept elsewhere now", "url", to)
 	return nil

@@ -28,8 +28,8 @@ const (
 type reading struct {
 	remote    *filehttp.Remote // nil: none
 	log       *slog.Logger
-	avoid     atomic.Int64 // until then (Unix, ns) the main place is asked last
-	verifiers sync.Map     // of a *nfsstore.Store its *filehttp.Verifier: one that hangs holds up itself alone
+	avoid     atomic.Pointer[time.Time] // until then the main place is asked last, whatever is done to the clock; nil: it is not
+	verifiers sync.Map                  // of a *nfsstore.Store its *filehttp.Verifier: one that hangs holds up itself alone
 }
 
 // ReadAlso names the mirrors, by the addresses of their [Files.Handler], that are asked for files which
@@ -76,7 +76,7 @@ func (f *Files) sources(name string, mirrors bool) []source {
 		more = append(more, source{name: "the mirrors"})
 	}
 	main := source{"the files folder", h.main, true}
-	if time.Now().UnixNano() < f.reading.avoid.Load() {
+	if until := f.reading.avoid.Load(); until != nil && time.Now().Before(*until) {
 		return append(append(list, more...), main)
 	}
 	return append(append(list, main), more...)
@@ -117,7 +117,8 @@ func (f *Files) openFrom(ctx context.Context, sources []source, name string, siz
 			return nil, kindOfFile(err, name)
 		}
 		if s.main && (errors.Is(err, nfsstore.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)) {
-			f.reading.avoid.Store(time.Now().Add(avoidFor).UnixNano())
+			until := time.Now().Add(avoidFor)
+			f.reading.avoid.Store(&until)
 		}
 		absent := errors.Is(err, fs.ErrNotExist) && !errors.Is(err, nfsstore.ErrUnavailable)
 		switch more := i < len(sources)-1; {

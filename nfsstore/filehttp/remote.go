@@ -47,8 +47,8 @@ type Remote struct {
 }
 
 type mirror struct {
-	base  *url.URL     // ends in a slash
-	avoid atomic.Int64 // until then (Unix, ns) others are asked first
+	base  *url.URL                  // ends in a slash
+	avoid atomic.Pointer[time.Time] // until then others are asked first, whatever is done to the clock; nil: they are not
 }
 
 // NewRemote returns a Remote for the handlers at urls, such as "http://10.0.0.13:8081/internal/files/",
@@ -161,11 +161,11 @@ func (u *unavailable) Is(target error) bool { return target == nfsstore.ErrUnava
 
 // order returns the mirrors, those last that did not answer lately.
 func (r *Remote) order() []*mirror {
-	now := time.Now().UnixNano()
+	now := time.Now()
 	list := make([]*mirror, 0, len(r.mirrors))
 	for _, late := range []bool{false, true} {
 		for _, m := range r.mirrors {
-			if (m.avoid.Load() > now) == late {
+			if until := m.avoid.Load(); (until != nil && now.Before(*until)) == late {
 				list = append(list, m)
 			}
 		}
@@ -209,7 +209,8 @@ func (r *Remote) ask(ctx context.Context, m *mirror, method, name string, header
 	resp, err := r.client.Do(q)
 	if err != nil {
 		if !errors.Is(context.Cause(ctx), context.Canceled) { // it was not the caller who gave up
-			m.avoid.Store(time.Now().Add(avoidFor).UnixNano())
+			until := time.Now().Add(avoidFor)
+			m.avoid.Store(&until)
 		}
 		return nil, m.fault(name, err)
 	}

@@ -393,6 +393,19 @@ func TestRemoteIsBoundedInTime(t *testing.T) {
 	close(hang)
 }
 
+// How long a machine is asked last does not depend on the clock, which may be set back by years.
+func TestRemoteAvoidsWhateverTheClockSays(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	r := remote(t, nil, gone)
+	if _, err := r.Open(t.Context(), "a"); !errors.Is(err, nfsstore.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if until := r.mirrors[0].avoid.Load(); until == nil || !strings.Contains(until.String(), " m=") {
+		t.Errorf("until %v by the clock on the wall", until)
+	}
+}
+
 func TestNewRemoteMistakes(t *testing.T) {
 	if _, err := NewRemote(nil); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("no mirror: %v", err)
