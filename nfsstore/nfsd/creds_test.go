@@ -3,10 +3,12 @@
 package nfsd
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -256,5 +258,24 @@ func TestSetID(t *testing.T) {
 		if err := unix.Stat(path, &st); err != nil || st.Mode&0o7777 != 0o777 {
 			t.Errorf("after a %s the mode is %o, %v", what, st.Mode&0o7777, err)
 		}
+	}
+}
+
+// TestUnreadable: a directory that the user of the server cannot read is found before anything is said
+// to be served.
+func TestUnreadable(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	c := config(t, dir)
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o711)); err != nil {
+		t.Fatal(err)
+	}
+	other := user{uid: nobody, gid: nobody, become: true}
+	err := other.do(func() error {
+		_, err := New(c)
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "must be able to read it") {
+		t.Errorf("New: %v", err)
 	}
 }

@@ -96,9 +96,9 @@ func checkDir(e Export, state string) error {
 	if below(real, dir) {
 		return fmt.Errorf("export %s: StateDir is inside of it, where clients could read the key; put it elsewhere", e.Name)
 	}
-	fd, err := unix.Openat2(unix.AT_FDCWD, dir, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | unix.O_DIRECTORY})
+	fd, err := unix.Openat2(unix.AT_FDCWD, dir, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_DIRECTORY})
 	if err != nil {
-		return fmt.Errorf("export %s: it cannot be opened; the server needs Linux 5.8 or newer: %w", e.Name, err)
+		return fmt.Errorf("export %s: it cannot be opened; the user of the server must be able to read it, and the server needs Linux 5.8 or newer: %w", e.Name, err)
 	}
 	return unix.Close(fd)
 }
