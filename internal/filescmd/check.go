@@ -184,7 +184,7 @@ func (k *checker) check(ctx context.Context, p place) (*report, error) {
 	if err == nil && k.command.Repair {
 		err = k.repair(ctx, p, all, bad)
 	}
-	r.Findings = append(bad, r.Findings...)
+	r.Findings = append(append([]finding{}, bad...), r.Findings...) // none is [] in JSON, too
 	return r, errors.Join(err, k.tell(context.WithoutCancel(ctx), r))
 }
 

@@ -3,6 +3,7 @@ package filescmd
 import (
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,27 @@ func TestExports(t *testing.T) {
 		var got export
 		if err := got.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is taken for %+v", text, got)
+		}
+	}
+}
+
+// TestWhere: servers run in another folder than the command, and what only looks like a place is none.
+func TestWhere(t *testing.T) {
+	here := t.TempDir()
+	t.Chdir(here)
+	for text, want := range map[string]string{
+		"elsewhere": filepath.Join(here, "elsewhere"), "./a/../b/": filepath.Join(here, "b"), "/srv/a": "/srv/a", "/srv/a:b": "/srv/a:b",
+		"file:///srv": "file:///srv", "nfs://10.0.0.11/srv?uid=1": "nfs://10.0.0.11/srv?uid=1",
+	} {
+		var got where
+		if err := got.UnmarshalText([]byte(text)); err != nil || string(got) != want {
+			t.Errorf("%s is taken for %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"mem:", "nfs:/10.0.0.11/srv", "10.0.0.11:/srv", "file:/srv", "http://10.0.0.11/"} {
+		var got where
+		if err := got.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is taken for %q", text, got)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"math"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,7 +18,7 @@ import (
 )
 
 type mirrorCmd struct {
-	To        string        `required:"" help:"Where to: a folder that is the mirror's alone, or nfs://host/export." placeholder:"URL"`
+	To        where         `required:"" help:"Where to: a folder that is the mirror's alone, or nfs://host/export." placeholder:"URL"`
 	Once      bool          `help:"End when the mirror is up to date."`
 	Wait      time.Duration `help:"How long --once waits for files that do not answer." default:"2m" placeholder:"TIME"`
 	Verify    bool          `help:"Read what the mirror has already and compare it, too."`
@@ -61,12 +62,12 @@ func (c *mirrorCmd) Run(ctx context.Context, e *Env) error {
 			return err
 		}
 		defer func() { err = errors.Join(err, from.Close()) }()
-		to, err := open(ctx, c.To, false, e.Log)
+		to, err := open(ctx, string(c.To), false, e.Log)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, to.Close()) }()
-		if err := isMirror(ctx, to, c.To); err != nil {
+		if err := isMirror(ctx, to, string(c.To)); err != nil {
 			return err
 		}
 		stats, err := c.mirror(ctx, e, l.Store, to, from)
@@ -102,10 +103,10 @@ func (c *mirrorCmd) mirror(ctx context.Context, e *Env, feed remora.Feed, to, fr
 	}
 	within, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	away := time.AfterFunc(c.Wait, func() {
+	away := time.AfterFunc(math.MaxInt64, func() { // it is set when they are away
 		giveUp(&remora.Error{Kind: remora.KindUnavailable, Op: "files", Message: "The files in " + e.Place + " do not answer; run it again when they do."})
 	})
-	away.Stop()
+	defer away.Stop()
 	bar := progress.New(e.Stderr, "files")
 	defer bar.Done()
 	work, within := errgroup.WithContext(within)
@@ -174,7 +175,7 @@ func belongs(list []wanted) iter.Seq2[nfsstore.Change, error] {
 }
 
 func (c *mirrorCmd) show(e *Env, s nfsstore.MirrorStats) error {
-	r := mirrorReport{To: c.To, Copied: s.Copied, Bytes: s.Bytes, Resumed: s.Resumed, Present: s.Skipped, Removed: s.Removed, Failed: s.Failed, Behind: s.Behind}
+	r := mirrorReport{To: string(c.To), Copied: s.Copied, Bytes: s.Bytes, Resumed: s.Resumed, Present: s.Skipped, Removed: s.Removed, Failed: s.Failed, Behind: s.Behind}
 	if c.JSON {
 		return e.showJSON(r)
 	}

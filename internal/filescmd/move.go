@@ -15,8 +15,8 @@ import (
 )
 
 type moveCmd struct {
-	To   string `required:"" help:"Where to, as in the setting files.url: a folder, or nfs://host/export." placeholder:"URL"`
-	JSON bool   `help:"Write JSON."`
+	To   where `required:"" help:"Where to, as in the setting files.url: a folder, or nfs://host/export." placeholder:"URL"`
+	JSON bool  `help:"Write JSON."`
 }
 
 func (c *moveCmd) Help() string {
@@ -28,15 +28,20 @@ again. On other machines, set files.url to the new place and reload them before 
 }
 
 func (c *moveCmd) Run(ctx context.Context, e *Env) error {
+	place := string(c.To)
+	now, err := whole(e.Place)
+	if err != nil {
+		return err
+	}
 	return e.Library(ctx, func(l Library) (err error) {
-		if c.To == e.Place {
+		if place == now {
 			mode, err := l.Store.WriteMode(ctx)
 			if err != nil || mode == sqlstore.WriteFrozen && e.Overridden {
 				return errors.Join(err, l.Store.SetWriteMode(ctx, sqlstore.WriteNormal)) // the end of a move that was interrupted
 			}
-			return remora.Errorf(remora.KindInvalid, "files.same", "The files are in %s already.", c.To)
+			return remora.Errorf(remora.KindInvalid, "files.same", "The files are in %s already.", place)
 		}
-		to, err := filestore.OpenPlain(ctx, c.To, false)
+		to, err := filestore.OpenPlain(ctx, place, false)
 		if err != nil {
 			return err
 		}
@@ -55,7 +60,7 @@ func (c *moveCmd) Run(ctx context.Context, e *Env) error {
 		}
 		err = pass()
 		if err == nil {
-			err = e.keepIn(c.To, c.JSON)
+			err = e.keepIn(place, c.JSON)
 		}
 		if err == nil {
 			ctx = context.WithoutCancel(ctx) // servers are told: who stops now stops half way
@@ -73,7 +78,11 @@ func (c *moveCmd) Run(ctx context.Context, e *Env) error {
 // keepIn makes the servers of this data folder keep files in another place, and says so.
 func (e *Env) keepIn(to string, asJSON bool) error {
 	values, also := map[string]string{"files.url": to}, ""
-	if to == e.Second {
+	second, err := whole(e.Second)
+	if err != nil {
+		return err
+	}
+	if to == e.Second || to == second {
 		values["files.copies"], also = "1", " They are in one place only now: find another for files.second, and set files.copies to 2 again."
 	}
 	path, err := e.Override(values)

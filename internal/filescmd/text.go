@@ -2,6 +2,8 @@ package filescmd
 
 import (
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/sugarlabs/beamrider/internal/settings"
 )
@@ -10,6 +12,27 @@ import (
 type size int64
 
 func (s *size) UnmarshalText(b []byte) error { return settings.SetSize((*int64)(s), string(b)) }
+
+// where is a flag with a folder or an address. Servers run in another folder than the command, so that a
+// folder becomes its whole path.
+type where string
+
+func (p *where) UnmarshalText(b []byte) error {
+	if err := settings.CheckPlace(string(b)); err != nil {
+		return err
+	}
+	at, err := whole(string(b))
+	*p = where(at)
+	return err
+}
+
+// whole is a place with its whole path, if it is a folder.
+func whole(at string) (string, error) {
+	if at == "" || strings.Contains(at, "://") {
+		return at, nil
+	}
+	return filepath.Abs(at)
+}
 
 // bytesText is a number of bytes for people.
 func bytesText(n int64) string {

@@ -69,6 +69,28 @@ func CheckListen(v string) error {
 	return nil
 }
 
+// CheckPlace checks a place of files: a folder, file:///folder or nfs://host/export. What only looks like an
+// address would be a folder of that name on this machine, and memory ends with the process.
+func CheckPlace(v string) error {
+	head, _, colon := strings.Cut(v, ":")
+	switch {
+	case !colon || strings.Contains(head, "/"), strings.HasPrefix(v, "nfs://"), strings.HasPrefix(v, "file://"):
+		return nil
+	case strings.Contains(v, "@"): // it may be a password
+		return errors.New("it must be a folder, or an address like nfs://10.0.0.11/srv/remora")
+	}
+	return fmt.Errorf("%q is neither a folder nor an address like nfs://10.0.0.11/srv/remora; a folder with a colon in its name is written with its whole path", v)
+}
+
+// SetPlace sets a place of files; see [CheckPlace].
+func SetPlace(to *string, v string) error {
+	if err := CheckPlace(v); err != nil {
+		return err
+	}
+	*to = v
+	return nil
+}
+
 // OneOf checks a word.
 func OneOf(v string, known ...string) error {
 	for _, k := range known {

@@ -163,3 +163,20 @@ func TestNumbersAndSizes(t *testing.T) {
 		}
 	}
 }
+
+func TestPlaces(t *testing.T) {
+	for _, v := range []string{"", "files", "/srv/remora", "/srv/a:b", "./a:b", "file:///srv", "nfs://10.0.0.11:2049/srv?uid=1"} {
+		var got string
+		if err := SetPlace(&got, v); err != nil || got != v {
+			t.Errorf("%q is taken for %q, %v", v, got, err)
+		}
+	}
+	for _, v := range []string{"mem:", "nfs:/10.0.0.11/srv", "10.0.0.11:/srv/remora", "file:/srv", "http://10.0.0.11/", "smb://10.0.0.11/x"} {
+		if err := CheckPlace(v); err == nil || !strings.Contains(err.Error(), v) {
+			t.Errorf("%q: %v", v, err)
+		}
+	}
+	if err := CheckPlace("ftp://me:secret@10.0.0.11/srv"); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a password: %v", err)
+	}
+}
