@@ -18,6 +18,7 @@ func TestClients(t *testing.T) {
 	for text, want := range map[string]nfsd.Client{
 		"10.0.0.0/24":                        {Net: netip.MustParsePrefix("10.0.0.0/24")},
 		"10.0.0.12":                          {Net: netip.MustParsePrefix("10.0.0.12/32")},
+		"10.0.0.12,ro,squash=all,uid=7":      {Net: netip.MustParsePrefix("10.0.0.12/32"), ReadOnly: true, Squash: nfsd.SquashAll, UID: 7},
 		"fd00::/8,ro":                        {Net: netip.MustParsePrefix("fd00::/8"), ReadOnly: true},
 		"10.0.0.0/24,squash=root":            {Net: netip.MustParsePrefix("10.0.0.0/24")},
 		"10.0.0.0/24,squash=none,ro":         {Net: netip.MustParsePrefix("10.0.0.0/24"), Squash: nfsd.SquashNone, ReadOnly: true},

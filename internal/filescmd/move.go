@@ -46,6 +46,9 @@ func (c *moveCmd) Run(ctx context.Context, e *Env) error {
 			return err
 		}
 		defer func() { err = errors.Join(err, to.Close()) }()
+		if err := to.Try(ctx); err != nil { // there may be nothing to copy that would show it
+			return trouble(err, "Nothing can be stored in "+place+".")
+		}
 		pass := func() error {
 			bar := progress.New(e.Stderr, "files")
 			defer bar.Done()

@@ -63,7 +63,7 @@ func (c *client) UnmarshalText(b []byte) (err error) {
 		if aerr != nil {
 			return fmt.Errorf("%q is not a network such as 10.0.0.0/24", words[0])
 		}
-		c.Net = netip.PrefixFrom(addr, addr.BitLen())
+		c.Net, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	for _, word := range words[1:] {
 		key, value, _ := strings.Cut(word, "=")
