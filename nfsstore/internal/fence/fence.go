@@ -16,6 +16,10 @@ import (
 // ErrAgain: the server was restarted before it had flushed the file, so it has to grow once more.
 var ErrAgain = errors.New("the server was restarted under the fence")
 
+// errTaken: the file of a fence was there each time. A server that is killed while it makes a file may
+// say so of our own; it says nothing about the names that are to be made safe.
+var errTaken = errors.New("the server says of each new name that it is taken")
+
 // A File is what a fence is made of: a file of its own.
 type File interface {
 	// Grow writes a byte at the offset, which is the end, and has the file flushed.
@@ -118,7 +122,11 @@ func (f *Fence) Raise(ctx context.Context) error {
 func (f *Fence) do(ctx context.Context) (err error) {
 	for range tryTimes {
 		if f.file == nil || f.size >= maxSize {
-			if err := f.make(ctx); err != nil {
+			if err = f.make(ctx); errors.Is(err, fs.ErrExist) {
+				err = errTaken
+				continue
+			}
+			if err != nil {
 				return err
 			}
 		}

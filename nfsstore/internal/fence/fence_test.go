@@ -21,6 +21,7 @@ type meadow struct {
 	made  int
 	grown int
 	fail  []error // of the next calls of Grow; nil is success
+	taken int     // so many names are, of the next calls of Make
 	hold  chan struct{}
 }
 
@@ -35,6 +36,10 @@ func (m *meadow) Make(_ context.Context, name string) (File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.made++
+	if m.taken > 0 {
+		m.taken--
+		return nil, fs.ErrExist
+	}
 	p := &post{m: m, name: name}
 	m.files[name] = p
 	return p, nil
@@ -133,6 +138,24 @@ func TestFenceAfterFaults(t *testing.T) {
 		if err := f.Raise(t.Context()); err != nil {
 			t.Errorf("%s: afterwards: %v", c.name, err)
 		}
+	}
+}
+
+// A server that was killed while it made the file may say that it is the file of another, which must not
+// be told of the name that is to be made safe.
+func TestFenceWhoseNameIsTaken(t *testing.T) {
+	m, f := newMeadow()
+	m.taken = 1
+	if err := f.Raise(t.Context()); err != nil || m.made != 2 || m.grown != 1 {
+		t.Errorf("once: %d files made, %d times grown, %v", m.made, m.grown, err)
+	}
+	m, f = newMeadow()
+	m.taken = tryTimes
+	if err := f.Raise(t.Context()); err == nil || errors.Is(err, fs.ErrExist) || m.made != tryTimes {
+		t.Errorf("always: %d files made, %v", m.made, err)
+	}
+	if err := f.Raise(t.Context()); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 

@@ -133,7 +133,8 @@ func (c *Client) Open(ctx context.Context, name string) (f *File, err error) {
 
 // Create makes a file that was not there, with those permissions, for writing. Of several creators
 // one succeeds; for the others the error matches fs.ErrExist. After another error an empty file of
-// that name may be left. What the permissions of the file are to its owner while he writes is the
+// that name may be left. A server that is killed while it makes the file may say of it later that it is the
+// file of another. What the permissions of the file are to its owner while he writes is the
 // server's matter; RFC 1813, section 4.4, asks it to let him.
 func (c *Client) Create(ctx context.Context, name string, perm fs.FileMode) (f *File, err error) {
 	const op = "create"
