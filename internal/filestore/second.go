@@ -109,6 +109,10 @@ func (f *Files) fillSecond(ctx context.Context, h *homes, catalog Catalog, log *
 	if err != nil {
 		return err
 	}
+	// That may have taken hours, and what was withdrawn meanwhile is not to be offered there.
+	if kept, err = catalog.Kept(ctx); err != nil {
+		return err
+	}
 	var first error
 	nameless := 0
 	for _, k := range kept {

@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 )
 
@@ -22,12 +24,16 @@ type catalog struct {
 	mu   sync.Mutex
 	kept []sqlstore.KeptFile
 	err  error
+	told func() // after each answer; nil: nothing
 }
 
 func (c *catalog) Kept(context.Context) ([]sqlstore.KeptFile, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.kept, c.err
+	if c.told != nil {
+		defer c.told()
+	}
+	return slices.Clone(c.kept), c.err
 }
 
 func (c *catalog) add(o offer) {
@@ -75,6 +81,35 @@ func TestKeepSecond(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// What is withdrawn while a second place is filled, which may take hours, gets no public name there.
+func TestKeepSecondWhileOneIsWithdrawn(t *testing.T) {
+	main, second := t.TempDir(), t.TempDir()
+	one := openFiles(t, Config{Main: main})
+	a, gone := newOffer(1), newOffer(2)
+	for _, o := range []offer{a, gone} {
+		if err := o.store(t.Context(), one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := openFiles(t, Config{Main: main, Second: second})
+	var c catalog
+	c.add(a)
+	c.add(gone)
+	c.told = func() {
+		for i := range c.kept {
+			c.kept[i].Public = slices.DeleteFunc(slices.Clone(c.kept[i].Public), func(name string) bool { return name == gone.public() })
+		}
+		if err := f.Remove(t.Context(), gone.public()); err != nil && remora.KindOf(err) != remora.KindNotFound {
+			t.Error(err)
+		}
+	}
+	if err := f.fillSecond(t.Context(), f.homes.Load(), &c, f.log); err != nil {
+		t.Error(err)
+	}
+	mustHold(t, second, a.public(), a.bundle)
+	mustHold(t, second, gone.public(), nil)
 }
 
 // One file that is nowhere keeps no other from its place, and is told of.
