@@ -109,7 +109,10 @@ func replace(ctx context.Context, p place, w *wanted, bad map[string]*finding, f
 		if err := p.store.Remove(ctx, w.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
-		return upload, p.store.Link(ctx, upload, w.name)
+		if err := p.store.Link(ctx, upload, w.name); err != nil {
+			return "", err
+		}
+		return upload, nil
 	}
 	names := []string{w.name, upload}
 	if w.public == "" {

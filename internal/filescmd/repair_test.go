@@ -7,11 +7,14 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sugarlabs/beamrider/nfsstore"
+	"github.com/sugarlabs/beamrider/nfsstore/faultvol"
 	"github.com/sugarlabs/beamrider/nfsstore/memvol"
 	"github.com/sugarlabs/beamrider/nfsstore/vol"
+	"github.com/sugarlabs/beamrider/remora"
 )
 
 // A rotten volume gives another first byte than was written, of all files below a folder.
@@ -85,5 +88,31 @@ func TestARepairIsReadAgain(t *testing.T) {
 	}
 	if f := bad[1-i]; f.Repaired != "there" || f.Kind != missing {
 		t.Errorf("a file that is good counts as %+v", f)
+	}
+}
+
+// A name that could not be made again is not repaired.
+func TestARepairWithoutItsNameIsNone(t *testing.T) {
+	b := []byte("a bundle")
+	sum := sha256.Sum256(b)
+	kept, public := remora.UploadName(sum), "public/files/1/a-1.xo"
+	v := faultvol.New(memvol.New(nil), func(faultvol.Op) faultvol.Fault { return faultvol.Fault{} })
+	s, err := nfsstore.New(v, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Put(t.Context(), kept, bytes.NewReader(b), int64(len(b)), sum[:]); err != nil {
+		t.Fatal(err)
+	}
+	v.Plan(func(op faultvol.Op) faultvol.Fault {
+		if op.Verb == "link" {
+			return faultvol.Fault{Err: syscall.EIO}
+		}
+		return faultvol.Fault{}
+	})
+	from, err := replace(t.Context(), place{whole: true, store: s}, &wanted{name: public, public: public, size: int64(len(b)), sum: sum}, nil, nil)
+	if err == nil || from != "" {
+		t.Errorf("repaired from %q, %v", from, err)
 	}
 }
