@@ -21,8 +21,12 @@ type Catalog interface {
 	Kept(ctx context.Context) ([]sqlstore.KeptFile, error)
 }
 
-// How often the second place is compared with the catalog, and how soon again when that failed.
-const secondEvery, secondRetry = 24 * time.Hour, time.Minute
+// How often the second place is compared with the catalog, and how soon again when that failed. What was
+// lost where everything is does not come back by looking for it: each look costs a question for each file.
+const secondEvery, secondRetry, secondLost = 24 * time.Hour, time.Minute, time.Hour
+
+// errNameless: everything was looked at, and some files are lost or damaged.
+var errNameless = errors.New("not all files can be offered from it")
 
 // SecondBehind is [Files.Behind] of the second place, as far as [Files.KeepSecond] has got.
 func (f *Files) SecondBehind() (files int, oldest time.Time) { return behind(f.filling.Load()) }
@@ -70,7 +74,9 @@ func (f *Files) keepSecond(ctx context.Context, h *homes, moved <-chan struct{},
 			wait := secondEvery
 			if err := f.fillSecond(until, h, catalog, log); err != nil && until.Err() == nil {
 				log.Warn("the second copy of the files could not be completed; it is tried again", "error", err)
-				wait = secondRetry
+				if wait = secondRetry; errors.Is(err, errNameless) {
+					wait = secondLost
+				}
 			}
 			select {
 			case <-time.After(wait):
@@ -128,7 +134,7 @@ func (f *Files) fillSecond(ctx context.Context, h *homes, catalog Catalog, log *
 		}
 	}
 	if nameless > 0 {
-		return fmt.Errorf("%d files could not be given the names there by which they are offered, as the first: %w", nameless, first)
+		return fmt.Errorf("%w: %d could not be given their names there, as the first: %w", errNameless, nameless, first)
 	}
 	return nil
 }
