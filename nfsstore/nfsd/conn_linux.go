@@ -26,6 +26,9 @@ type conn struct {
 	last  atomic.Int64        // when a call came last, or the connection, in nanoseconds
 	calls sync.WaitGroup
 
+	life context.Context // until it is given up, or the server ends
+	end  context.CancelFunc
+
 	claimed partial      // for a record that has not come whole
 	sending atomic.Int64 // since when a reply is being sent, in nanoseconds, or zero
 
@@ -34,17 +37,24 @@ type conn struct {
 	broken bool
 }
 
-func newConn(se *session, nc net.Conn) *conn {
+func newConn(ctx context.Context, se *session, nc net.Conn) *conn {
 	c := &conn{se: se, nc: nc, slots: make(chan struct{}, callsPerConnection), bytes: semaphore.NewWeighted(bytesPerConnection)}
+	c.life, c.end = context.WithCancel(ctx)
 	c.last.Store(time.Now().UnixNano())
 	return c
+}
+
+// giveUp closes the connection; a call that waits for room on it is not made.
+func (c *conn) giveUp() {
+	c.end()
+	c.nc.Close() // replies are lost by intention
 }
 
 // serve returns when the connection has ended, by the client, by a fault or with ctx, and so have all
 // calls that came over it.
 func (c *conn) serve(ctx context.Context) {
 	defer c.se.door.leave(c)
-	defer c.nc.Close() // all that matters was sent before, or cannot be
+	defer c.giveUp() // all that matters was sent before, or cannot be
 	stop := context.AfterFunc(ctx, func() {
 		now := time.Now()
 		c.ending.Store(true)
@@ -80,7 +90,7 @@ func (c *conn) read(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		rec, err := readRecord(r, func(bytes int64) error { return c.se.door.unread.claim(ctx, c, bytes) })
+		rec, err := readRecord(r, func(bytes int64) error { return c.se.door.unread.claim(c.life, c, bytes) })
 		c.se.door.unread.release(c)
 		if err != nil {
 			if errors.Is(err, errLongRecord) || errors.Is(err, errFragments) {
@@ -114,28 +124,28 @@ func (c *conn) start(ctx context.Context, rec record) error {
 	}
 	select {
 	case c.slots <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-c.life.Done():
+		return c.life.Err()
 	}
 	cost := int64(cap(rec.b)) + replyBound(&head, rec.b[len(rec.b)-args.Len():])
 	done := func() {
 		c.bytes.Release(cost)
 		<-c.slots
 	}
-	if err := c.bytes.Acquire(ctx, cost); err != nil {
+	if err := c.bytes.Acquire(c.life, cost); err != nil {
 		<-c.slots
 		return err
 	}
-	if err := c.se.door.reserve(ctx, cost); err != nil {
+	if err := c.se.door.reserve(c.life, cost); err != nil {
 		done()
 		return err
 	}
 	select {
 	case c.se.slots <- struct{}{}:
-	case <-ctx.Done():
+	case <-c.life.Done():
 		c.se.door.bytes.Release(cost)
 		done()
-		return ctx.Err()
+		return c.life.Err()
 	}
 	c.calls.Go(func() {
 		defer done()

@@ -73,7 +73,7 @@ func (d *door) enter(c *conn, addr netip.Addr) {
 	d.mu.Unlock()
 	if out != nil {
 		d.server.count.evicted.Add(1)
-		out.nc.Close() // it is given up
+		out.giveUp()
 	}
 }
 
@@ -141,7 +141,7 @@ func (d *door) closeStuck() {
 func (d *door) evict(c *conn) {
 	d.leave(c)
 	d.server.count.evicted.Add(1)
-	c.nc.Close() // it is given up
+	c.giveUp()
 }
 
 // accept serves connections until ctx ends or l fails. It starts their goroutines in wg.
@@ -171,7 +171,7 @@ func (se *session) accept(ctx context.Context, l net.Listener, wg *sync.WaitGrou
 			continue
 		}
 		se.count.accepted.Add(1)
-		c := newConn(se, nc)
+		c := newConn(ctx, se, nc)
 		se.door.enter(c, addr)
 		wg.Go(func() { c.serve(ctx) })
 	}

@@ -4,6 +4,7 @@ package nfsd
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -37,7 +38,7 @@ func TestRecordFreedOnce(t *testing.T) {
 	msg := message(1, nfsProgram, version, 0, root, text(strings.Repeat("x", firstPiece)))
 	binary.BigEndian.PutUint32(msg[8:], 3) // the version of RPC
 	for range 100 {                        // the pool keeps not all, and where it likes
-		c := newConn(se, &gone{in: bytes.NewReader(framed(msg))})
+		c := newConn(t.Context(), se, &gone{in: bytes.NewReader(framed(msg))})
 		c.peer = &peer{addr: netip.MustParseAddr("127.0.0.1")}
 		if err := c.read(t.Context()); err == nil || errors.Is(err, io.EOF) {
 			t.Fatalf("the reply was taken: %v", err)
@@ -90,5 +91,46 @@ func TestReplyBound(t *testing.T) {
 		if name == "a read that has a large buffer" && bound < maxData {
 			t.Errorf("%s: %d bytes were set aside", name, bound)
 		}
+	}
+}
+
+// TestEvictedWhileWaiting: a connection that is given up must not keep its record until there is room for
+// the call, or whoever opens one after the other has as much memory as it likes.
+func TestEvictedWhileWaiting(t *testing.T) {
+	for name, busy := range map[string]func(*session, *conn){
+		"for a place":                   func(se *session, _ *conn) { se.slots <- struct{}{} },
+		"for a place of the connection": func(_ *session, c *conn) { c.slots = make(chan struct{}) },
+		"for memory":                    func(se *session, _ *conn) { se.door.bytes.TryAcquire(bytesInAll) },
+		"for memory of the connection":  func(_ *session, c *conn) { c.bytes.TryAcquire(bytesPerConnection) },
+	} {
+		server, err := New(config(t, t.TempDir()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		se := &session{Server: server, slots: make(chan struct{}, 1), door: newDoor(server)}
+		near, far := net.Pipe()
+		ctx, cancel := context.WithCancel(t.Context())
+		c := newConn(ctx, se, near)
+		busy(se, c)
+		c.last.Store(0)
+		se.door.enter(c, netip.MustParseAddr("127.0.0.1"))
+		ended := make(chan struct{})
+		go func() {
+			c.serve(ctx)
+			close(ended)
+		}()
+		if _, err := far.Write(framed(message(1, nfsProgram, version, 0, root))); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, "the call", func() bool { return c.last.Load() != 0 })
+		se.door.evict(c)
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Second):
+			t.Errorf("%s: it waits still", name)
+		}
+		cancel()
+		<-ended
+		far.Close() // the other end is closed
 	}
 }
