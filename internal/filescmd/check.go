@@ -16,7 +16,7 @@ import (
 
 type checkCmd struct {
 	Repair    bool     `help:"Put good files in the place of damaged and missing ones, where there are any to be had."`
-	From      []string `help:"Where good files may be besides: a folder (that of a backup's files, too), nfs://host/export, or http://host/internal/files/ of another machine; may be given several times." placeholder:"URL"`
+	From      []string `help:"Where good files may be besides: a folder (that of a backup's files, too), nfs://host/export, or http://host/internal/files/ of another machine; may be given several times." placeholder:"URL" sep:"none"`
 	Copy      bool     `help:"Check the copies, too: files.copy and files.second."`
 	Bandwidth size     `help:"How much is read each second, such as 20MB; unset: as fast as it goes." placeholder:"SIZE"`
 	JSON      bool     `help:"Write JSON."`

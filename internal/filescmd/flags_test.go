@@ -1,8 +1,10 @@
 package filescmd
 
 import (
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,6 +151,24 @@ func TestHowAnExportIsUsed(t *testing.T) {
 		got.URL, _, _ = strings.Cut(got.URL, "&uid=")
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", addr, diff)
+		}
+	}
+}
+
+// TestState: the data folder that comes to be on the way is for others too.
+func TestState(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	state := filepath.Join(data, "nfsd")
+	if err := makeState(state); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]fs.FileMode{data: 0o755, state: 0o700} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got&^want != 0 || got&0o700 != 0o700 || name == data && got&0o005 == 0 {
+			t.Errorf("%s has the mode %o, want %o", name, got, want)
 		}
 	}
 }

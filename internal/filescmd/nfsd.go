@@ -108,7 +108,7 @@ func (c *nfsdCmd) Run(ctx context.Context, e *Env) (err error) {
 			return err
 		}
 	}
-	if err := os.MkdirAll(state, 0o700); err != nil {
+	if err := makeState(state); err != nil {
 		return &remora.Error{Kind: remora.KindUnavailable, Op: "files", Message: "The folder " + state + " cannot be made. Choose another with --state.", Err: err}
 	}
 	conf := nfsd.Config{StateDir: state, Logger: e.Log}
@@ -145,6 +145,15 @@ func (c *nfsdCmd) Run(ctx context.Context, e *Env) (err error) {
 		return nil // it was told to
 	}
 	return err
+}
+
+// makeState makes the folder of the key, which nobody else may enter; others may enter those above it, as a
+// data folder.
+func makeState(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	return os.MkdirAll(dir, 0o700)
 }
 
 // checkPrivate refuses an address that others than the own network may reach.
