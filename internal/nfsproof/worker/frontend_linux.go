@@ -32,7 +32,8 @@ func frontend(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	store, err := nfsstore.Open(ctx, *dir, nil)
+	// The kernel's server makes names safe by itself, which a store is to be told.
+	store, err := nfsstore.Open(ctx, "file://"+*dir+"?names=server", nil)
 	if err != nil {
 		return err
 	}
