@@ -93,7 +93,7 @@ func (f *frontEnd) publish(ctx context.Context, id string, files int) error {
 
 // await looks for each name before it is there, which a kernel may remember.
 func (f *frontEnd) await(ctx context.Context, id string, files int) error {
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for n := range files {
 		name := nfsproof.Name(id, n, smallSize(n))
@@ -138,6 +138,8 @@ func (f *frontEnd) verify(name string, r io.ReadCloser) error {
 // list reads every name of the other that it finds, once, until it is told to stop.
 func (f *frontEnd) list(ctx context.Context, dir, peer string, stop <-chan struct{}) error {
 	seen := make(map[string]bool)
+	again := time.NewTicker(500 * time.Millisecond)
+	defer again.Stop()
 	for {
 		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 			switch {
@@ -173,7 +175,7 @@ func (f *frontEnd) list(ctx context.Context, dir, peer string, stop <-chan struc
 		select {
 		case <-stop:
 			return nil
-		default:
+		case <-again.C:
 		}
 	}
 }
