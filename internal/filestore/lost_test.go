@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,7 +47,11 @@ func TestTheSecondPlaceIsLostAtTheStart(t *testing.T) {
 		mustFail(t, "an upload", late.store(ctx, f), "files.second")
 		mustFail(t, "offering", f.Link(ctx, uploadName(kept.bundle), late.public()), "files.second")
 		mustFail(t, "a look at it", f.TrySecond(ctx), "files.second")
-		mustFail(t, "a withdrawal", f.Remove(ctx, gone.public()), "files.second")
+		err := f.Remove(ctx, gone.public())
+		mustFail(t, "a withdrawal", err, "files.second")
+		if m := remora.MessageOf(err); !strings.Contains(m, "gone from the first place") {
+			t.Errorf("a withdrawal: %s", m)
+		}
 		mustHold(t, main, gone.public(), nil)
 		mustHold(t, main, late.public(), nil)
 

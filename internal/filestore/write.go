@@ -120,7 +120,7 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 	}
 	err := h.main.Remove(ctx, name)
 	if lost != nil && (err == nil || errors.Is(err, fs.ErrNotExist)) {
-		return lost
+		return f.secondKeeps(lost)
 	}
 	if h.second == nil {
 		return kindOfFile(err, name)
@@ -131,7 +131,7 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 	case err != nil && !gone:
 		return kindOfFile(err, name)
 	case serr != nil && !sgone:
-		return f.kindOfSecond(serr, name)
+		return f.secondKeeps(f.kindOfSecond(serr, name))
 	case gone && sgone:
 		return kindOfFile(err, name)
 	}
@@ -155,4 +155,16 @@ func (f *Files) secondAway(err error) error {
 		message = where + " has no space left."
 	}
 	return &remora.Error{Kind: remora.KindUnavailable, Op: "files", Code: "files.second", Message: message, Err: err}
+}
+
+// secondKeeps says of a fault of the second place what it means for what was to be removed.
+func (f *Files) secondKeeps(err error) error {
+	e, ok := errors.AsType[*remora.Error](err)
+	if !ok || e.Code != "files.second" || errors.Is(err, nfsstore.ErrNoSpace) {
+		return err
+	}
+	said := *e
+	said.Message = "It is gone from the first place, but is still in the second copy of the files, in " + f.config.Second +
+		", which does not answer as it should. Do this again when it does, or set files.copies to 1."
+	return &said
 }
