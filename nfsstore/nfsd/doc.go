@@ -24,7 +24,7 @@
 // is another one after each start, and they write them again. [Export] has an exception for hidden
 // names.
 //
-// Handles stay good when the server restarts. They are made by the kernel (name_to_handle_at) where
+// Handles stay good when the server restarts, as long as the export is the same directory. They are made by the kernel (name_to_handle_at) where
 // the process may open them again (CAP_DAC_READ_SEARCH). Otherwise the server walks the exported
 // directories when it starts, and refuses to serve more than [MaxIndex] files.
 //

@@ -14,7 +14,7 @@ import (
 // A handle, as clients have it:
 //
 //	1 byte   how the file is found: kindKernel, kindIndex
-//	8 bytes  which export, by its name
+//	8 bytes  which export, by its name and directory
 //	n bytes  which file of it, as handles.of gave it
 //	16 bytes the seal: HMAC-SHA256 of all before, cut
 const (
@@ -28,8 +28,10 @@ const (
 
 type exportID [exportIDSize]byte
 
-func idOf(name string) exportID {
-	sum := sha256.Sum256([]byte("export " + name))
+// idOf tells exports apart, and an export from what it was when its name stood for another directory.
+func idOf(name string, ino, born uint64) exportID {
+	b := binary.BigEndian.AppendUint64([]byte("export "+name+"\x00"), ino)
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(b, born))
 	return exportID(sum[:exportIDSize])
 }
 

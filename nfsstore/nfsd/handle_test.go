@@ -106,13 +106,37 @@ func TestTwoExports(t *testing.T) {
 	}
 	// The handle of one export with the name of another.
 	mixed := []byte(theirs)
-	id := idOf(exportName)
-	copy(mixed[1:], id[:])
+	copy(mixed[1:1+exportIDSize], ours[1:])
 	if got := first(c.nfs(1, text(mixed))); got != nfsv3.NFS3ERR_BADHANDLE {
 		t.Errorf("a handle moved to another export: %s", name(got))
 	}
 	if n := s.server.Stats().Refused; n < 2 {
 		t.Errorf("%d were counted as refused", n)
+	}
+}
+
+// TestOtherDirectory: who has handles from when an export was another directory must not stay in that.
+func TestOtherDirectory(t *testing.T) {
+	for _, indexed := range []bool{false, true} {
+		wide := t.TempDir()
+		narrow := filepath.Join(wide, "narrow")
+		if err := errors.Join(os.Mkdir(narrow, 0o755), os.WriteFile(filepath.Join(wide, "secret"), nil, 0o644),
+			os.WriteFile(filepath.Join(narrow, "f"), nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		s := start(t, func(c *Config) { c.Exports[0].Dir = wide }, func(s *Server) { s.indexed = indexed })
+		c := s.raw(root)
+		handles := []text{c.root(), c.lookup(c.root(), "secret")}
+		s.down()
+		s.cfg.Exports[0].Dir = narrow
+		s.up()
+		c = s.raw(root)
+		c.lookup(c.root(), "f")
+		for _, fh := range handles {
+			if got := first(c.nfs(1, fh)); got != nfsv3.NFS3ERR_STALE {
+				t.Errorf("index %v: a handle of the directory before: %s", indexed, name(got))
+			}
+		}
 	}
 }
 

@@ -227,7 +227,7 @@ func (se *session) open(e Export, room *int) (*export, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the directory %s cannot be opened: %w", e.Dir, err)
 	}
-	ex := &export{Export: e, id: idOf(e.Name), root: fd, server: se}
+	ex := &export{Export: e, root: fd, server: se}
 	if err := ex.prepare(room); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
@@ -241,6 +241,11 @@ func (ex *export) prepare(room *int) error {
 		return err
 	}
 	ex.dev, ex.rootIno = uint64(st.Dev), uint64(st.Ino)
+	born, err := birth(ex.root)
+	if err != nil {
+		return err
+	}
+	ex.id = idOf(ex.Name, ex.rootIno, born)
 	if _, err := os.Stat(procName(ex.root)); err != nil {
 		return fmt.Errorf("/proc must be mounted: %w", err)
 	}
