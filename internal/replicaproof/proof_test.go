@@ -3,6 +3,8 @@ package replicaproof
 import (
 	"errors"
 	"flag"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/sugarlabs/beamrider/internal/mariachild"
 	"github.com/sugarlabs/beamrider/internal/require"
+	"github.com/sugarlabs/beamrider/internal/testdb"
 )
 
 var seed = flag.Uint64("proof.seed", uint64(time.Now().UnixNano()), "the `number` that chances, and the first fault, are taken from")
@@ -17,6 +20,10 @@ var seed = flag.Uint64("proof.seed", uint64(time.Now().UnixNano()), "the `number
 func TestMain(m *testing.M) {
 	if Peer() {
 		return
+	}
+	if err := testdb.Memory(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
 }

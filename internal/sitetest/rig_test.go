@@ -2,10 +2,12 @@ package sitetest
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/sugarlabs/beamrider/internal/catalogtest"
 	"github.com/sugarlabs/beamrider/internal/filestore"
 	"github.com/sugarlabs/beamrider/internal/samples"
+	"github.com/sugarlabs/beamrider/internal/testdb"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/intake"
 	"github.com/sugarlabs/beamrider/remora/live"
@@ -26,7 +29,13 @@ import (
 	"github.com/sugarlabs/beamrider/remora/xo"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if err := testdb.Memory(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A rig is a front end on a loopback address, made of the parts that the reference server is made
 // of, and what the tests need to know of it.

@@ -130,9 +130,13 @@ func Private(t testing.TB) *Server {
 	return s
 }
 
-// Main runs the tests of a package and ends the shared server. It returns the exit status, for
-// os.Exit.
+// Main runs the tests of a package, with temporary files in memory as [Memory] does it, and ends the
+// shared server. It returns the exit status, for os.Exit.
 func Main(m *testing.M) int {
+	if err := Memory(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	code := m.Run()
 	if err := End(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -17,13 +17,20 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/sugarlabs/beamrider/internal/testdb"
 	"github.com/sugarlabs/beamrider/remora"
 	"github.com/sugarlabs/beamrider/remora/intake"
 	"github.com/sugarlabs/beamrider/remora/sqlstore"
 	"github.com/sugarlabs/beamrider/remora/xo"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if err := testdb.Memory(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var by = remora.Actor{UserID: remora.SystemUser, Reason: "test"}
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,12 +15,19 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"go.uber.org/goleak"
 
+	"github.com/sugarlabs/beamrider/internal/testdb"
 	"github.com/sugarlabs/beamrider/replica"
 	"github.com/sugarlabs/beamrider/replica/internal/clienttest"
 	"github.com/sugarlabs/beamrider/replica/replicatest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if err := testdb.Memory(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long a test waits for what must happen, on a busy machine.
 const patience = time.Minute
