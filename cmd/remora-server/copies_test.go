@@ -76,7 +76,7 @@ func TestTheSecondCopyIsAway(t *testing.T) {
 		t.Errorf("import: exit status %d\n%s", code, errs)
 	}
 	out, _, code := runProgramIn(t, env, "status", "--data", data)
-	if code != 1 || !strings.Contains(out, "second copy") || !strings.Contains(out, "files.copies = 1") {
+	if code != 1 || !strings.Contains(out, "second copy") || !strings.Contains(out, "files.copies = \"1\"") {
 		t.Errorf("status: exit status %d\n%s", code, out)
 	}
 	out, _, code = runProgramIn(t, env, "doctor", "--data", data)

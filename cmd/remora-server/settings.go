@@ -210,7 +210,7 @@ var table = settings.Table[config]{
 		Doc: "In how many places a file is safe before it counts as stored. 2: in files.url and in files.second, so that the loss of one machine loses nothing; while one of both is away nothing can be stored, and downloads go on. What was stored before is brought over by the role files.",
 		Set: func(c *config, v string) error { return settings.SetNumber(&c.copies, v, 1, 2) }},
 	{Key: "files.second", Env: "REMORA_FILES_SECOND", Example: `"nfs://10.0.0.13/srv/remora"`,
-		Doc: "The second place of files.copies = 2, on another machine than files.url: a folder, a mount perhaps, or nfs://host/export. All machines that take bundles in must mean the same one. Unset: files.copy.",
+		Doc: "The second place of files.copies = \"2\", on another machine than files.url: a folder, a mount perhaps, or nfs://host/export. All machines that take bundles in must mean the same one. Unset: files.copy.",
 		Set: func(c *config, v string) error { return settings.SetPlace(&c.another, v) }},
 	{Key: "files.bandwidth", Env: "REMORA_FILES_BANDWIDTH", Default: "0", Example: `"2MB"`,
 		Doc: "How much a second the role files reads from files.url at most, to keep the copy of files.copy. What is withdrawn goes at once, whatever is to be copied. 0: any amount.",
@@ -322,7 +322,7 @@ func (c *config) check() (errs []error) {
 		errs = append(errs, errors.New("http.tls_listen, http.proxy_protocol, balancer.nodes, balancer.kept, balancer.in_flight and balancer.log are the balancer's; server.roles has no balancer"))
 	}
 	if c.copies > 1 && (c.second() == "" || c.second() == c.files()) {
-		errs = append(errs, errors.New("files.copies = 2 needs a second place, in files.second or files.copy, which is not that of files.url"))
+		errs = append(errs, errors.New("files.copies = \"2\" needs a second place, in files.second or files.copy, which is not that of files.url"))
 	}
 	if c.trackFile != "" && !c.has(roleMonitor) {
 		errs = append(errs, errors.New("monitor.track_file is written by the monitor; server.roles has no monitor"))

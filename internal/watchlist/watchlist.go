@@ -83,7 +83,7 @@ func (c Config) Checks() []monitor.Check {
 	)
 	if c.Files.Twofold() {
 		list = append(list, monitor.Canary("second copy", "Storing and reading a file in "+c.Second, c.Files.TrySecond,
-			"Start the server, or the disk, behind "+c.Second+" again, or make room there if it is full. Until then nothing can be stored; downloads go on. With files.copies = 1 it need not answer."))
+			"Start the server, or the disk, behind "+c.Second+" again, or make room there if it is full. Until then nothing can be stored; downloads go on. With files.copies = \"1\" it need not answer."))
 	}
 	if c.apart() {
 		list = append(list, room(c.Place, c.Files.Health))
