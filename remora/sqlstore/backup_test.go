@@ -175,6 +175,16 @@ func TestKept(t *testing.T) {
 }
 
 func TestVerifyFinds(t *testing.T) {
+	filled := engines["sqlite"](t)
+	fill(t, filled.store)
+	template := filepath.Join(t.TempDir(), "template.sqlite")
+	if err := filled.Conns.(*sqlstore.SQLiteConns).Backup(t.Context(), template); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(template)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for what, damage := range map[string]string{
 		"a changed line of the audit log":     "UPDATE audit SET reason = 'another' WHERE id = 2",
 		"a line taken out of the audit log":   "DELETE FROM audit WHERE id = 2",
@@ -191,8 +201,11 @@ func TestVerifyFinds(t *testing.T) {
 		"the epoch gone":                      "DELETE FROM meta WHERE k = 'epoch'",
 	} {
 		t.Run(what, func(t *testing.T) {
-			d := engines["sqlite"](t)
-			fill(t, d.store)
+			path := filepath.Join(t.TempDir(), "c.sqlite")
+			if err := os.WriteFile(path, whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d := openSQLite(t, path, nil).migrated(t, nil)
 			if err := d.store.Verify(t.Context()); err != nil {
 				t.Fatal(err)
 			}
