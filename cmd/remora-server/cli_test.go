@@ -11,15 +11,16 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sugarlabs/beamrider/internal/require"
+	"github.com/sugarlabs/beamrider/internal/testdb"
 )
 
-// TestScripts runs testdata/script: each is a session at a terminal with what it must say.
+// TestScripts runs testdata/script and testdata/disk: each is a session at a terminal with what it must say.
 func TestScripts(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, testscript.Params{
+	scripts := testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -50,7 +51,11 @@ func TestScripts(t *testing.T) {
 				}
 			},
 		},
-	})
+	}
+	testscript.Run(t, scripts)
+	// Doctor says of a data folder in memory that it is lost at a restart.
+	scripts.Dir, scripts.WorkdirRoot = "testdata/disk", testdb.Disk(t)
+	testscript.Run(t, scripts)
 }
 
 func exitStatus(err error) int {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sugarlabs/beamrider/internal/testdb"
 	"github.com/sugarlabs/beamrider/internal/testnfs"
 )
 
@@ -58,7 +59,7 @@ func TestTwoCopies(t *testing.T) {
 func TestTheSecondCopyIsAway(t *testing.T) {
 	t.Parallel()
 	server := testnfs.Ganesha(t, nil)
-	data, bundles := t.TempDir(), t.TempDir()
+	data, bundles := testdb.Disk(t), t.TempDir()
 	env := []string{importTokenEnv, "REMORA_FILES_COPIES=2", "REMORA_FILES_SECOND=" + server.URL() + "&timeout=1s"}
 	s := startServer(t, env, "--data", data)
 	s.ready()

@@ -211,7 +211,7 @@ func TestStatusWithTheDatabaseGone(t *testing.T) {
 	t.Parallel()
 	server := testdb.Private(t)
 	env := []string{"REMORA_DATABASE_URL=" + settingOf(t, server.DSN(server.Database(t)), "")}
-	data := t.TempDir()
+	data := testdb.Disk(t)
 	mustRunIn(t, env, "catalog", "list", "--data", data)
 	mustRunIn(t, env, "status", "--data", data)
 	server.Kill()
@@ -235,7 +235,7 @@ func TestStatusNamesTheCommandThatHelps(t *testing.T) {
 	t.Parallel()
 	servers := replicatest.Cluster(t, 2)
 	env := clusterEnv(t, servers, "first", "second")
-	data, bundles := t.TempDir(), t.TempDir()
+	data, bundles := testdb.Disk(t), t.TempDir()
 	mustRunIn(t, env, "import", "--data", data, writeBundle(t, bundles, "org.example.Act0000", "1", ""))
 	servers[1].CatchUp(servers[0])
 	out := mustRunIn(t, env, "status", "--data", data)
@@ -302,7 +302,7 @@ func TestStatusNamesTheCommandThatHelps(t *testing.T) {
 
 func TestDoctor(t *testing.T) {
 	t.Parallel()
-	data := t.TempDir()
+	data := testdb.Disk(t)
 	out := mustRun(t, "doctor", "--data", data)
 	if !strings.Contains(out, "All is well") {
 		t.Errorf("doctor says of a new folder\n%s", out)

@@ -12,6 +12,9 @@ const inMemory = "/dev/shm"
 // room is how many bytes must be free there: a container often has no more than 64 MiB.
 const room = 4 << 30
 
+// onDisk is where temporary files were before [Memory].
+var onDisk string
+
 // Memory lets the temporary files of this process and its children be in memory, where the machine has
 // room for that: a test that kills a process loses nothing of what the kernel has, so that waiting for
 // a disk shows nothing. Who sets TMPDIR decides otherwise. It is for a TestMain, before the tests run.
@@ -30,5 +33,6 @@ func Memory() error {
 	if err := os.Remove(probe); err != nil {
 		return fmt.Errorf("testdb: %w", err)
 	}
+	onDisk = os.TempDir()
 	return os.Setenv("TMPDIR", inMemory)
 }

@@ -145,6 +145,22 @@ func Main(m *testing.M) int {
 	return code
 }
 
+// Disk returns an empty folder that is not in memory because of [Memory], for a test that is about what
+// a disk has. It is removed with the test.
+func Disk(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(onDisk, "beamrider-test-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
 // End ends the shared server, for a TestMain that does more than [Main].
 func End() error {
 	shared.Lock()
