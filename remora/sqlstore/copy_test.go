@@ -114,7 +114,10 @@ func list(t testing.TB, d *database, query string, args ...any) (out []string) {
 
 func TestCopyThereAndBack(t *testing.T) {
 	lite, maria, back := engines["sqlite"](t), engines["mariadb"](t), engines["sqlite"](t)
-	fillMany(t, lite, 300)
+	fillMany(t, lite, 120)
+	if n := list(t, lite, "SELECT COUNT(*) > 2000 FROM activity_texts"); n[0] != "1" {
+		t.Fatal("the texts do not fill three batches")
+	}
 	want, at := digest(t, lite.store), position(t, lite.store)
 	var last sqlstore.CopyProgress
 	calls := 0
