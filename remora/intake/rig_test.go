@@ -221,6 +221,7 @@ func (x faultyStore) Forget(ctx context.Context, sums []remora.Digest) error {
 type shop struct {
 	testing.TB
 	*faults
+	conns    *sqlstore.SQLiteConns
 	store    *sqlstore.Store
 	files    *disk
 	importer *intake.Importer
@@ -253,11 +254,27 @@ func newShop(t testing.TB) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "catalog.sqlite")
-	if err := os.WriteFile(path, empty, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "catalog.sqlite"), empty, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	conns, err := sqlstore.OpenSQLite(path, nil)
+	if err := os.Mkdir(filepath.Join(dir, "files"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return openShop(t, dir)
+}
+
+// another returns a shop that has what this one has, without faults.
+func (s *shop) another() *shop {
+	s.Helper()
+	dir := s.TempDir()
+	s.must(s.conns.Backup(s.Context(), filepath.Join(dir, "catalog.sqlite")))
+	s.must(os.CopyFS(filepath.Join(dir, "files"), s.files.root.FS()))
+	return openShop(s.TB, dir)
+}
+
+func openShop(t testing.TB, dir string) *shop {
+	t.Helper()
+	conns, err := sqlstore.OpenSQLite(filepath.Join(dir, "catalog.sqlite"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,10 +283,9 @@ func newShop(t testing.TB) *shop {
 			t.Error(err)
 		}
 	})
-	s := &shop{TB: t, faults: &faults{}}
+	s := &shop{TB: t, faults: &faults{}, conns: conns}
 	s.store, err = sqlstore.New(conns, sqlstore.SQLite, nil)
 	s.must(err)
-	s.must(os.Mkdir(filepath.Join(dir, "files"), 0o755))
 	root, err := os.OpenRoot(filepath.Join(dir, "files"))
 	s.must(err)
 	t.Cleanup(func() {

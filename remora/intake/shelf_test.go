@@ -119,15 +119,16 @@ func TestShelfAfterEveryFault(t *testing.T) {
 	} {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/late=%v", name, late), func(t *testing.T) {
+				stocked := newShop(t)
+				stocked.take("org.example.Dance", "1")
+				stocked.take("org.example.Dance", "2")
+				if c.prepare != nil {
+					a := stocked.activity("org.example.Dance")
+					stocked.must(c.prepare(stocked, &a))
+				}
 				for n := 1; ; n++ {
-					s := newShop(t)
-					s.take("org.example.Dance", "1")
-					s.take("org.example.Dance", "2")
+					s := stocked.another()
 					a := s.activity("org.example.Dance")
-					if c.prepare != nil {
-						s.must(c.prepare(s, &a))
-						a = s.activity("org.example.Dance")
-					}
 					s.watch = func(call string) { s.whole("after " + call) }
 					s.arm(n, late, errCut)
 					err := c.act(s, &a)

@@ -235,7 +235,7 @@ func TestManyPages(t *testing.T) {
 	}
 	ctx := t.Context()
 	_, start := all(t, d.store)
-	const n = 1203
+	const n = 1003
 	for i := range n {
 		sub := bundle(fmt.Sprintf("org.laptop.P%d", i), "1")
 		if i%3 == 0 {
