@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -95,10 +96,20 @@ func TestADamagedFileIsNotServed(t *testing.T) {
 	name := filepath.Join("public", "files", fmt.Sprint(x.ActivityID), x.Filename)
 	eventually(t, "it is in the copy", func() bool { _, err := os.Stat(filepath.Join(copied, name)); return err == nil })
 	s.offersAll([]imported{x})
+	whole, err := os.ReadFile(filepath.Join(main, name))
+	if err != nil {
+		t.Fatal(err)
+	}
 	flipByte(t, filepath.Join(copied, name))
 	s.offers(x)
 	eventually(t, "it is told of the damage", func() bool { return strings.Contains(s.logged(), "a file is damaged") })
+	eventually(t, "the copy is mended", func() bool {
+		b, err := os.ReadFile(filepath.Join(copied, name))
+		return err == nil && bytes.Equal(b, whole)
+	})
+	// First that from which the copy would be mended once more.
 	flipByte(t, filepath.Join(main, name))
+	flipByte(t, filepath.Join(copied, name))
 	for _, header := range []string{"", "bytes=0-9"} {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+x.download(), nil)
 		if err != nil {

@@ -12,7 +12,8 @@ func onDisk(dir string) error {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return fmt.Errorf("the file system of %s cannot be looked at: %w", dir, err)
 	}
-	if s.Type == unix.TMPFS_MAGIC || s.Type == unix.RAMFS_MAGIC {
+	switch uint32(s.Type) { // a signed number of 32 bits on some machines
+	case unix.TMPFS_MAGIC, unix.RAMFS_MAGIC:
 		return fmt.Errorf("%s is in memory, where syncing costs nothing; give a folder on a disk with --dir", dir)
 	}
 	return nil
