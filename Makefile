@@ -13,7 +13,7 @@ run:
 
 # test is everything that can be checked on this machine. What it skips it prints, with the reason.
 test: check
-	go test -race -timeout 10m -json $(PACKAGES) | go run ./internal/scripts/skips
+	go test -race -vet=off -timeout 10m -json $(PACKAGES) | go run ./internal/scripts/skips
 
 # growth lets the library grow from one process to three machines, in network namespaces of this one,
 # under load and with machines failing. It needs root; see docs/operations.md.
