@@ -60,7 +60,7 @@ func TestTheSecondPlaceIsLostAtTheStart(t *testing.T) {
 		if err := os.Remove(filepath.Dir(second)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * secondRetry) // of the bubble
+		<-time.After(2 * secondRetry) // in virtual time
 		synctest.Wait()
 		until(t, second, nil, kept)
 		if err := late.store(ctx, f); err != nil {
@@ -89,7 +89,7 @@ func TestALostPlaceIsLookedForByWriters(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustFail(t, "an upload right after it", o.store(t.Context(), f), "files.second")
-		time.Sleep(lostFor) // of the bubble
+		<-time.After(lostFor) // in virtual time
 		if err := o.store(t.Context(), f); err != nil {
 			t.Errorf("an upload when it is back: %v", err)
 		}
@@ -121,7 +121,7 @@ func TestALostPlaceThatHangs(t *testing.T) {
 			if f.search.now != hung {
 				t.Fatal("it was opened once more while that was under way")
 			}
-			time.Sleep(lostFor) // of the bubble
+			<-time.After(lostFor) // in virtual time
 		}
 		hung.store, hung.err = f.open(t.Context(), second, false)
 		close(hung.done)

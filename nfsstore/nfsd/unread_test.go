@@ -29,7 +29,7 @@ func TestUnread(t *testing.T) {
 		}
 		for range 4 {
 			take()
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 		}
 		if len(gone) != 0 {
 			t.Error("somebody was evicted while there was room")
