@@ -11,10 +11,9 @@ tool = go tool -modfile=internal/tools/go.mod
 run:
 	go run ./cmd/remora-server serve --samples
 
-# test is everything that can be checked on this machine. What it skips it prints, with the reason. Many tests
-# wait for servers, so that three packages at a time keep two cores busy.
+# test is everything that can be checked on this machine. What it skips it prints, with the reason.
 test: check
-	go test -race -vet=off -p 3 -timeout 10m -json $(PACKAGES) | go run ./internal/scripts/skips
+	go test -race -vet=off -timeout 10m -json $(PACKAGES) | go run ./internal/scripts/skips
 
 # growth lets the library grow from one process to three machines, in network namespaces of this one,
 # under load and with machines failing. It needs root; see docs/operations.md.

@@ -393,6 +393,15 @@ func TestPlannedSwitch(t *testing.T) {
 	db := r.Write(ctx)
 	must(t, db, ctx, "CREATE TABLE x (i INT PRIMARY KEY)")
 	await(t, r, "the replica is read", reads(1))
+	for began := time.Now(); ; runtime.Gosched() { // until the replica has the table
+		_, err := r.Read(ctx).ExecContext(ctx, "DO (SELECT COUNT(*) FROM x)")
+		if err == nil {
+			break
+		}
+		if time.Since(began) > patience {
+			t.Fatal(err)
+		}
+	}
 
 	// Writers and readers work all the time.
 	stop := make(chan struct{})
