@@ -325,19 +325,30 @@ func TestAFilesMoveThatIsKilledIsFinished(t *testing.T) {
 	}
 }
 
+// serverWithCopy returns a server whose copy of the files has a bundle, and the folders of both places.
+func serverWithCopy(t *testing.T) (s *served, x imported, main, copied string) {
+	t.Helper()
+	main, copied = filepath.Join(t.TempDir(), "main"), filepath.Join(t.TempDir(), "copy")
+	s = startServer(t, []string{importTokenEnv, "REMORA_FILES_URL=" + main, "REMORA_FILES_COPY=" + copied}, "--data", t.TempDir())
+	s.ready()
+	s.waitFor("there is a catalog", fresh)
+	if x = s.send(writeBundle(t, t.TempDir(), "org.example.Dance", "1", ""), importToken); x.status != http.StatusCreated {
+		t.Fatalf("a bundle got %d %s", x.status, x.body)
+	}
+	path := filepath.Join(copied, publicName(x))
+	eventually(t, "it is in the copy", func() bool { _, err := os.Stat(path); return err == nil })
+	return s, x, main, copied
+}
+
+// publicName is where a bundle is offered from, in each place of the files.
+func publicName(x imported) string {
+	return filepath.Join("public", "files", fmt.Sprint(x.ActivityID), x.Filename)
+}
+
 // TestTheCopyOfTheFiles follows what is published, and serves downloads when all else is gone.
 func TestTheCopyOfTheFiles(t *testing.T) {
 	t.Parallel()
-	data, main, copied := t.TempDir(), filepath.Join(t.TempDir(), "main"), filepath.Join(t.TempDir(), "copy")
-	s := startServer(t, []string{importTokenEnv, "REMORA_FILES_URL=" + main, "REMORA_FILES_COPY=" + copied}, "--data", data)
-	s.ready()
-	s.waitFor("there is a catalog", fresh)
-	x := s.send(writeBundle(t, t.TempDir(), "org.example.Dance", "1", ""), importToken)
-	if x.status != http.StatusCreated {
-		t.Fatalf("a bundle got %d %s", x.status, x.body)
-	}
-	path := filepath.Join(copied, "public", "files", fmt.Sprint(x.ActivityID), x.Filename)
-	eventually(t, "it is in the copy", func() bool { _, err := os.Stat(path); return err == nil })
+	s, x, main, _ := serverWithCopy(t)
 	eventually(t, "it is shown", func() bool { code, _ := s.get(x.download()); return code == http.StatusOK })
 	// Others may have the folder open still, so that its files go, too.
 	if err := os.Rename(main, main+".gone"); err != nil {

@@ -85,16 +85,8 @@ func TestAMirrorHelpsOut(t *testing.T) {
 // TestADamagedFileIsNotServed: the next place has a good one, or there is none.
 func TestADamagedFileIsNotServed(t *testing.T) {
 	t.Parallel()
-	data, main, copied := t.TempDir(), filepath.Join(t.TempDir(), "main"), filepath.Join(t.TempDir(), "copy")
-	s := startServer(t, []string{importTokenEnv, "REMORA_FILES_URL=" + main, "REMORA_FILES_COPY=" + copied}, "--data", data)
-	s.ready()
-	s.waitFor("there is a catalog", fresh)
-	x := s.send(writeBundle(t, t.TempDir(), "org.example.Dance", "1", ""), importToken)
-	if x.status != http.StatusCreated {
-		t.Fatalf("a bundle got %d %s", x.status, x.body)
-	}
-	name := filepath.Join("public", "files", fmt.Sprint(x.ActivityID), x.Filename)
-	eventually(t, "it is in the copy", func() bool { _, err := os.Stat(filepath.Join(copied, name)); return err == nil })
+	s, x, main, copied := serverWithCopy(t)
+	name := publicName(x)
 	s.offersAll([]imported{x})
 	whole, err := os.ReadFile(filepath.Join(main, name))
 	if err != nil {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/sugarlabs/beamrider/internal/guest"
 )
 
 // A mount remembers for up to a minute what it did not find, unless lookupcache=positive is among its
@@ -24,14 +22,6 @@ func TestAbsentFileComesOnAnotherMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer kill(t, client)
-	shell := func(g *guest.Guest, script string) string {
-		t.Helper()
-		out, err := g.Shell(t.Context(), script)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.TrimSpace(out)
-	}
 	look := func(name, want string) {
 		t.Helper()
 		var out, errs bytes.Buffer
@@ -44,16 +34,16 @@ func TestAbsentFileComesOnAnotherMachine(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
-	shell(s.Guest, "mkdir -p "+exported+"/a/b")
+	shell(t, s.Guest, "mkdir -p "+exported+"/a/b")
 	// In a folder that is known, and in one that is remembered as absent itself.
 	names := []string{"a/b/c", "x/y/z"}
 	for _, name := range names {
 		look(name, "absent")
 	}
-	shell(s.Guest, fmt.Sprintf("cd %s; mkdir -p x/y; echo > a/b/c; echo > x/y/z", exported))
+	shell(t, s.Guest, fmt.Sprintf("cd %s; mkdir -p x/y; echo > a/b/c; echo > x/y/z", exported))
 	// Other programs are told what the client remembers, or else this proves nothing.
 	for _, name := range names {
-		if got := shell(client, fmt.Sprintf("if test -e /mnt/n/%s; then echo there; else echo absent; fi", name)); got != "absent" {
+		if got := shell(t, client, fmt.Sprintf("if test -e /mnt/n/%s; then echo there; else echo absent; fi", name)); got != "absent" {
 			t.Errorf("the client itself says that %s is %s, want absent", name, got)
 		}
 	}

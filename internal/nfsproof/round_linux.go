@@ -95,14 +95,8 @@ func (b *Bench) write(ctx context.Context, p Place, disk *guest.Disk, after int)
 	if err != nil {
 		return nil, errors.Join(err, server.Kill())
 	}
-	for n, more := acks.Look(); n < after; n, more = acks.Look() {
-		select {
-		case <-more:
-		case err := <-wait:
-			return nil, fmt.Errorf("the writers ended before the power was cut, after %d acknowledgements: %w\n%s", n, err, complaints)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+	if err := await(ctx, acks, wait, after); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, complaints)
 	}
 	// First the disk, then who writes to it: what they hear until then counts.
 	err = server.Kill()

@@ -118,7 +118,7 @@ func FuzzCall(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > maxRecord {
-			t.Skip()
+			return // no record is so long
 		}
 		b = bytes.ReplaceAll(b, []byte(fh), []byte(dir))
 		b = bytes.ReplaceAll(b, []byte(file), []byte(content))
